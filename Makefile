@@ -1,0 +1,44 @@
+# Two commands on a machine with Python 3.11+, make and a package registry: `make demo` and `make test`.
+# PYTHON chooses the interpreter, VENV the place of the environment.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+
+.PHONY: help setup demo test lint format build clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 12
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, got " + sys.version.split()[0] + "; set PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet torch --constraint constraints.txt
+	$(BIN)/python -m pip install --quiet --editable '.[dev]' --constraint constraints.txt
+	@touch $(READY)
+
+setup: $(READY) ## create the environment
+
+demo: $(READY) ## the whole pipeline, tiny profile, on a CPU: result table and report
+	$(BIN)/thinkless run --profile tiny
+
+test: $(READY) ## all tests
+	$(BIN)/python -m pytest
+
+lint: $(READY) ## format check, ruff, mypy --strict, layer rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY) ## format and sort imports
+	$(BIN)/ruff check --fix --select I .
+	$(BIN)/ruff format .
+
+build: $(READY) ## wheel and source distribution in dist/
+	$(BIN)/python -m build
+
+clean: ## remove environment, store and caches
+	rm -rf $(VENV) .thinkless build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

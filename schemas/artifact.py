@@ -1,0 +1,89 @@
+"""What passes between stages: a reference to a published artifact, and the manifest that describes it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import JsonValue
+
+from schemas.base import Record
+
+MANIFEST_VERSION = 1
+"""Bumped when a manifest's meaning changes; a store with a newer one is refused."""
+
+
+class Artifact(Record):
+    """A small frozen reference to one published artifact; the only thing handed from stage to stage."""
+
+    stage: str
+    key: str
+    digest: str
+    """sha256 over names and hashes of the output files with role `data`: what downstream keys depend on."""
+    path: str
+    """Directory of the artifact on this machine."""
+    rows: int
+
+
+class OutputFile(Record):
+    """One file of an artifact."""
+
+    name: str
+    """Path inside the artifact directory, with forward slashes."""
+    role: Literal["data", "log"]
+    """`data` counts in the digest; `log` (timings, documents) is verified but does not invalidate downstream."""
+    sha256: str
+    num_bytes: int
+    table: str | None = None
+    """Catalog table this Parquet file is loaded into, if any."""
+    rows: int | None = None
+
+
+class InputRef(Record):
+    """One upstream artifact, by stage, key and output digest."""
+
+    stage: str
+    key: str
+    digest: str
+
+
+class CheckResult(Record):
+    """One expectation of one validation suite, as it came out."""
+
+    suite: str
+    expectation: str
+    success: bool
+    observed: str
+    """What was seen, as text: a value, or the number of unexpected rows."""
+    failing_rows: str
+    """JSON list of the identifiers of failing rows (at most 20), `[]` where all passed."""
+
+
+class Manifest(Record):
+    """Everything known about an artifact: written last, so that its existence means the artifact is whole."""
+
+    manifest_version: int
+    stage: str
+    stage_version: int
+    key: str
+    digest: str
+    run_id: str
+    """The run that built it."""
+    created_at: str
+    """UTC, ISO 8601."""
+    inputs: tuple[InputRef, ...]
+    config: dict[str, JsonValue]
+    """The configuration slice this stage sees."""
+    fingerprint: str
+    """sha256 of the sources of every first-party module the stage calls."""
+    packages: dict[str, str]
+    """Versions of the packages that can change the result."""
+    environment: dict[str, str]
+    """Python, platform, number of threads."""
+    seed: int | None
+    rows: int
+    drops: dict[str, int]
+    """Rows dropped or touched, by reason."""
+    checks: tuple[CheckResult, ...]
+    timings: dict[str, float]
+    """Seconds by phase."""
+    files: tuple[OutputFile, ...]

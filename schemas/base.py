@@ -1,0 +1,56 @@
+"""What every record has in common, and how a record class becomes an Arrow schema.
+
+pydantic record class -> Arrow schema -> Parquet file -> DuckDB table: one definition, four places.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Iterable
+from enum import StrEnum
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict
+
+
+class Record(BaseModel):
+    """A frozen row: unknown fields are refused, values never change after construction."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
+
+
+_ARROW_TYPES: dict[type, pa.DataType] = {
+    str: pa.string(),
+    int: pa.int64(),
+    float: pa.float64(),
+    bool: pa.bool_(),
+}
+
+
+def _arrow_type(annotation: object) -> tuple[pa.DataType, bool]:
+    """Arrow type of a field annotation and whether it may be null."""
+    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
+        members = [m for m in typing.get_args(annotation) if m is not type(None)]
+        assert len(members) == 1, f"only `X | None` unions have an Arrow type, got {annotation}"
+        return _arrow_type(members[0])[0], True
+    if typing.get_origin(annotation) is typing.Literal:
+        return pa.string(), False
+    assert isinstance(annotation, type), f"no Arrow type for {annotation}"
+    if issubclass(annotation, StrEnum):
+        return pa.string(), False
+    return _ARROW_TYPES[annotation], False
+
+
+def arrow_schema(record: type[Record]) -> pa.Schema:
+    """The Arrow schema of a record class, fields in the order of definition.
+
+    Every column is nullable on disk: a null where none belongs is found by validation, which can name the row,
+    and not by a writer, which can not.
+    """
+    return pa.schema([pa.field(name, _arrow_type(f.annotation)[0]) for name, f in record.model_fields.items()])
+
+
+def records_to_table(record: type[Record], rows: Iterable[Record]) -> pa.Table:
+    """Rows of one record class as an Arrow table with that class's schema."""
+    return pa.Table.from_pylist([row.model_dump(mode="json") for row in rows], schema=arrow_schema(record))

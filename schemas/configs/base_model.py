@@ -1,0 +1,37 @@
+"""Configuration of stage `base`: the student before any training."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from schemas.configs.stage import StageConfig, Table
+
+
+class TinyModel(Table):
+    """A Qwen2-architecture model with random weights and a character tokenizer; needs no download."""
+
+    kind: Literal["tiny"] = "tiny"
+    hidden_size: int = Field(96, ge=8)
+    """Width; a multiple of `num_attention_heads`. 96 comes from the feasibility trial."""
+    intermediate_size: int = Field(288, ge=8)
+    """Width of the MLP."""
+    num_hidden_layers: int = Field(3, ge=1)
+    num_attention_heads: int = Field(4, ge=1)
+    max_position_embeddings: int = Field(256, ge=32)
+    """Longest prompt + completion, tokens."""
+
+
+class PretrainedModel(Table):
+    """A Hugging Face causal language model from a local folder or, where the Hub can be reached, by its id."""
+
+    kind: Literal["pretrained"] = "pretrained"
+    path: str = Field(min_length=1)
+    """Local folder or Hub id."""
+
+
+class BaseModelConfig(StageConfig):
+    """The student model and its tokenizer, with control tokens and chat template."""
+
+    model: Annotated[TinyModel | PretrainedModel, Field(discriminator="kind")]

@@ -1,0 +1,50 @@
+"""The whole configuration of a run: one frozen table per stage.
+
+profile (TOML) + overrides (`rl.gamma=0.3`) -> PipelineConfig; see schemas/configs/loading.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from schemas.configs.base_model import BaseModelConfig
+from schemas.configs.evaluate import EvaluateConfig
+from schemas.configs.pairs import PairsConfig
+from schemas.configs.problems import ProblemsConfig
+from schemas.configs.report import ReportConfig
+from schemas.configs.rl import RlConfig
+from schemas.configs.sft import SftConfig
+from schemas.configs.stage import Table
+from schemas.configs.teach import TeachConfig
+
+STAGES = ("base", "problems", "teach", "pairs", "sft", "rl", "evaluate", "report")
+"""Every stage, in the order of the pipeline."""
+
+
+class PipelineConfig(Table):
+    """Everything a run can be told."""
+
+    profile: str
+    """Name of the profile it came from; not part of any stage's key."""
+    seed: int = Field(0, ge=0)
+    """Seed of every stage that sets none of its own."""
+    base: BaseModelConfig
+    problems: ProblemsConfig
+    teach: TeachConfig
+    pairs: PairsConfig
+    sft: SftConfig
+    rl: RlConfig
+    evaluate: EvaluateConfig
+    report: ReportConfig
+
+    @model_validator(mode="before")
+    @classmethod
+    def _stages_inherit_the_seed(cls, data: Any) -> Any:
+        """Stages without a seed of their own take the pipeline's."""
+        if not isinstance(data, dict):
+            return data
+        seed = data.get("seed", 0)
+        filled = {name: {"seed": seed, **data[name]} for name in STAGES if isinstance(data.get(name), dict)}
+        return {**data, **filled}

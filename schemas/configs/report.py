@@ -1,0 +1,15 @@
+"""Configuration of stage `report`."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from schemas.configs.stage import StageConfig
+
+
+class ReportConfig(StageConfig):
+    """The HTML report and the model and data set cards."""
+
+    title: str = "Thinkless: does it know when to think?"
+    examples: int = Field(12, ge=0)
+    """Completions shown in full, spread over difficulties."""

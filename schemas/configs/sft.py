@@ -1,0 +1,23 @@
+"""Configuration of stage `sft`: warm-up distillation on the pairs."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from schemas.configs.stage import OptimizerConfig, StageConfig
+
+
+class SftConfig(StageConfig):
+    """Supervised fine-tuning on both sides of every pair; the loss is on completions only."""
+
+    steps: int = Field(ge=1)
+    """Optimiser steps."""
+    pairs_per_step: int = Field(ge=1)
+    """Pairs per optimiser step; each gives two samples."""
+    micro_batch_tokens: int = Field(4096, ge=64)
+    """Most tokens (padding included) in one forward pass. Changes memory, never the gradient."""
+    optimizer: OptimizerConfig
+    validate_every: int = Field(100, ge=1)
+    """Steps between two looks at the validation loss."""
+    checkpoint_every: int = Field(100, ge=1)
+    """Steps between two checkpoints: the most that a crash can lose."""

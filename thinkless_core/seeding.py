@@ -1,0 +1,47 @@
+"""Random numbers as functions of what they are for, never of what was drawn before.
+
+(seed, names, counters) -> an independent stream. Nothing random has a state that could be lost in a crash, and no
+stream depends on how work was split into batches or processes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import torch
+
+
+def derive_seed(*parts: str | int) -> int:
+    """A 63-bit seed for the stream named by `parts`."""
+    blob = "\x1f".join(map(str, parts)).encode()
+    return int.from_bytes(hashlib.sha256(blob).digest()[:8], "big") >> 1
+
+
+def random_stream(*parts: str | int) -> np.random.Generator:
+    """A numpy generator for the stream named by `parts`."""
+    return np.random.Generator(np.random.Philox(key=derive_seed(*parts)))
+
+
+def torch_generator(*parts: str | int) -> torch.Generator:
+    """A torch CPU generator for the stream named by `parts`."""
+    return torch.Generator().manual_seed(derive_seed(*parts))
+
+
+def epoch_order(num_items: int, *, seed: int, epoch: int) -> list[int]:
+    """The order in which epoch `epoch` visits `num_items` items."""
+    order: list[int] = random_stream("order", seed, epoch).permutation(num_items).tolist()
+    return order
+
+
+def batch_indices(num_items: int, *, batch_size: int, step: int, seed: int) -> list[int]:
+    """Items of step `step` (0-based): epochs follow each other without a gap, each in its own order."""
+    first = step * batch_size
+    epochs: dict[int, list[int]] = {}
+    indices = []
+    for position in range(first, first + batch_size):
+        epoch, offset = divmod(position, num_items)
+        if epoch not in epochs:
+            epochs[epoch] = epoch_order(num_items, seed=seed, epoch=epoch)
+        indices.append(epochs[epoch][offset])
+    return indices

@@ -1,0 +1,49 @@
+"""P(think): how likely the model is to think about a problem, read off the logits of token 0 without sampling.
+
+    P(think) = pi(<think> | x) / (pi(<think> | x) + pi(<short> | x))        at temperature 1
+
+Shapes: B prompts, L prompt length (padded on the left), V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from thinkless_core.control_tokens import ControlTokens
+from thinkless_core.rendering import render_prompt
+
+
+def think_probabilities(
+    model: PreTrainedModel,
+    prompts: Sequence[str],
+    *,
+    tokenizer: PreTrainedTokenizerBase,
+    batch_size: int = 256,
+) -> list[float]:
+    """P(think) of each prompt, exact."""
+    control = ControlTokens.of(tokenizer)
+    was_training = model.training
+    model.eval()
+    probabilities: list[float] = []
+    try:
+        with torch.inference_mode():
+            for start in range(0, len(prompts), batch_size):
+                ids = [render_prompt(tokenizer, p) for p in prompts[start : start + batch_size]]
+                longest = max(map(len, ids))
+                pad = tokenizer.pad_token_id
+                mask_BL = torch.tensor([[0] * (longest - len(i)) + [1] * len(i) for i in ids], device=model.device)
+                logits_BV = model(
+                    input_ids=torch.tensor([[pad] * (longest - len(i)) + list(i) for i in ids], device=model.device),
+                    attention_mask=mask_BL,
+                    position_ids=(mask_BL.cumsum(dim=1) - 1).clamp(min=0),
+                    logits_to_keep=1,
+                    use_cache=False,
+                ).logits[:, -1]
+                margin_B = (logits_BV[:, control.think_id] - logits_BV[:, control.short_id]).to(torch.float64)
+                probabilities.extend(margin_B.sigmoid().tolist())
+    finally:
+        model.train(was_training)
+    return probabilities
