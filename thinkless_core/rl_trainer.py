@@ -105,8 +105,11 @@ def train_rl(
     `scratch` holds checkpoints and logs; called again with the same arguments after a crash, training goes on from
     the newest checkpoint to the same weights. Raises TrainingError.
     """
-    if not problems:
-        raise TrainingError("no problems to learn from: the split `rl` is empty; raise problems.rl_share")
+    if len(problems) < config.prompts_per_step:
+        raise TrainingError(
+            f"{len(problems)} problems in split `rl`, fewer than rl.prompts_per_step={config.prompts_per_step}; "
+            "raise problems.rl_share or the number of problems, or lower prompts_per_step"
+        )
     accelerator = Accelerator()
     policy.to(accelerator.device)
     reference.to(accelerator.device).eval().requires_grad_(requires_grad=False)

@@ -35,13 +35,14 @@ def epoch_order(num_items: int, *, seed: int, epoch: int) -> list[int]:
 
 
 def batch_indices(num_items: int, *, batch_size: int, step: int, seed: int) -> list[int]:
-    """Items of step `step` (0-based): epochs follow each other without a gap, each in its own order."""
-    first = step * batch_size
-    epochs: dict[int, list[int]] = {}
-    indices = []
-    for position in range(first, first + batch_size):
-        epoch, offset = divmod(position, num_items)
-        if epoch not in epochs:
-            epochs[epoch] = epoch_order(num_items, seed=seed, epoch=epoch)
-        indices.append(epochs[epoch][offset])
-    return indices
+    """Items of step `step` (0-based); every epoch has its own order.
+
+    No item comes twice in a batch: a remainder too small for a batch is left out of its epoch. Where the items are
+    fewer than one batch, epochs follow each other without a gap and items repeat.
+    """
+    if num_items >= batch_size:
+        epoch, place = divmod(step, num_items // batch_size)
+        return epoch_order(num_items, seed=seed, epoch=epoch)[place * batch_size : (place + 1) * batch_size]
+    positions = range(step * batch_size, (step + 1) * batch_size)
+    orders = {p // num_items: epoch_order(num_items, seed=seed, epoch=p // num_items) for p in positions}
+    return [orders[p // num_items][p % num_items] for p in positions]

@@ -47,11 +47,11 @@ def load_config(profile: str, *, overrides: Sequence[str] = ()) -> PipelineConfi
     return config
 
 
-def known_keys(model: type[BaseModel] = PipelineConfig, prefix: str = "") -> Iterator[str]:
-    """Every dotted key the configuration knows, over all kinds of every table."""
+def known_keys(model: type[BaseModel] = PipelineConfig, prefix: str = "") -> Iterator[tuple[str, str | None]]:
+    """Every dotted key the configuration knows, over all kinds of every table, with what it means."""
     for name, field in model.model_fields.items():
         dotted = f"{prefix}{name}"
-        yield dotted
+        yield dotted, field.description
         for inner in _models_in(field.annotation):
             yield from known_keys(inner, f"{dotted}.")
 
@@ -117,10 +117,9 @@ def _explain(error: ValidationError, profile: str) -> str:
 
 def _explain_one(detail: ErrorDetails) -> str:
     """One line: which key, what is wrong, what was got, the way out."""
-    known = set(known_keys())
+    known = dict(known_keys())
     # A discriminated union adds its tag to the location; the user never wrote it.
     location = [str(part) for part in detail["loc"]]
-    dotted = ".".join(location)
     untagged = [p for i, p in enumerate(location) if i == 0 or p not in _tags() or i == len(location) - 1]
     dotted = ".".join(untagged)
     got = detail["input"]
@@ -129,7 +128,8 @@ def _explain_one(detail: ErrorDetails) -> str:
     if detail["type"] == "missing":
         return f"{dotted}: missing; set it in the profile or with --set {dotted}=..."
     shown = "" if isinstance(got, Mapping) else f", got {got!r}"
-    return f"{dotted}: {detail['msg'].removeprefix('Value error, ')}{shown}"
+    meaning = known.get(dotted)
+    return f"{dotted}: {detail['msg'].removeprefix('Value error, ')}{shown}" + (f" ({meaning})" if meaning else "")
 
 
 def _tags() -> set[str]:

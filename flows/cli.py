@@ -1,0 +1,127 @@
+"""The `thinkless` command: reads its arguments, calls one command, turns errors into a sentence and exit code 2.
+
+Commands are imported when they are called: help and SQL must not wait for torch or Prefect.
+"""
+
+from __future__ import annotations
+
+import argparse
+import atexit
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+EXAMPLES = """examples:
+  thinkless run --profile tiny                          the whole pipeline, minutes on a CPU
+  thinkless run --profile tiny --set rl.gamma=0.3       the same, with one thing changed
+  thinkless run --profile tiny --refresh rl             rerun one stage and what depends on it
+  thinkless sql "select * from eval_summary"            ask the data
+  thinkless lineage rl                                  what the newest policy was made from
+  thinkless ask "37+48=?"                               let the newest model answer
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line's grammar."""
+    parser = argparse.ArgumentParser(
+        prog="thinkless",
+        description="Teach a language model to choose, with its first token, between a short answer and thinking.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    run = _command(commands, "run", "run the pipeline; relaunching resumes, a second identical run does no work")
+    run.add_argument("--profile", default="tiny", help="shipped profile or path of a TOML file (default: tiny)")
+    run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
+                     help="override one key, for example rl.gamma=0.3; may be repeated")  # fmt: skip
+    run.add_argument("--until", metavar="STAGE", help="stop after this stage")
+    run.add_argument("--only", metavar="STAGE", help="build only this stage, from what the store holds")
+    run.add_argument("--refresh", action="extend", nargs="+", default=[], metavar="STAGE",
+                     help="rebuild these stages even where the store has them")  # fmt: skip
+    run.add_argument("--verbose", action="store_true", help="show Prefect's own log as well")
+
+    sql = _command(commands, "sql", "read-only SQL over every data set, run, metric and edge")
+    sql.add_argument("query", help="one select statement")
+    sql.add_argument("--format", choices=("table", "json", "csv", "parquet"), default="table")
+    sql.add_argument("--output", metavar="FILE", help="write there instead of to the screen")
+
+    lineage = _command(commands, "lineage", "what an artifact was made from, and what was made from it")
+    lineage.add_argument("ref", help="artifact key or its beginning, stage/key, a stage name, or a completion id")
+
+    catalog = _command(commands, "catalog", "look after the DuckDB catalog")
+    catalog.add_argument("action", choices=("rebuild",), help="rebuild: read every manifest and Parquet file anew")
+
+    doctor = _command(commands, "doctor", "say now what would fail later")
+    doctor.add_argument("--profile", default="tiny")
+    doctor.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
+
+    ask = _command(commands, "ask", "answer a question with the newest model")
+    ask.add_argument("question")
+    ask.add_argument("--mode", choices=("auto", "short", "think"), default="auto")
+    ask.add_argument("--think-bias", type=float, default=0.0, metavar="X",
+                     help="added to the think logit at token 0: above 0 thinks more, below 0 less")  # fmt: skip
+    ask.add_argument("--temperature", type=float, default=0.6)
+    ask.add_argument("--max-new-tokens", type=int, default=128)
+    ask.add_argument("--seed", type=int, default=0)
+
+    report = _command(commands, "report", "path of the newest HTML report, or of one run's")
+    report.add_argument("run", nargs="?", help="run id (default: the newest run that has one)")
+    report.add_argument("--open", action="store_true", dest="open_browser", help="open it in a browser")
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, summary: str
+) -> argparse.ArgumentParser:
+    return commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code (0 fine, 2 an error the user can mend, 130 interrupted)."""
+    arguments = build_parser().parse_args(argv)
+    _show_own_log()
+    command = importlib.import_module(f"flows.commands.{arguments.command}")
+    from schemas.errors import ThinklessError
+
+    try:
+        return int(command.execute(arguments))
+    except ThinklessError as error:
+        print(f"thinkless: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("thinkless: interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader (head, less) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _show_own_log() -> None:
+    """Send this project's log, and no other library's, to standard error."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", datefmt="%H:%M:%S"))
+    own = logging.getLogger("thinkless")
+    own.setLevel(logging.INFO)
+    own.handlers = [handler]
+    own.propagate = False
+
+
+def run_and_exit() -> None:
+    """The console script: run one command and leave.
+
+    The interpreter is left before it tears its modules down: DuckDB's bindings would print pages about objects that
+    other libraries still hold. Exit handlers (Prefect stops its temporary server in one) have run by then.
+    """
+    code = main()
+    logging.shutdown()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    run_and_exit()

@@ -1,0 +1,42 @@
+"""`thinkless ask`: one question to the newest model."""
+
+from __future__ import annotations
+
+import argparse
+
+from infra.artifact_store import ArtifactStore
+from infra.settings import Settings
+from schemas.errors import ConfigError, MissingArtifactError
+from schemas.mode import EvalMode
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Answer, and say how likely the model was to think."""
+    if arguments.temperature <= 0:
+        raise ConfigError(f"--temperature is {arguments.temperature:g}, expected a number above 0")
+    settings = Settings.from_environment()
+    store = ArtifactStore(settings.home)
+    policies = [manifest for manifest in store.manifests() if manifest.stage == "rl"]
+    if not policies:
+        raise MissingArtifactError(f"no policy in {settings.home}; train one with: thinkless run --profile tiny")
+    folder = store.path("rl", policies[-1].key) / "model"
+    # Only now: torch takes a second.
+    from thinkless_core.answering import ask
+    from thinkless_core.model_files import load_model, load_tokenizer
+    from thinkless_core.transformers_sampler import TransformersSampler
+
+    model, tokenizer = load_model(folder), load_tokenizer(folder)
+    reply = ask(
+        model,
+        arguments.question,
+        sampler=TransformersSampler(model, tokenizer.pad_token_id, tokenizer.eos_token_id),
+        tokenizer=tokenizer,
+        mode=EvalMode(arguments.mode),
+        think_bias=arguments.think_bias,
+        temperature=arguments.temperature,
+        max_new_tokens=arguments.max_new_tokens,
+        seed=arguments.seed,
+    )
+    print(reply.completion)
+    print(f"answer {reply.answer}   mode {reply.mode}   P(think) {reply.p_think:.3f}   {reply.num_tokens} tokens")
+    return 0

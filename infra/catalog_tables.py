@@ -1,0 +1,70 @@
+"""The tables of the catalog: columns of data tables come from the record classes, the rest stands here.
+
+schemas.records -> Arrow schema -> `create table`; other programs rely on the columns: add more, never rename.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import duckdb
+import pyarrow as pa
+
+from schemas import records
+from schemas.base import Record, arrow_schema
+
+SCHEMA_VERSION = 1
+"""Bumped with every change of a table; a catalog with another one is rebuilt, never migrated."""
+
+
+class DataTable(NamedTuple):
+    """A table filled from Parquet files of artifacts."""
+
+    record: type[Record]
+    has_run_id: bool
+    """Whether rows name the run that built their artifact."""
+
+
+DATA_TABLES = {
+    "problems": DataTable(records.Problem, has_run_id=False),
+    "generations": DataTable(records.Generation, has_run_id=False),
+    "pairs": DataTable(records.Pair, has_run_id=False),
+    "rollouts": DataTable(records.RolloutRecord, has_run_id=False),
+    "metrics": DataTable(records.Metric, has_run_id=True),
+    "eval_completions": DataTable(records.EvalCompletion, has_run_id=False),
+    "eval_summary": DataTable(records.EvalSummary, has_run_id=True),
+}
+
+_INDEX_TABLES = """
+create table catalog_info (schema_version integer);
+create table runs (
+    run_id varchar, profile varchar, status varchar, started_at timestamp, finished_at timestamp,
+    error varchar, config varchar, host varchar, pid bigint);
+create table artifacts (
+    stage varchar, key varchar, path varchar, digest varchar, rows bigint, created_at timestamp,
+    cached_hits bigint, run_id varchar, seed bigint, fingerprint varchar);
+create table edges (
+    parent_stage varchar, parent_key varchar, child_stage varchar, child_key varchar, parent_digest varchar);
+create table checks (
+    artifact_key varchar, suite varchar, expectation varchar, success boolean, observed varchar,
+    failing_rows varchar);
+create table drops (artifact_key varchar, stage varchar, reason varchar, rows bigint);
+create table run_artifacts (run_id varchar, stage varchar, key varchar, cached boolean);
+"""
+"""Times are UTC. `edges.parent_digest` is what the child was given, which may since have been rebuilt.
+`artifacts.run_id`, and `run_id` in data tables, is the run that BUILT the artifact; `run_artifacts` tells which
+runs used it."""
+
+_COLUMN_TYPES = {pa.string(): "varchar", pa.int64(): "bigint", pa.float64(): "double", pa.bool_(): "boolean"}
+
+
+def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """All tables, empty, in an empty database."""
+    for name, table in DATA_TABLES.items():
+        columns = [f'"{field.name}" {_COLUMN_TYPES[field.type]}' for field in arrow_schema(table.record)]
+        first = ["run_id varchar"] if table.has_run_id else []
+        connection.execute(f"create table {name} ({', '.join([*first, *columns, 'artifact_key varchar'])})")
+    for statement in _INDEX_TABLES.split(";"):
+        if statement.strip():
+            connection.execute(statement)
+    connection.execute("insert into catalog_info values (?)", [SCHEMA_VERSION])

@@ -1,0 +1,75 @@
+"""Writes that are whole or absent, and disk failures that say the way out.
+
+bytes -> temporary file beside the target -> fsync -> rename -> fsync of the directory.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from schemas.errors import StoreError
+
+_REASONS = {
+    errno.ENOSPC: "no space left on the device",
+    errno.EDQUOT: "disk quota exceeded",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "operation not permitted",
+    errno.EROFS: "the file system is read-only",
+    errno.ENOTDIR: "a part of the path is a file, not a directory",
+    errno.EEXIST: "a file stands where a directory is needed",
+    errno.ENAMETOOLONG: "the path is too long",
+}
+"""Failures that another attempt cannot cure; any other OSError is passed on as it is."""
+
+
+def store_error(error: OSError, *, path: Path) -> StoreError:
+    """The error of a path that cannot be written, with the reason and the way out."""
+    reason = _REASONS.get(error.errno or 0) or error.strerror or str(error)
+    remedy = "free some space, or set" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "set"
+    return StoreError(
+        f"cannot write {path}: {reason}; expected a writable directory with free space: "
+        f"{remedy} THINKLESS_HOME to one that has both, and launch again"
+    )
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns a full, read-only or forbidden disk met inside the block into a StoreError about `path`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _REASONS:
+            raise
+        raise store_error(error, path=path) from error
+
+
+def sync(path: Path) -> None:
+    """Asks the disk to keep a file's content, or a directory's names."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Replaces `path` by `content`: after a crash at any point it holds the old bytes or the new ones.
+
+    Raises StoreError where the disk is full, read-only or not ours.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with part.open("wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+        sync(path.parent)

@@ -1,0 +1,112 @@
+"""File locks that die with their process.
+
+open -> flock, polling -> holder's name written into the file -> block -> name erased, flock released.
+
+The kernel drops a flock when the last copy of its descriptor closes, so kill -9 leaves nothing to clean up.
+Each lock is a descriptor of its own, so two threads of one process exclude each other as two processes do.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from infra.disk import writing
+from schemas.errors import Transient
+
+_FIRST_PAUSE_SECONDS = 0.02
+_LONGEST_PAUSE_SECONDS = 0.5
+
+_held: set[int] = set()
+"""Descriptors locked by this process."""
+
+
+def _forget_in_child() -> None:
+    """A forked child must not keep its parent's locks alive; closing a copy does not release the lock."""
+    for descriptor in _held:
+        os.close(descriptor)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_forget_in_child)
+
+
+@contextmanager
+def file_lock(
+    path: Path,
+    *,
+    owner: str,
+    timeout_seconds: float | None = None,
+    on_wait: Callable[[str], None] | None = None,
+) -> Iterator[None]:
+    """Holds the lock `path` during the block; the file itself stays, for the next one to lock.
+
+    `owner` is told to those who wait. `on_wait` is called once, with a sentence, if somebody else holds the
+    lock. Raises Transient, naming the holder, after `timeout_seconds` (None: waits for ever).
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        _acquire(descriptor, path=path, timeout_seconds=timeout_seconds, on_wait=on_wait)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    _held.add(descriptor)
+    try:
+        with writing(path):
+            _write_holder(descriptor, owner=owner)
+        yield
+    finally:
+        if descriptor in _held:  # not so in a child forked inside the block
+            _held.discard(descriptor)
+            os.ftruncate(descriptor, 0)
+            os.close(descriptor)
+
+
+def _acquire(
+    descriptor: int, *, path: Path, timeout_seconds: float | None, on_wait: Callable[[str], None] | None
+) -> None:
+    started = time.monotonic()
+    pause = _FIRST_PAUSE_SECONDS
+    told = False
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            pass
+        waited = time.monotonic() - started
+        if timeout_seconds is not None and waited >= timeout_seconds:
+            raise Transient(
+                f"lock {path} is still held by {_read_holder(path)} after {waited:.1f} s, expected it free "
+                f"within {timeout_seconds:g} s; wait for that process or end it, or raise "
+                "THINKLESS_LOCK_TIMEOUT_SECONDS"
+            )
+        if on_wait is not None and not told and waited >= _FIRST_PAUSE_SECONDS:
+            on_wait(f"waiting for {_read_holder(path)}, which holds {path.name}")
+            told = True
+        time.sleep(pause)
+        pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+
+def _write_holder(descriptor: int, *, owner: str) -> None:
+    holder = {"pid": os.getpid(), "host": socket.gethostname(), "owner": owner}
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+
+
+def _read_holder(path: Path) -> str:
+    """Who holds the lock, in words; the file may be empty for an instant after a change of holder."""
+    try:
+        holder = json.loads(path.read_bytes())
+        here = "" if holder["host"] == socket.gethostname() else f" on {holder['host']}"
+        return f"{holder['owner']} (pid {holder['pid']}{here})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"

@@ -1,0 +1,61 @@
+"""How numbers read in the report, the cards and the terminal: one rule each, so that they agree."""
+
+from __future__ import annotations
+
+
+def percent(share: float) -> str:
+    """A share as percent: whole numbers, one decimal only where rounding would claim 0% or 100%."""
+    value = 100 * share
+    if 0 < value < 0.05:
+        return "<0.1%"
+    if 99.95 < value < 100:
+        return ">99.9%"
+    return f"{value:.1f}%" if 0 < value < 1 or 99 < value < 100 else f"{value:.0f}%"
+
+
+def signed_percent(share: float) -> str:
+    """A relative change as percent with its sign."""
+    return f"{100 * share:+.0f}%"
+
+
+def tokens(count: float) -> str:
+    """A mean number of tokens: one decimal below 1000, thousands separated above."""
+    return f"{count:,.1f}" if count < 1000 else f"{count:,.0f}"
+
+
+def accuracy(value: float) -> str:
+    """An accuracy, three decimals."""
+    return f"{value:.3f}"
+
+
+def signed(value: float) -> str:
+    """A difference of accuracies, three decimals with sign; never minus zero."""
+    return f"{round(value, 3) + 0.0:+.3f}"
+
+
+def count(value: int) -> str:
+    """A whole number, thousands separated."""
+    return f"{value:,}"
+
+
+def seconds(value: float) -> str:
+    """A duration."""
+    if value < 60:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def listing(parts: list[str]) -> str:
+    """Parts as a list in a sentence: `a`, `a and b`, `a, b and c`."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def shortened(text: str, limit: int = 1600) -> str:
+    """A long completion without its middle, which is said."""
+    if len(text) <= limit:
+        return text
+    head, tail = limit * 2 // 3, limit // 3
+    return f"{text[:head]}\n[... {len(text) - head - tail:,} characters left out ...]\n{text[-tail:]}"

@@ -1,0 +1,152 @@
+"""Run records: what was launched, by which process, and how it ended.
+
+start_run -> save_run at every change -> runs/<run_id>.json -> list_runs -> catalog
+
+They lie beside the artifacts, so that the catalog can be rebuilt without losing anything.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import psutil
+from pydantic import JsonValue, ValidationError
+
+from infra.disk import write_whole
+from schemas.base import Record
+from schemas.errors import MissingArtifactError, StoreError
+
+_log = logging.getLogger("thinkless")
+
+PROCESS_ENDED = "process ended"
+"""Error of a run whose process died without a word (kill -9, power)."""
+
+
+class StageUse(Record):
+    """One stage of one run: the artifact it came to, and whether that was there already."""
+
+    stage: str
+    key: str
+    cached: bool
+
+
+class RunRecord(Record):
+    """One run, as far as it came."""
+
+    run_id: str
+    profile: str
+    status: Literal["running", "completed", "failed"]
+    started_at: str
+    """UTC, ISO 8601."""
+    finished_at: str | None
+    config: dict[str, JsonValue]
+    """The whole configuration of the run."""
+    stages: tuple[StageUse, ...] = ()
+    """In the order in which they were settled."""
+    error: str | None = None
+    pid: int
+    process_started: float
+    """Start of the process, seconds since the epoch: tells it from a later one with the same pid."""
+    host: str
+
+
+def start_run(run_id: str, *, profile: str, config: dict[str, JsonValue]) -> RunRecord:
+    """The record of a run that this process begins now; not saved yet."""
+    return RunRecord(
+        run_id=run_id,
+        profile=profile,
+        status="running",
+        started_at=datetime.now(UTC).isoformat(),
+        finished_at=None,
+        config=config,
+        pid=os.getpid(),
+        process_started=psutil.Process().create_time(),
+        host=socket.gethostname(),
+    )
+
+
+def finish_run(record: RunRecord, *, error: str | None = None) -> RunRecord:
+    """The record of the run that ended now: completed, or failed with `error`; not saved yet."""
+    return record.model_copy(
+        update={
+            "status": "completed" if error is None else "failed",
+            "finished_at": datetime.now(UTC).isoformat(),
+            "error": error,
+        }
+    )
+
+
+def add_stage(record: RunRecord, use: StageUse) -> RunRecord:
+    """The record with one more stage; a stage artifact that is in it already is replaced. Not saved yet."""
+    others = (known for known in record.stages if (known.stage, known.key) != (use.stage, use.key))
+    return record.model_copy(update={"stages": (*others, use)})
+
+
+def save_run(home: Path, record: RunRecord) -> None:
+    """Writes the record, whole or not at all."""
+    content = json.dumps(record.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
+    write_whole(_path(home, record.run_id), content.encode())
+
+
+def load_run(home: Path, run_id: str) -> RunRecord:
+    """One run, `failed` if its process is gone; MissingArtifactError where there is none by that id."""
+    path = _path(home, run_id)
+    try:
+        record = RunRecord.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        known = sorted((home / "runs").glob("*.json"), key=lambda file: file.stat().st_mtime)
+        newest = ", ".join(file.stem for file in known[-3:]) or "none yet"
+        raise MissingArtifactError(
+            f"no run {run_id!r} in {home / 'runs'}; expected one of its run ids (newest: {newest})"
+        ) from None
+    except ValidationError as error:
+        raise StoreError(
+            f"run record {path} cannot be read: {error.errors()[0]['msg']}; it is only a record: delete the file"
+        ) from error
+    return _with_true_status(record, path)
+
+
+def list_runs(home: Path) -> list[RunRecord]:
+    """All runs, oldest first; a damaged record is left out with a warning."""
+    records = []
+    for path in (home / "runs").glob("*.json"):
+        if path.name.startswith("."):
+            continue
+        try:
+            records.append(load_run(home, path.stem))
+        except StoreError as error:
+            _log.warning("left out: %s", error)
+        except MissingArtifactError:
+            continue  # removed since it was listed
+    return sorted(records, key=lambda record: (record.started_at, record.run_id))
+
+
+def _path(home: Path, run_id: str) -> Path:
+    assert Path(run_id).name == run_id, f"run id {run_id!r} is no file name"
+    return home / "runs" / f"{run_id}.json"
+
+
+def _with_true_status(record: RunRecord, path: Path) -> RunRecord:
+    """`running` is only believed of a process that is alive; on another host nobody can tell."""
+    if record.status != "running" or record.host != socket.gethostname() or _is_alive(record):
+        return record
+    last_sign = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat()
+    return record.model_copy(update={"status": "failed", "error": PROCESS_ENDED, "finished_at": last_sign})
+
+
+def _is_alive(record: RunRecord) -> bool:
+    try:
+        process = psutil.Process(record.pid)
+        # The kernel's clock of start times may drift by less than a second against the epoch.
+        same = abs(process.create_time() - record.process_started) < 1.0
+        return same and bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True

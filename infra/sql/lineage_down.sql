@@ -1,0 +1,34 @@
+-- One row: one artifact that was made from $key, through one artifact in between; the first row is $key itself.
+-- depth: steps down from $key. from_*: the artifact one step nearer to $key. rebuilt_since: whether from_*
+-- holds other bytes today than those this one was given. digest is null for an artifact that is no longer there.
+with recursive walk as (
+    select
+        0 as depth,
+        cast(null as varchar) as from_stage,
+        cast(null as varchar) as from_key,
+        stage,
+        key,
+        cast(null as varchar) as consumed_digest
+    from artifacts
+    where key = $key
+    union
+    select walk.depth + 1, edges.parent_stage, edges.parent_key, edges.child_stage, edges.child_key,
+        edges.parent_digest
+    from walk
+    join edges on edges.parent_key = walk.key
+)
+select
+    walk.depth,
+    walk.from_stage,
+    walk.from_key,
+    walk.stage,
+    walk.key,
+    artifacts.digest,
+    artifacts.rows,
+    artifacts.created_at,
+    artifacts.run_id,
+    coalesce(walk.consumed_digest <> nearer.digest, false) as rebuilt_since
+from walk
+left join artifacts on artifacts.key = walk.key
+left join artifacts as nearer on nearer.key = walk.from_key
+order by walk.depth, walk.from_stage, walk.from_key, walk.stage, walk.key

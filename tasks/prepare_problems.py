@@ -1,0 +1,48 @@
+"""Stage `problems`: sources -> normalised, deduplicated, decontaminated problems, split for warm-up, RL and tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefect import task
+
+from infra.fingerprint import file_sha256
+from infra.validation.suites import problems_suite
+from schemas.artifact import Artifact
+from schemas.configs.problems import LocalSource, ProblemsConfig
+from schemas.records import Problem
+from tasks.context import Gate, RunContext, StageOutcome, StagePlan, make_plan
+from tasks.parquet_files import write_records
+from tasks.stage import STAGE_CACHE, run_stage
+from thinkless_core.problem_set import build_problem_set
+from thinkless_core.progress import Progress
+
+FILE = "problems.parquet"
+
+
+def plan(config: ProblemsConfig) -> StagePlan[ProblemsConfig]:
+    """What the stage would build; local files count by content."""
+    sources = [config.source, *config.benchmarks.values()]
+    paths = sorted({s.path for s in sources if isinstance(s, LocalSource) and Path(s.path).is_file()})
+    return make_plan(
+        "problems", module=__name__, config=config, extra={"files": {p: file_sha256(Path(p)) for p in paths}}
+    )
+
+
+def build(plan: StagePlan[ProblemsConfig], context: RunContext, workspace: Path, progress: Progress) -> StageOutcome:
+    """Write `problems.parquet`."""
+    problem_set = build_problem_set(plan.config)
+    rows = write_records(workspace / FILE, Problem, problem_set.problems)
+    progress(1, 1, {"problems": float(rows)})
+    return StageOutcome(
+        rows=rows,
+        tables={FILE: "problems"},
+        drops=problem_set.drops,
+        gates=(Gate(FILE, problems_suite(benchmarks=tuple(plan.config.benchmarks))),),
+    )
+
+
+@task(name="problems", cache_policy=STAGE_CACHE, persist_result=True, result_serializer="json")
+def prepare_problems(context: RunContext, plan: StagePlan[ProblemsConfig]) -> Artifact:
+    """Prepare training problems and benchmarks."""
+    return run_stage(context, plan, build)

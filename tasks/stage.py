@@ -1,0 +1,145 @@
+"""How every stage runs: look, lock, build, validate, publish, record.
+
+plan -> hit in the store? -> lock of the key -> workspace (with what an interrupted build left) -> build
+     -> gates -> manifest -> publish -> catalog and lineage
+The store decides whether a stage is done. Prefect's cache mirrors it and is never asked alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import platform
+import time
+import uuid
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from prefect.cache_policies import CacheKeyFnPolicy
+
+from infra.artifact_store import ArtifactStore
+from infra.catalog import Catalog
+from infra.openlineage_events import emit_events
+from schemas.artifact import MANIFEST_VERSION, Artifact, CheckResult, InputRef, Manifest
+from schemas.configs.stage import StageConfig
+from tasks.context import Build, RunContext, StageOutcome, StagePlan
+from tasks.progress import stage_progress
+
+C = TypeVar("C", bound=StageConfig)
+logger = logging.getLogger("thinkless")
+
+STAGE_CACHE = CacheKeyFnPolicy(cache_key_fn=lambda _, inputs: f"{inputs['plan'].stage}-{inputs['plan'].key}")
+"""Prefect's cache key: the stage and its key in the store."""
+
+RESULT_PACKAGES = (
+    "torch", "transformers", "tokenizers", "accelerate", "numpy", "duckdb", "pyarrow", "great-expectations", "prefect",
+)  # fmt: skip
+"""Packages whose versions go into the manifest."""
+
+
+def find_done(context: RunContext, plan: StagePlan[C]) -> Artifact | None:
+    """The published, verified artifact of a plan; None where it has to be built (or is to be refreshed)."""
+    if plan.stage in context.refresh:
+        return None
+    return ArtifactStore(context.settings.home).find(plan.stage, plan.key)
+
+
+def run_stage(context: RunContext, plan: StagePlan[C], build: Build[C]) -> Artifact:
+    """Build a stage, or return what the store already holds.
+
+    Raises ContractError where a gate fails; the rejected files are then kept aside and nothing is published.
+    """
+    started = time.monotonic()
+    if done := find_done(context, plan):
+        return done
+    store = ArtifactStore(context.settings.home)
+    with store.build_lock(plan.stage, plan.key, owner=f"run {context.run_id}", on_wait=logger.warning):
+        # Whoever held the lock before may have built it; that is as fresh as one could wish.
+        done = store.find(plan.stage, plan.key)
+        waited = done is not None and store.manifest(plan.stage, plan.key).run_id != context.run_id
+        if done and (plan.stage not in context.refresh or _made_since(store, done, started)):
+            logger.info("%s: %s was built meanwhile", plan.label, "it" if waited else "this")
+            return done
+        return _build(store, context, plan, build)
+
+
+def _made_since(store: ArtifactStore, artifact: Artifact, started: float) -> bool:
+    age = datetime.now(UTC) - datetime.fromisoformat(store.manifest(artifact.stage, artifact.key).created_at)
+    return age.total_seconds() < time.monotonic() - started
+
+
+def _build(store: ArtifactStore, context: RunContext, plan: StagePlan[C], build: Build[C]) -> Artifact:
+    home, attempt = context.settings.home, uuid.uuid4().hex
+    workspace = store.open_workspace(plan.stage, plan.key)
+    (workspace / "scratch").mkdir(exist_ok=True)
+    timings = {}
+    clock = time.monotonic()
+    with stage_progress(plan.label) as progress:
+        outcome = build(plan, context, workspace, progress)
+    timings["build"] = round(time.monotonic() - clock, 3)
+    clock = time.monotonic()
+    checks = _validate(store, workspace, plan, outcome)
+    timings["validate"] = round(time.monotonic() - clock, 3)
+    files = store.describe_files(workspace, roles={"validation/**": "log", "**": "data"}, tables=outcome.tables)
+    manifest = Manifest(
+        manifest_version=MANIFEST_VERSION,
+        stage=plan.stage,
+        stage_version=plan.version,
+        key=plan.key,
+        digest=store.output_digest(files),
+        run_id=context.run_id,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        inputs=tuple(InputRef(stage=a.stage, key=a.key, digest=a.digest) for a in plan.inputs),
+        config=dict(plan.slice),
+        fingerprint=plan.fingerprint,
+        packages={name: metadata.version(name) for name in RESULT_PACKAGES},
+        environment={
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "machine": platform.machine(),
+            "torch_threads": str(torch.get_num_threads()),
+        },
+        seed=plan.config.seed,
+        rows=outcome.rows,
+        drops=dict(outcome.drops),
+        checks=checks,
+        timings=timings,
+        files=files,
+    )
+    emit_events(home, manifest, event="start", run_id=context.run_id, attempt_uuid=attempt, error=None)
+    artifact = store.publish(workspace, manifest)
+    record(context, manifest, artifact)
+    emit_events(home, manifest, event="complete", run_id=context.run_id, attempt_uuid=attempt, error=None)
+    return artifact
+
+
+def _validate(
+    store: ArtifactStore, workspace: Path, plan: StagePlan[C], outcome: StageOutcome
+) -> tuple[CheckResult, ...]:
+    """Run the stage's gates; on failure the workspace is put aside and ContractError raised."""
+    if not outcome.gates:
+        return ()
+    from infra.validation.gate import (  # slow import, only when building
+        contract_error,
+        failing,
+        validate_parquet,
+    )
+
+    checks = tuple(
+        check
+        for gate in outcome.gates
+        for check in validate_parquet(
+            workspace / gate.file, suite=gate.suite, docs_dir=workspace / "validation" / gate.suite.name
+        )
+    )
+    if failing(checks):
+        raise contract_error(checks, where=str(store.quarantine(workspace)))
+    return checks
+
+
+def record(context: RunContext, manifest: Manifest, artifact: Artifact) -> None:
+    """Make an artifact known to the catalog."""
+    catalog = Catalog(context.settings.home, timeout_seconds=context.settings.lock_timeout_seconds)
+    catalog.register(manifest, Path(artifact.path))

@@ -1,0 +1,49 @@
+"""What every test shares: one thread, the CPU, the tiny student, and the rule that an all-skipped suite fails."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("ACCELERATE_USE_CPU", "true")
+
+import pytest
+import torch
+from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
+
+from tests.all_skipped import pytest_sessionfinish as pytest_sessionfinish
+from tests.specimens import make_student
+from thinkless_core.tiny_model import tiny_tokenizer
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--regenerate-golden` rewrites tests/cases/golden.json."""
+    parser.addoption("--regenerate-golden", action="store_true", help="write tests/cases/golden.json anew, then compare")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    """Small CPU work is slowed badly by many threads, and bitwise comparisons want a fixed number of them."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> PreTrainedTokenizerFast:
+    """The tiny student's tokenizer; nothing changes it."""
+    return tiny_tokenizer()
+
+
+@pytest.fixture(scope="session")
+def student() -> Callable[..., Qwen2ForCausalLM]:
+    """`student(seed=0, scale=1)`: a fresh tiny model (tests.specimens.make_student)."""
+    return make_student
+
+
+@pytest.fixture
+def float64() -> Iterator[None]:
+    """Everything in double precision, as the oracles are."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)

@@ -1,0 +1,177 @@
+"""How a step is cut into forward passes never changes its gradient."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+from transformers import PreTrainedTokenizerFast
+
+from tests.invariants import method_checks
+from tests.specimens import (
+    GradientRecorder,
+    make_batch,
+    make_pairs,
+    make_student,
+    ragged_samples,
+    rl_config,
+)
+from thinkless_core import policy_update
+from thinkless_core.logprobs import split_by_tokens
+from thinkless_core.policy_batch import PolicyBatch
+from thinkless_core.rendering import Sample
+from thinkless_core.sft_trainer import SideLosses, SidedSamples, accumulate_sft_loss, join, pair_samples
+
+
+def test_policy_updates_in_one_pass_and_in_many_have_the_same_gradient() -> None:
+    method_checks.micro_batches_do_not_change_the_gradient(policy_update)
+
+
+def test_a_policy_update_equals_the_oracle_on_plain_forward_passes() -> None:
+    method_checks.update_loss_equals_the_oracle(policy_update)
+
+
+def _sft_gradient(batch: SidedSamples, *, micro_batch_tokens: int) -> tuple[SideLosses, dict[str, Tensor]]:
+    model = make_student(scale=2.0)
+    losses = accumulate_sft_loss(
+        model, batch, pad_id=0, micro_batch_tokens=micro_batch_tokens, accelerator=Accelerator()
+    )
+    recorder = GradientRecorder(model)
+    recorder.step()
+    return losses, recorder.gradients[0]
+
+
+def test_sft_in_one_pass_and_in_many_has_the_same_gradient(tokenizer: PreTrainedTokenizerFast) -> None:
+    batch = join([pair_samples(p, tokenizer=tokenizer) for p in make_pairs(6, mix=(0.4, 0.3, 0.3))])
+    whole, gradient = _sft_gradient(batch, micro_batch_tokens=4096)
+    single, gradient_of_single = _sft_gradient(batch, micro_batch_tokens=1)
+    method_checks.same_gradient(gradient, gradient_of_single)
+    for name in ("all", "think", "short"):
+        assert getattr(single, name) == pytest.approx(getattr(whole, name), rel=1e-5)  # float32 sums, other order
+
+
+def test_the_gradient_of_a_step_is_the_sum_over_its_shares_of_rollouts() -> None:
+    """What several processes would each compute with the step's counts adds up to the step's gradient."""
+    samples, advantages = ragged_samples(6), [0.9, -0.4, 0.3, -1.0, 0.6, 0.2]
+    whole = make_batch(samples, advantages)
+
+    class Share(PolicyBatch):
+        counts = whole.counts
+
+    gradients = []
+    for batch in (whole, *(Share(whole.scored[i : i + 3], whole.advantages_B[i : i + 3]) for i in (0, 3))):
+        model = make_student(scale=2.0)
+        recorder = GradientRecorder(model)
+        policy_update.update_policy(
+            model,
+            batch,
+            old_logprobs=None,
+            reference=None,
+            optimizer=recorder,
+            accelerator=Accelerator(),
+            config=rl_config(objective="token"),
+            pad_id=0,
+        )
+        gradients.append(recorder.gradients[0])
+    method_checks.same_gradient(gradients[0], {n: gradients[1][n] + gradients[2][n] for n in gradients[0]})
+
+
+def test_rollouts_without_advantage_may_be_skipped_where_no_kl_acts() -> None:
+    samples, advantages = ragged_samples(6), [0.5, 0.0, -0.5, 0.0, 0.0, 0.25]
+
+    class Unskipped(PolicyBatch):
+        def micro_batches(self, *, max_tokens: int, skip_zero_advantage: bool) -> list[list[int]]:
+            assert skip_zero_advantage, "with no reference, skipping is what is tested"
+            return super().micro_batches(max_tokens=max_tokens, skip_zero_advantage=False)
+
+    made = make_batch(samples, advantages)
+    gradients = []
+    for batch in (made, Unskipped(made.scored, made.advantages_B)):
+        model = make_student(scale=2.0)
+        recorder = GradientRecorder(model)
+        numbers = policy_update.update_policy(
+            model,
+            batch,
+            old_logprobs=None,
+            reference=None,
+            optimizer=recorder,
+            accelerator=Accelerator(),
+            config=rl_config(),
+            pad_id=0,
+        )
+        gradients.append((numbers["loss"], recorder.gradients[0]))
+    assert gradients[0][0] == pytest.approx(gradients[1][0], abs=1e-6)  # float32 sums, other order
+    method_checks.same_gradient(gradients[0][1], gradients[1][1])
+
+
+def test_a_step_without_any_gradient_does_not_move_the_weights_by_momentum() -> None:
+    model = make_student()
+    recorder = GradientRecorder(model)
+    numbers = policy_update.update_policy(
+        model,
+        make_batch(ragged_samples(3), [0.0] * 3),
+        old_logprobs=None,
+        reference=None,
+        optimizer=recorder,
+        accelerator=Accelerator(),
+        config=rl_config(),
+        pad_id=0,
+    )
+    assert recorder.gradients == []
+    assert numbers["loss"] == numbers["grad_norm"] == 0.0
+
+
+def test_old_logprobs_left_out_equal_those_of_a_policy_that_has_not_moved() -> None:
+    samples, advantages = ragged_samples(5), [0.5, -0.25, -0.5, 1.0, -0.75]
+    results = []
+    for given in (False, True):
+        model = make_student(scale=2.0)
+        batch, config, recorder = make_batch(samples, advantages), rl_config(), GradientRecorder(model)
+        old = policy_update.sampling_logprobs(model, batch, config=config, pad_id=0) if given else None
+        policy_update.update_policy(
+            model,
+            batch,
+            old_logprobs=old,
+            reference=None,
+            optimizer=recorder,
+            accelerator=Accelerator(),
+            config=config,
+            pad_id=0,
+        )
+        results.append(recorder.gradients[0])
+    method_checks.same_gradient(results[0], results[1])
+
+
+def test_micro_batches_hold_every_sample_once_and_stay_within_the_limit() -> None:
+    samples = [Sample(tuple(p), tuple(c)) for p, c in ragged_samples(40)]
+    batches = split_by_tokens(samples, max_tokens=50)
+    assert sorted(i for batch in batches for i in batch) == list(range(40))
+    for batch in batches:
+        assert len(batch) == 1 or max(len(samples[i]) for i in batch) * len(batch) <= 50
+    assert len(batches) > 5
+    assert split_by_tokens([], max_tokens=50) == []
+
+
+def test_a_sample_longer_than_the_limit_gets_a_micro_batch_of_its_own() -> None:
+    samples = [Sample((3,), (5, 1)), Sample((3,) * 90, (5, 1)), Sample((3,) * 91, (5, 1))]
+    assert split_by_tokens(samples, max_tokens=64) == [[0], [1], [2]]
+
+
+def test_a_loss_that_is_not_finite_stops_training_before_the_weights_move() -> None:
+    from schemas.errors import TrainingError
+
+    model = make_student()
+    recorder = GradientRecorder(model)
+    with pytest.raises(TrainingError, match=r"loss nan .* not finite; lower rl.optimizer.learning_rate"):
+        policy_update.update_policy(
+            model,
+            make_batch(ragged_samples(2), torch.tensor([float("nan"), 1.0])),
+            old_logprobs=None,
+            reference=None,
+            optimizer=recorder,
+            accelerator=Accelerator(),
+            config=rl_config(),
+            pad_id=0,
+        )
+    assert recorder.gradients == []

@@ -1,0 +1,252 @@
+"""What tests are made of: tiny students, problems, pairs, rollouts, configurations, and samplers that follow a script.
+
+The fakes here stand where the outside world would be: a sampler is an engine that may be another process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, Qwen2ForCausalLM
+
+from schemas.configs.base_model import TinyModel
+from schemas.configs.pairs import PairsConfig
+from schemas.configs.rl import RlConfig
+from schemas.configs.sft import SftConfig
+from schemas.configs.stage import OptimizerConfig
+from schemas.configs.teach import ProceduralTeacher
+from schemas.mode import Mode
+from schemas.records import FinishReason, Pair, Problem, ProblemSplit
+from thinkless_core.pairing import build_pairs
+from thinkless_core.policy_batch import PolicyBatch
+from thinkless_core.procedural import draw_distinct_chains, work_out
+from thinkless_core.rendering import render_completion
+from thinkless_core.rollouts import Rollout, SampledCompletion, SampleRequest, ScoredRollout
+from thinkless_core.seeding import random_stream
+from thinkless_core.teachers import ChainTeacher, ask_teacher
+from thinkless_core.tiny_model import tiny_model, tiny_tokenizer
+from thinkless_core.transformers_sampler import TransformersSampler
+
+TINY = TinyModel(
+    hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2, max_position_embeddings=128
+)
+LIVELY = 8.0
+"""`make_student(scale=LIVELY)` has peaked predictions that depend on every earlier token and its position; with
+weights as initialised all predictions are nearly uniform, and a wrong mask or position would go unnoticed."""
+
+
+def make_student(*, seed: int = 0, scale: float = 1.0) -> Qwen2ForCausalLM:
+    """A fresh tiny model; its matrices multiplied by `scale`."""
+    model = tiny_model(TINY, tokenizer=tiny_tokenizer(), seed=seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim >= 2:
+                parameter.mul_(scale)
+    return model.eval()
+
+
+def weights_of(model: torch.nn.Module) -> dict[str, Tensor]:
+    """A copy of all parameters."""
+    return {name: p.detach().clone() for name, p in model.named_parameters()}
+
+
+def identical(left: dict[str, Tensor], right: dict[str, Tensor]) -> bool:
+    """Whether two sets of weights are equal bit by bit."""
+    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
+
+
+class GradientRecorder(torch.optim.Optimizer):
+    """An optimiser that moves nothing and remembers the gradient it was given."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__(list(model.parameters()), {})
+        self._model = model
+        self.gradients: list[dict[str, Tensor]] = []
+
+    def step(self, closure: object = None) -> None:
+        """Remember the gradient; a parameter without one has gradient 0."""
+        assert closure is None
+        self.gradients.append(
+            {
+                name: torch.zeros_like(p) if p.grad is None else p.grad.detach().clone()
+                for name, p in self._model.named_parameters()
+            }
+        )
+
+
+def optimizer_config(**changes: float) -> OptimizerConfig:
+    """Constant rate, no decay of weights, gradients as they are."""
+    return OptimizerConfig(**({"learning_rate": 1e-3, "weight_decay": 0.0, "max_grad_norm": 1e9} | changes))
+
+
+def rl_config(**changes: object) -> RlConfig:
+    """A small RL configuration without KL."""
+    defaults: dict[str, object] = {
+        "steps": 4,
+        "prompts_per_step": 4,
+        "group_size": 4,
+        "alpha": 0.5,
+        "kl_coef": 0.0,
+        "max_new_tokens": 16,
+        "short_max_tokens": 6,
+        "optimizer": optimizer_config(),
+    }
+    return RlConfig(**(defaults | changes))
+
+
+def sft_config(**changes: object) -> SftConfig:
+    """A small SFT configuration."""
+    defaults: dict[str, object] = {"steps": 10, "pairs_per_step": 4, "optimizer": optimizer_config()}
+    return SftConfig(**(defaults | changes))
+
+
+def make_problem(prompt: str, *, answer: str | None = None, name: str | None = None) -> Problem:
+    """A problem of split `rl`; the answer is worked out where none is given."""
+    working = work_out(prompt)
+    if answer is None:
+        assert working is not None, prompt
+        answer = working.answer
+    return Problem(
+        problem_id=name or f"p-{prompt}",
+        prompt=prompt,
+        answer=answer,
+        difficulty=len(working.steps) if working else None,
+        split=ProblemSplit.RL,
+        benchmark=None,
+        source="specimen",
+    )
+
+
+def make_problems(num_problems: int, *, mix: Sequence[float] = (0.5, 0.5), seed: int = 0) -> list[Problem]:
+    """Distinct procedural problems."""
+    chains = draw_distinct_chains(random_stream("specimens", seed), num_problems=num_problems, mix=mix)
+    return [make_problem(text) for text, _ in chains]
+
+
+def make_pairs(num_pairs: int, *, mix: Sequence[float] = (0.5, 0.5), validation_share: float = 0.0) -> list[Pair]:
+    """Pairs by the procedural teacher, whose long answers have no re-checks."""
+    tokenizer = tiny_tokenizer()
+    problems = make_problems(num_pairs, mix=mix)
+    teacher = ChainTeacher(ProceduralTeacher(recheck_weights=(1.0,)), tokenizer)
+    think, short = (ask_teacher(teacher, problems, mode=m, max_tokens=64, seed=0) for m in (Mode.THINK, Mode.SHORT))
+    config = PairsConfig(validation_share=validation_share)
+    return list(build_pairs(problems, think=think, short=short, tokenizer=tokenizer, config=config).pairs)
+
+
+def make_rollout(
+    completion_ids: Iterable[int],
+    *,
+    prompt_ids: Iterable[int] = (3, 9, 28, 10, 36, 4),
+    mode: Mode | None = Mode.SHORT,
+    completion: str = "",
+    finish_reason: FinishReason = FinishReason.STOP,
+    problem: Problem | None = None,
+    sample: int = 0,
+) -> Rollout:
+    """A rollout made of ids."""
+    return Rollout(
+        problem=problem or make_problem("11+22=?"),
+        sample=sample,
+        prompt_ids=tuple(prompt_ids),
+        completion_ids=tuple(completion_ids),
+        completion=completion,
+        finish_reason=finish_reason,
+        mode=mode,
+    )
+
+
+def make_batch(
+    samples: Sequence[tuple[Sequence[int], Sequence[int]]], advantages: Sequence[float] | Tensor
+) -> PolicyBatch:
+    """A policy batch of (prompt ids, completion ids), with advantages chosen by hand."""
+    scored = tuple(
+        ScoredRollout(make_rollout(c, prompt_ids=p), correct=True, fake_short=False, reward=0.0) for p, c in samples
+    )
+    return PolicyBatch(scored, torch.as_tensor(advantages, dtype=torch.get_default_dtype()))
+
+
+def ragged_samples(num_samples: int, *, seed: int = 0, longest: int = 9) -> list[tuple[list[int], list[int]]]:
+    """(prompt ids, completion ids) of many lengths; the first completion is a control token alone."""
+    stream = random_stream("ragged", seed)
+    samples = []
+    for index in range(num_samples):
+        prompt = stream.integers(8, 100, size=int(stream.integers(1, longest))).tolist()
+        length = 0 if index == 0 else int(stream.integers(1, longest))
+        samples.append((prompt, [int(stream.integers(5, 7)), *stream.integers(8, 100, size=length).tolist()]))
+    return samples
+
+
+Script = Callable[[str, SampleRequest], str]
+"""(prompt text as the model sees it, request) -> completion text, without end token."""
+
+
+@dataclass
+class ScriptedSampler:
+    """A sampler that writes what a script says, whatever the policy is."""
+
+    tokenizer: PreTrainedTokenizerBase
+    script: Script
+
+    def sample(
+        self, requests: Sequence[SampleRequest], *, max_new_tokens: int, temperature: float, top_p: float = 1.0
+    ) -> list[SampledCompletion]:
+        """The scripted completions, cut at `max_new_tokens`; a forced id takes the place of token 0."""
+        completions = []
+        for request in requests:
+            prompt = self.tokenizer.decode(request.prompt_ids, skip_special_tokens=True)
+            ids = render_completion(self.tokenizer, self.script(prompt, request), finished=True)
+            if request.forced_id is not None:
+                ids = (request.forced_id, *ids[1:])
+            finish = FinishReason.STOP if len(ids) <= max_new_tokens else FinishReason.LENGTH
+            completions.append(SampledCompletion(tuple(ids[:max_new_tokens]), finish))
+        return completions
+
+
+@dataclass
+class RoutedSampler:
+    """The policy chooses the mode, truly sampled; the rest is scripted: short answers hard problems wrongly.
+
+    So what there is to learn is the mode alone: short where there is one operation, think everywhere else.
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+
+    def sample(
+        self, requests: Sequence[SampleRequest], *, max_new_tokens: int, temperature: float, top_p: float = 1.0
+    ) -> list[SampledCompletion]:
+        """Token 0 from the policy, the rest from the script."""
+        real = TransformersSampler(self.model, self.tokenizer.pad_token_id, self.tokenizer.eos_token_id)
+        chosen = real.sample(requests, max_new_tokens=1, temperature=temperature, top_p=top_p)
+        completions = []
+        for request, first in zip(requests, chosen, strict=True):
+            working = work_out(self.tokenizer.decode(request.prompt_ids, skip_special_tokens=True))
+            assert working is not None
+            text = working.answer
+            if first.token_ids[0] == self.tokenizer.convert_tokens_to_ids(Mode.THINK.token):
+                text = f"{','.join(working.steps)}</think>{working.answer}"
+            elif len(working.steps) > 1:
+                text = str((int(working.answer) + 1) % 10)
+            body = render_completion(self.tokenizer, text, finished=True)
+            completions.append(SampledCompletion((*first.token_ids, *body), FinishReason.STOP))
+        return completions
+
+
+def mixed_script(prompt: str, request: SampleRequest) -> str:
+    """Right and wrong, short and long, fake short and malformed completions, chosen by the request's stream."""
+    working = work_out(prompt)
+    assert working is not None, prompt
+    right, wrong = working.answer, str((int(working.answer) + 1) % 10)
+    steps = ",".join(working.steps)
+    choices = (
+        f"<short>{right}",
+        f"<short>{wrong}",
+        f"<think>{steps}</think>{right}",
+        f"<think>{steps}</think>{wrong}",
+        f"<short>{steps}</think>{right}",
+        f"{right}",
+    )
+    return choices[int(random_stream("script", *request.stream).integers(len(choices)))]

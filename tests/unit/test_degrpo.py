@@ -1,0 +1,97 @@
+"""The DeGRPO loss and its KL term against the loop-only oracle, by hand, and at its edges."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.invariants import method_checks
+from thinkless_core import degrpo, kl
+from thinkless_core.degrpo import StepCounts, degrpo_loss, token_weights
+
+
+@pytest.mark.usefixtures("float64")
+def test_loss_terms_and_gradient_equal_the_oracle_for_all_objectives() -> None:
+    method_checks.loss_equals_the_oracle(degrpo)
+
+
+def test_float64_inputs_give_float64_results_while_the_default_is_float32() -> None:
+    terms, gradient_BT = method_checks.step_loss(degrpo, [[-1.0, -2.0, -0.5]], old=[[-1.1, -2.0, -0.7]], advantages=[1.0])
+    assert terms.total.dtype == gradient_BT.dtype == torch.float64
+
+
+@pytest.mark.usefixtures("float64")
+def test_the_clip_cuts_good_tokens_above_and_bad_tokens_below() -> None:
+    method_checks.clip_hand_cases_hold(degrpo)
+
+
+@pytest.mark.usefixtures("float64")
+def test_token_weights_are_those_of_the_table() -> None:
+    method_checks.weight_hand_cases_hold(degrpo)
+
+
+@pytest.mark.usefixtures("float64")
+def test_padding_never_reaches_the_loss() -> None:
+    method_checks.padding_never_reaches_the_loss(degrpo)
+
+
+@pytest.mark.usefixtures("float64")
+def test_ratio_one_gives_the_reinforce_gradient() -> None:
+    method_checks.ratio_one_gives_reinforce(degrpo)
+
+
+def test_k3_equals_the_oracle_and_is_never_negative() -> None:
+    method_checks.k3_equals_the_oracle(kl)
+
+
+@pytest.mark.usefixtures("float64")
+def test_k3_averages_to_the_true_divergence() -> None:
+    """E_policy[k3] = KL(policy || reference), summed over the whole vocabulary instead of sampled."""
+    policy_V = torch.tensor([0.5, 0.3, 0.15, 0.05])
+    reference_V = torch.tensor([0.25, 0.25, 0.25, 0.25])
+    estimate_V = kl.k3_estimate(policy_V.log(), ref_logprobs_BT=reference_V.log())
+    torch.testing.assert_close((policy_V * estimate_V).sum(), (policy_V * (policy_V / reference_V).log()).sum())
+
+
+@pytest.mark.parametrize("objective", method_checks.OBJECTIVES)
+@pytest.mark.usefixtures("float64")
+def test_weights_of_a_step_do_not_depend_on_how_it_is_split(objective: str) -> None:
+    mask_BT = torch.tensor([[True] * 4, [True] * 2 + [False] * 2, [True] + [False] * 3])
+    settings = {"objective": objective, "control_weight": 0.3, "counts": StepCounts(3, 4)}
+    whole = token_weights(mask_BT, **settings)
+    for row in range(3):
+        alone = token_weights(mask_BT[row : row + 1], **settings)
+        assert torch.equal(alone.policy_BT[0], whole.policy_BT[row])
+        assert torch.equal(alone.kl_BT[0], whole.kl_BT[row])
+    # The KL term weighs all tokens of the step as one mean, whatever the objective.
+    torch.testing.assert_close(float(whole.kl_BT.sum()), 1.0)
+
+
+def test_a_zero_advantage_leaves_the_kl_term_alone() -> None:
+    reference = [[-0.5, -1.5]]
+    terms, gradient_BT = method_checks.step_loss(
+        degrpo, [[-1.0, -1.0]], old=[[-1.0, -1.0]], reference=reference, advantages=[0.0], beta=0.1
+    )
+    assert float(terms.control) == float(terms.response) == 0.0
+    assert float(terms.total.detach()) == pytest.approx(0.1 * float(terms.kl))
+    assert gradient_BT[0, 0] < 0 < gradient_BT[0, 1]  # towards the reference: up where it is likelier, down where not
+
+
+def test_gradient_flows_through_the_policy_alone() -> None:
+    tensors = [torch.full((1, 2), -1.0, requires_grad=True) for _ in range(3)]
+    terms = degrpo_loss(
+        tensors[0],
+        old_logprobs_BT=tensors[1].detach(),
+        ref_logprobs_BT=tensors[2].detach(),
+        advantages_B=torch.ones(1),
+        completion_mask_BT=torch.ones(1, 2, dtype=torch.bool),
+        objective="paper",
+        control_weight=1.0,
+        clip_low=0.2,
+        clip_high=0.2,
+        kl_coef=0.1,
+        counts=StepCounts(1, 1),
+    )
+    terms.total.backward()
+    assert tensors[0].grad is not None
+    assert not any(t.requires_grad for t in (terms.control, terms.response, terms.kl))
