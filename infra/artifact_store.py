@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from infra import workspace as workspaces
-from infra.disk import sync, write_whole, writing
+from infra.disk import sync, temporary_name, write_whole, writing
 from infra.locks import file_lock
 from infra.manifest_file import MANIFEST_NAME, decode_manifest, encode_manifest
 from infra.workspace import SCRATCH_NAME, Role, first_damage
@@ -116,7 +116,8 @@ class ArtifactStore:
         part = self._part(stage, key)
         with writing(part):
             (part / SCRATCH_NAME).mkdir(parents=True, exist_ok=True)
-            (part / MANIFEST_NAME).unlink(missing_ok=True)
+            for unpublished in (part / MANIFEST_NAME, *part.glob(temporary_name(MANIFEST_NAME, unique="*"))):
+                unpublished.unlink(missing_ok=True)
         return part
 
     @staticmethod

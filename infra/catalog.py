@@ -9,7 +9,6 @@ Never the only copy: a file that is lost, damaged or of another version is rebui
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -104,7 +103,7 @@ class Catalog:
             connection.execute("commit")
 
     def _rebuild(self, store: ArtifactStore, runs: Iterable[RunRecord]) -> None:
-        fresh = self.path.with_name(f"{CATALOG_NAME}.{os.getpid()}.new")
+        fresh = self.path.with_name(f"{CATALOG_NAME}.new")
         remove_catalog(fresh)
         with explained(fresh), writing(fresh):
             connection = duckdb.connect(str(fresh))

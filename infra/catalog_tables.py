@@ -50,10 +50,14 @@ create table checks (
     failing_rows varchar);
 create table drops (artifact_key varchar, stage varchar, reason varchar, rows bigint);
 create table run_artifacts (run_id varchar, stage varchar, key varchar, cached boolean);
+create view run_eval_summary as
+    select used.run_id, eval_summary.* exclude (run_id)
+    from eval_summary join run_artifacts as used on used.key = eval_summary.artifact_key;
 """
 """Times are UTC. `edges.parent_digest` is what the child was given, which may since have been rebuilt.
 `artifacts.run_id`, and `run_id` in data tables, is the run that BUILT the artifact; `run_artifacts` tells which
-runs used it."""
+runs used it, and view `run_eval_summary` has the result table of every run, of those too that found it in the store.
+"""
 
 _COLUMN_TYPES = {pa.string(): "varchar", pa.int64(): "bigint", pa.float64(): "double", pa.bool_(): "boolean"}
 

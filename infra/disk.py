@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,12 +57,17 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def temporary_name(name: str, *, unique: str) -> str:
+    """Name under which `write_whole` writes a file first; a crash may leave it behind."""
+    return f".{name}.{unique}.part"
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Replaces `path` by `content`: after a crash at any point it holds the old bytes or the new ones.
 
     Raises StoreError where the disk is full, read-only or not ours.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(temporary_name(path.name, unique=f"{os.getpid()}-{threading.get_ident()}"))
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -1,6 +1,6 @@
 """File locks that die with their process.
 
-open -> flock, polling -> holder's name written into the file -> block -> name erased, flock released.
+open -> flock, polling -> holder's name written into the file -> block -> flock released
 
 The kernel drops a flock when the last copy of its descriptor closes, so kill -9 leaves nothing to clean up.
 Each lock is a descriptor of its own, so two threads of one process exclude each other as two processes do.
@@ -23,15 +23,15 @@ from schemas.errors import Transient
 _FIRST_PAUSE_SECONDS = 0.02
 _LONGEST_PAUSE_SECONDS = 0.5
 
-_held: set[int] = set()
-"""Descriptors locked by this process."""
+_open: set[int] = set()
+"""Descriptors of locks that this process holds or waits for."""
 
 
 def _forget_in_child() -> None:
     """A forked child must not keep its parent's locks alive; closing a copy does not release the lock."""
-    for descriptor in _held:
+    for descriptor in _open:
         os.close(descriptor)
-    _held.clear()
+    _open.clear()
 
 
 os.register_at_fork(after_in_child=_forget_in_child)
@@ -53,20 +53,15 @@ def file_lock(
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    _open.add(descriptor)
     try:
         _acquire(descriptor, path=path, timeout_seconds=timeout_seconds, on_wait=on_wait)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    _held.add(descriptor)
-    try:
         with writing(path):
             _write_holder(descriptor, owner=owner)
         yield
     finally:
-        if descriptor in _held:  # not so in a child forked inside the block
-            _held.discard(descriptor)
-            os.ftruncate(descriptor, 0)
+        if descriptor in _open:  # not so in a child forked inside the block
+            _open.discard(descriptor)
             os.close(descriptor)
 
 

@@ -22,7 +22,7 @@ FILE = "problems.parquet"
 
 def plan(config: ProblemsConfig) -> StagePlan[ProblemsConfig]:
     """What the stage would build; local files count by content."""
-    sources = [config.source, *config.benchmarks.values()]
+    sources = [config.source, config.rl_source, *config.benchmarks.values()]
     paths = sorted({s.path for s in sources if isinstance(s, LocalSource) and Path(s.path).is_file()})
     return make_plan(
         "problems", module=__name__, config=config, extra={"files": {p: file_sha256(Path(p)) for p in paths}}

@@ -21,6 +21,7 @@ from prefect.cache_policies import CacheKeyFnPolicy
 
 from infra.artifact_store import ArtifactStore
 from infra.catalog import Catalog
+from infra.disk import writing
 from infra.openlineage_events import emit_events
 from schemas.artifact import MANIFEST_VERSION, Artifact, CheckResult, InputRef, Manifest
 from schemas.configs.stage import StageConfig
@@ -51,46 +52,67 @@ def run_stage(context: RunContext, plan: StagePlan[C], build: Build[C]) -> Artif
 
     Raises ContractError where a gate fails; the rejected files are then kept aside and nothing is published.
     """
-    started = time.monotonic()
+    asked_at = datetime.now(UTC)
     if done := find_done(context, plan):
         return done
     store = ArtifactStore(context.settings.home)
     with store.build_lock(plan.stage, plan.key, owner=f"run {context.run_id}", on_wait=logger.warning):
-        # Whoever held the lock before may have built it; that is as fresh as one could wish.
         done = store.find(plan.stage, plan.key)
-        waited = done is not None and store.manifest(plan.stage, plan.key).run_id != context.run_id
-        if done and (plan.stage not in context.refresh or _made_since(store, done, started)):
-            logger.info("%s: %s was built meanwhile", plan.label, "it" if waited else "this")
-            return done
+        if done is not None:
+            built_at = datetime.fromisoformat(store.manifest(plan.stage, plan.key).created_at)
+            # Built by whoever held the lock while this run waited: as fresh as a refresh could wish.
+            if plan.stage not in context.refresh or built_at > asked_at:
+                logger.info("%s was built by another run meanwhile", plan.label)
+                return done
         return _build(store, context, plan, build)
-
-
-def _made_since(store: ArtifactStore, artifact: Artifact, started: float) -> bool:
-    age = datetime.now(UTC) - datetime.fromisoformat(store.manifest(artifact.stage, artifact.key).created_at)
-    return age.total_seconds() < time.monotonic() - started
 
 
 def _build(store: ArtifactStore, context: RunContext, plan: StagePlan[C], build: Build[C]) -> Artifact:
     home, attempt = context.settings.home, uuid.uuid4().hex
-    workspace = store.open_workspace(plan.stage, plan.key)
-    (workspace / "scratch").mkdir(exist_ok=True)
-    timings = {}
-    clock = time.monotonic()
-    with stage_progress(plan.label) as progress:
-        outcome = build(plan, context, workspace, progress)
-    timings["build"] = round(time.monotonic() - clock, 3)
-    clock = time.monotonic()
-    checks = _validate(store, workspace, plan, outcome)
-    timings["validate"] = round(time.monotonic() - clock, 3)
-    files = store.describe_files(workspace, roles={"validation/**": "log", "**": "data"}, tables=outcome.tables)
-    manifest = Manifest(
+    draft = _draft_manifest(context, plan)
+    emit_events(home, draft, event="start", run_id=context.run_id, attempt_uuid=attempt)
+    try:
+        workspace = store.open_workspace(plan.stage, plan.key)
+        with writing(workspace):
+            clock = time.monotonic()
+            with stage_progress(plan.label) as progress:
+                outcome = build(plan, context, workspace, progress)
+            timings = {"build": round(time.monotonic() - clock, 3)}
+            clock = time.monotonic()
+            checks = _validate(store, workspace, outcome)
+            timings["validate"] = round(time.monotonic() - clock, 3)
+            files = store.describe_files(workspace, roles={"validation/**": "log"}, tables=outcome.tables)
+        manifest = draft.model_copy(
+            update={
+                "digest": store.output_digest(files),
+                "created_at": datetime.now(UTC).isoformat(),
+                "rows": outcome.rows,
+                "drops": dict(outcome.drops),
+                "checks": checks,
+                "timings": timings,
+                "files": files,
+            }
+        )
+        artifact = store.publish(workspace, manifest)
+    except BaseException as error:
+        emit_events(home, draft, event="fail", run_id=context.run_id, attempt_uuid=attempt, error=str(error))
+        raise
+    settings = context.settings
+    Catalog(home, timeout_seconds=settings.lock_timeout_seconds).register(manifest, Path(artifact.path))
+    emit_events(home, manifest, event="complete", run_id=context.run_id, attempt_uuid=attempt)
+    return artifact
+
+
+def _draft_manifest(context: RunContext, plan: StagePlan[C]) -> Manifest:
+    """The manifest as far as it is known before anything is built."""
+    return Manifest(
         manifest_version=MANIFEST_VERSION,
         stage=plan.stage,
         stage_version=plan.version,
         key=plan.key,
-        digest=store.output_digest(files),
+        digest="",
         run_id=context.run_id,
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        created_at=datetime.now(UTC).isoformat(),
         inputs=tuple(InputRef(stage=a.stage, key=a.key, digest=a.digest) for a in plan.inputs),
         config=dict(plan.slice),
         fingerprint=plan.fingerprint,
@@ -102,22 +124,15 @@ def _build(store: ArtifactStore, context: RunContext, plan: StagePlan[C], build:
             "torch_threads": str(torch.get_num_threads()),
         },
         seed=plan.config.seed,
-        rows=outcome.rows,
-        drops=dict(outcome.drops),
-        checks=checks,
-        timings=timings,
-        files=files,
+        rows=0,
+        drops={},
+        checks=(),
+        timings={},
+        files=(),
     )
-    emit_events(home, manifest, event="start", run_id=context.run_id, attempt_uuid=attempt, error=None)
-    artifact = store.publish(workspace, manifest)
-    record(context, manifest, artifact)
-    emit_events(home, manifest, event="complete", run_id=context.run_id, attempt_uuid=attempt, error=None)
-    return artifact
 
 
-def _validate(
-    store: ArtifactStore, workspace: Path, plan: StagePlan[C], outcome: StageOutcome
-) -> tuple[CheckResult, ...]:
+def _validate(store: ArtifactStore, workspace: Path, outcome: StageOutcome) -> tuple[CheckResult, ...]:
     """Run the stage's gates; on failure the workspace is put aside and ContractError raised."""
     if not outcome.gates:
         return ()
@@ -137,9 +152,3 @@ def _validate(
     if failing(checks):
         raise contract_error(checks, where=str(store.quarantine(workspace)))
     return checks
-
-
-def record(context: RunContext, manifest: Manifest, artifact: Artifact) -> None:
-    """Make an artifact known to the catalog."""
-    catalog = Catalog(context.settings.home, timeout_seconds=context.settings.lock_timeout_seconds)
-    catalog.register(manifest, Path(artifact.path))

@@ -10,7 +10,7 @@ import hashlib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from schemas.configs.problems import ProblemsConfig
@@ -47,19 +47,31 @@ def build_problem_set(config: ProblemsConfig) -> ProblemSet:
         kept = _distinct(read_source(source, name=name, seed=config.seed), drops)
         held_out.update(p.prompt for p in kept)
         problems.extend(_problem(p, split=ProblemSplit.TEST, name=name, benchmark=name) for p in kept)
-    training = _distinct(read_source(config.source, name="train", seed=config.seed), drops)
-    clean = [p for p in training if p.prompt not in held_out]
-    drops["contaminated"] += len(training) - len(clean)
+    training = _clean(_distinct(read_source(config.source, name="train", seed=config.seed), drops), held_out, drops)
+    if config.rl_source is None:
+        order = [training[i] for i in epoch_order(len(training), seed=config.seed, epoch=0)]
+        num_rl = round(config.rl_share * len(order))
+        rl, sft = order[:num_rl], order[num_rl:]
+    else:
+        sft, taught = training, {p.prompt for p in training}
+        candidates = _distinct(read_source(config.rl_source, name="rl", seed=config.seed), drops)
+        rl = [p for p in _clean(candidates, held_out, drops) if p.prompt not in taught]
+        drops["rl_problem_taught_in_sft"] = sum(p.prompt in taught for p in candidates)
+    for split, chosen in ((ProblemSplit.SFT, sft), (ProblemSplit.RL, rl)):
+        problems.extend(_problem(p, split=split, name=split, benchmark=None) for p in chosen)
+    return ProblemSet(tuple(problems), dict(drops))
+
+
+def _clean(problems: Sequence[SourceProblem], held_out: Set[str], drops: Counter[str]) -> list[SourceProblem]:
+    """Problems that stand in no benchmark; raises SourceError where none is left."""
+    clean = [p for p in problems if p.prompt not in held_out]
+    drops["contaminated"] += len(problems) - len(clean)
     if not clean:
         raise SourceError(
-            f"no training problems are left of {len(training)}: each stands in a benchmark as well; "
+            f"no training problems are left of {len(problems)}: each stands in a benchmark as well; "
             "use another source or other benchmarks"
         )
-    num_rl = round(config.rl_share * len(clean))
-    for place, index in enumerate(epoch_order(len(clean), seed=config.seed, epoch=0)):
-        split = ProblemSplit.RL if place < num_rl else ProblemSplit.SFT
-        problems.append(_problem(clean[index], split=split, name="train", benchmark=None))
-    return ProblemSet(tuple(problems), dict(drops))
+    return clean
 
 
 def _distinct(raw: Sequence[SourceProblem], drops: Counter[str]) -> list[SourceProblem]:

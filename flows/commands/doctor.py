@@ -50,7 +50,8 @@ def examine(config: PipelineConfig) -> Iterator[Finding]:
     yield _checked("store", lambda: f"{Settings.from_environment().prepare().home} can be written")
     yield _disk(config)
     yield _memory(config)
-    for where, source in {"problems": config.problems.source, **config.problems.benchmarks}.items():
+    sources = {"source": config.problems.source, "rl_source": config.problems.rl_source}
+    for where, source in {**sources, **config.problems.benchmarks}.items():
         if isinstance(source, LocalSource):
             yield Finding(where, Path(source.path).is_file(), f"{source.path}")
     yield _checked("tokenizer", lambda: _tokenizer(config))

@@ -49,7 +49,14 @@ class ProblemsConfig(StageConfig):
 
     source: Source
     """Training problems; those that also stand in a benchmark are removed and counted."""
+    rl_source: Source | None = None
+    """Problems for RL alone, as in the paper, which warms up on one data set and reinforces on another. Those that
+    also stand in `source` are removed and counted."""
     rl_share: float = Field(0.3, gt=0, lt=1)
-    """Share of the training problems kept for RL; the rest is for warm-up, so RL meets problems it was not taught."""
+    """Without `rl_source`: share of the training problems kept for RL, so that it meets problems it was not taught."""
     benchmarks: dict[str, Source] = Field(min_length=1)
     """Held-out problems by benchmark name."""
+
+    def unused_fields(self) -> dict[str, str]:
+        """`rl_share` splits nothing where RL has a source of its own."""
+        return {"rl_share": "problems.rl_source gives RL its own problems"} if self.rl_source is not None else {}
