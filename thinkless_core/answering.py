@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from schemas.mode import EvalMode, Mode
+from schemas.records import FinishReason
 from thinkless_core.control_tokens import ControlTokens
 from thinkless_core.grading import extract_answer
 from thinkless_core.rendering import decode_completion, render_prompt
@@ -28,6 +29,7 @@ class Reply:
     mode: Mode
     completion: str
     answer: str | None
+    """None where there is none, or the completion ran into the limit."""
     num_tokens: int
 
 
@@ -56,4 +58,6 @@ def ask(
     )
     completion = sampler.sample([request], max_new_tokens=max_new_tokens, temperature=temperature)[0]
     text = decode_completion(tokenizer, completion.token_ids)
-    return Reply(p_think, chosen, text, extract_answer(text), len(completion.token_ids))
+    finished = completion.finish_reason is FinishReason.STOP
+    answer = extract_answer(text) if finished else None
+    return Reply(p_think, chosen, text, answer, len(completion.token_ids))

@@ -59,6 +59,7 @@ def tiny_model(config: TinyModel, *, tokenizer: PreTrainedTokenizerFast, seed: i
                 num_attention_heads=config.num_attention_heads,
                 num_key_value_heads=config.num_attention_heads,
                 max_position_embeddings=config.max_position_embeddings,
+                initializer_range=config.initializer_range,
                 rope_parameters={"rope_type": "default", "rope_theta": config.rope_theta},
                 tie_word_embeddings=True,
                 bos_token_id=None,

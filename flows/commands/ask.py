@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 
 from infra.artifact_store import ArtifactStore
 from infra.settings import Settings
@@ -12,8 +13,7 @@ from schemas.mode import EvalMode
 
 def execute(arguments: argparse.Namespace) -> int:
     """Answer, and say how likely the model was to think."""
-    if arguments.temperature <= 0:
-        raise ConfigError(f"--temperature is {arguments.temperature:g}, expected a number above 0")
+    _check(arguments)
     settings = Settings.from_environment()
     store = ArtifactStore(settings.home)
     policies = [manifest for manifest in store.manifests() if manifest.stage == "rl"]
@@ -40,3 +40,13 @@ def execute(arguments: argparse.Namespace) -> int:
     print(reply.completion)
     print(f"answer {reply.answer}   mode {reply.mode}   P(think) {reply.p_think:.3f}   {reply.num_tokens} tokens")
     return 0
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Refuse numbers that cannot be sampled with; raises ConfigError."""
+    if not 0 < arguments.temperature < math.inf:
+        raise ConfigError(f"--temperature is {arguments.temperature:g}, expected a number above 0")
+    if math.isnan(arguments.think_bias):
+        raise ConfigError("--think-bias is nan, expected a number: above 0 thinks more, below 0 less")
+    if arguments.max_new_tokens < 1:
+        raise ConfigError(f"--max-new-tokens is {arguments.max_new_tokens}, expected at least 1, the control token")

@@ -17,8 +17,7 @@ def execute(arguments: argparse.Namespace) -> int:
     table = run_query(settings.home, arguments.query, timeout_seconds=settings.lock_timeout_seconds)
     text = format_table(table, arguments.format)
     if arguments.output:
-        path = Path(arguments.output)
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        _write(Path(arguments.output), text if isinstance(text, bytes) else text.encode())
     elif isinstance(text, bytes):
         if sys.stdout.isatty():
             raise QueryError("parquet is not for a screen; add --output FILE or redirect the output")
@@ -26,3 +25,12 @@ def execute(arguments: argparse.Namespace) -> int:
     else:
         print(text)
     return 0
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise QueryError(
+            f"--output {path}: {error.strerror}; give a file in a directory that exists and can be written"
+        ) from error

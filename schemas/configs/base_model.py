@@ -21,6 +21,9 @@ class TinyModel(Table):
     num_attention_heads: int = Field(4, ge=1)
     max_position_embeddings: int = Field(256, ge=32)
     """Longest prompt + completion, tokens."""
+    initializer_range: float = Field(0.1, gt=0)
+    """Standard deviation of the initial weights, about 1/sqrt(hidden_size). The usual 0.02 suits widths in the
+    thousands; at 96 it costs the student twice the steps (docs/experiments.md)."""
     rope_theta: float = Field(100.0, gt=1)
     """Base of the rotary position frequencies. Qwen2's 10000 serves contexts of thousands of tokens; over a hundred
     tokens most of its frequencies stand still, and the student learns to count steps half as fast."""
