@@ -19,7 +19,9 @@ from thinkless_core.tiny_model import tiny_tokenizer
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--regenerate-golden` rewrites tests/cases/golden.json."""
-    parser.addoption("--regenerate-golden", action="store_true", help="write tests/cases/golden.json anew, then compare")
+    parser.addoption(
+        "--regenerate-golden", action="store_true", help="write tests/cases/golden.json anew, then compare"
+    )
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -31,20 +31,27 @@ from thinkless_core.tiny_model import tiny_model, tiny_tokenizer
 from thinkless_core.transformers_sampler import TransformersSampler
 
 TINY = TinyModel(
-    hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2, max_position_embeddings=128
+    hidden_size=32,
+    intermediate_size=64,
+    num_hidden_layers=2,
+    num_attention_heads=2,
+    max_position_embeddings=128,
+    rope_theta=10_000.0,
 )
+DEVIATION = 0.02
+"""Standard deviation of the weights of a student at scale 1, whatever the product's own student begins with."""
 LIVELY = 8.0
 """`make_student(scale=LIVELY)` has peaked predictions that depend on every earlier token and its position; with
 weights as initialised all predictions are nearly uniform, and a wrong mask or position would go unnoticed."""
 
 
 def make_student(*, seed: int = 0, scale: float = 1.0) -> Qwen2ForCausalLM:
-    """A fresh tiny model; its matrices multiplied by `scale`."""
+    """A fresh tiny model; its weights have the deviation DEVIATION * `scale`."""
     model = tiny_model(TINY, tokenizer=tiny_tokenizer(), seed=seed)
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim >= 2:
-                parameter.mul_(scale)
+                parameter.mul_(scale * DEVIATION / parameter.std())
     return model.eval()
 
 

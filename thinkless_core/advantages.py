@@ -23,6 +23,8 @@ def group_relative_advantages(rewards_PG: Tensor, *, baseline: Literal["mean", "
     if rewards_PG.shape[1] < 2:
         raise ValueError(f"a group of {rewards_PG.shape[1]} has nothing to be compared with; use group_size >= 2")
     centred_PG = rewards_PG - rewards_PG.mean(dim=1, keepdim=True)
+    # Rounding of the mean must not give a group without variance something to learn.
+    centred_PG = centred_PG.masked_fill((rewards_PG == rewards_PG[:, :1]).all(dim=1, keepdim=True), 0.0)
     if baseline == "mean":
         return centred_PG
     return centred_PG / (rewards_PG.std(dim=1, keepdim=True, correction=0) + STD_EPSILON)

@@ -49,11 +49,11 @@ def ask(
     free = think_probabilities(model, [question], tokenizer=tokenizer)[0]
     logit = math.log(max(free, 1e-12) / max(1 - free, 1e-12)) + think_bias
     p_think = 1 / (1 + math.exp(-max(-700.0, min(700.0, logit))))
-    drawn = Mode.THINK if random_stream("ask-mode", seed).random() < p_think else Mode.SHORT
+    drawn = Mode.THINK if random_stream("ask-mode", seed, question).random() < p_think else Mode.SHORT
     chosen = mode.forced or drawn
     request = SampleRequest(
         render_prompt(tokenizer, question),
-        stream=("ask", seed),
+        stream=("ask", seed, question),
         forced_id=ControlTokens.of(tokenizer).id_of(chosen),
     )
     completion = sampler.sample([request], max_new_tokens=max_new_tokens, temperature=temperature)[0]

@@ -53,6 +53,12 @@ def load_checkpoint(directory: Path, *, model: nn.Module, optimizer: torch.optim
             f"checkpoint {newest} holds other parameters than the model ({', '.join(different[:3])}); "
             "it belongs to another run, remove it to start afresh"
         )
+    for name, parameter in parameters.items():
+        if weights[name].shape != parameter.shape:
+            raise CheckpointError(
+                f"checkpoint {newest}: {name} has shape {tuple(weights[name].shape)}, the model's has "
+                f"{tuple(parameter.shape)}; it belongs to another run, remove it to start afresh"
+            )
     with torch.no_grad():
         for name, parameter in parameters.items():
             parameter.copy_(weights[name])

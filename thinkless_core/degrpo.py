@@ -12,7 +12,7 @@ An objective is nothing but a weight per token; one loss serves all of them:
     grpo     1 / (B (T_i + 1))       1 / (B (T_i + 1))          1 / (B (T_i + 1))
 
 `token` is what the authors' code meant; `grpo` is the baseline that collapses. B and the token counts are those of
-the WHOLE optimiser step (all micro-batches, all processes) and are passed in, so that splitting a step never changes
+the WHOLE optimiser step (all micro-batches) and are passed in, so that splitting a step never changes
 its gradient. The sum of micro-batch losses is the loss of the step.
 Differs from the paper: the group average 1/G is taken over all rollouts of the step (1/B), the mean over prompts of
 the group means, groups being of one size. A rollout without response tokens has no response term.

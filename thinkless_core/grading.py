@@ -7,13 +7,14 @@ completion text -> final value (text after `</think>`, or after `<short>`; insid
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 
 from schemas.mode import THINK_END, Mode
 
 GRADER = "exact"
 """Name under which these verdicts are stored."""
 
-_NUMBER = re.compile(r"[-+]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?")
+_NUMBER = re.compile(r"[-+]?(\d{1,3}(,\d{3})+|\d+|(?=\.\d))(\.\d+)?", re.ASCII)
 
 
 def extract_answer(completion: str) -> str | None:
@@ -50,11 +51,11 @@ def _last_boxed(text: str) -> str | None:
 
 def _canonical(value: str) -> str:
     """One spelling per value: no spaces, dollar signs or final stop; whole numbers without sign noise or commas."""
-    text = re.sub(r"\s+", "", value).strip("$").rstrip(".")
+    text = re.sub(r"\s+", "", value).rstrip(".").strip("$").rstrip(".")
     if not _NUMBER.fullmatch(text):
         return text
-    number = float(text.replace(",", ""))
-    return str(int(number)) if number.is_integer() and abs(number) < 2**53 else repr(number)
+    number = Decimal(text.replace(",", ""))
+    return f"{number.normalize():f}" if number else "0"
 
 
 def is_correct(answer: str | None, *, reference: str) -> bool:

@@ -14,6 +14,7 @@ from transformers.utils import logging as transformers_logging
 from schemas.configs.base_model import BaseModelConfig, TinyModel
 from schemas.errors import ConfigError
 from thinkless_core.control_tokens import ControlTokens
+from thinkless_core.rendering import render_prompt
 from thinkless_core.tiny_model import tiny_model, tiny_tokenizer
 
 transformers_logging.disable_progress_bar()
@@ -33,7 +34,12 @@ def build_base(config: BaseModelConfig) -> tuple[PreTrainedModel, PreTrainedToke
         ) from error
     if tokenizer.chat_template is None:
         raise ConfigError(f"base.model.path: the tokenizer of {config.model.path!r} has no chat template; add one")
-    ControlTokens.of(tokenizer)
+    control = ControlTokens.of(tokenizer)
+    if render_prompt(tokenizer, "1+1=?")[-1] in (control.short_id, control.think_id):
+        raise ConfigError(
+            f"base.model.path: the chat template of {config.model.path!r} already writes the control token, so the "
+            "model would have nothing left to choose; take it out of the template's generation prompt"
+        )
     return model, tokenizer
 
 

@@ -25,7 +25,7 @@ def learning_rate(config: OptimizerConfig, *, step: int, num_steps: int) -> floa
     """Rate of step `step` (1-based): linear warm-up, constant, linear decay to final_fraction of the peak."""
     warmup = min(1.0, step / config.warmup_steps) if config.warmup_steps else 1.0
     decay_steps = config.decay_fraction * num_steps
-    remaining = (num_steps - step + 1) / decay_steps if decay_steps else 1.0
+    remaining = (num_steps - step) / decay_steps if decay_steps else 1.0
     decay = config.final_fraction + (1 - config.final_fraction) * min(1.0, remaining)
     return config.learning_rate * warmup * decay
 

@@ -58,6 +58,11 @@ def build_problem_set(config: ProblemsConfig) -> ProblemSet:
         rl = [p for p in _clean(candidates, held_out, drops) if p.prompt not in taught]
         drops["rl_problem_taught_in_sft"] = sum(p.prompt in taught for p in candidates)
     for split, chosen in ((ProblemSplit.SFT, sft), (ProblemSplit.RL, rl)):
+        if not chosen:
+            raise SourceError(
+                f"no problems are left for split {split} ({dict(drops)}); give problems.source and "
+                "problems.rl_source different problems, or change problems.rl_share"
+            )
         problems.extend(_problem(p, split=split, name=split, benchmark=None) for p in chosen)
     return ProblemSet(tuple(problems), dict(drops))
 

@@ -6,8 +6,10 @@ source configuration -> SourceProblems (text, answer, difficulty, origin), in a 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -58,10 +60,7 @@ def _worked_answer(text: str) -> str:
 
 
 def _limited(source: LocalSource) -> Iterator[tuple[str, Mapping[str, JsonValue]]]:
-    for count, row in enumerate(_rows(Path(source.path))):
-        if count == source.limit:
-            return
-        yield row
+    return islice(_rows(Path(source.path)), source.limit)
 
 
 def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, JsonValue]]]:
@@ -127,14 +126,16 @@ def _problem_of_row(row: Mapping[str, JsonValue], *, where: str, source: LocalSo
     difficulty = None
     if source.difficulty_field is not None:
         value = _column(row, source.difficulty_field, where=where, key="difficulty_field")
-        if not isinstance(value, int):
+        if isinstance(value, bool) or not isinstance(value, int | float) or value % 1:
             raise SourceError(f"{where}: difficulty {value!r} is no whole number; leave difficulty_field out")
-        difficulty = value
+        difficulty = int(value)
     return SourceProblem(prompt, answer, difficulty, where)
 
 
 def _text(row: Mapping[str, JsonValue], column: str, *, where: str, key: str) -> str:
     value = _column(row, column, where=where, key=key)
+    if isinstance(value, bool | list | dict) or (isinstance(value, float) and math.isnan(value)):
+        raise SourceError(f"{where}: column {column!r} holds {value!r:.60}, expected text or a number; set {key}")
     text = "" if value is None else str(value).strip()
     if not text:
         kind = "answer" if key == "answer_field" else "prompt"

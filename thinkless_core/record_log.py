@@ -24,7 +24,8 @@ class RecordLog(Generic[R]):
     record: type[R]
 
     def append(self, rows: Iterable[R]) -> None:
-        """Write rows at the end; they are on disk when the call returns."""
+        """Write rows at the end; they have left this process when the call returns."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
             file.writelines(f"{row.model_dump_json()}\n" for row in rows)
 
@@ -40,6 +41,7 @@ class RecordLog(Generic[R]):
         if not self.path.exists():
             return
         kept = self.path.with_suffix(".kept")
-        with self.path.open(encoding="utf-8") as old, kept.open("w", encoding="utf-8") as new:
-            new.writelines(line for line in old if line.endswith("\n") and json.loads(line)["step"] <= step)
+        # As bytes: the crash may have come in the middle of a character.
+        with self.path.open("rb") as old, kept.open("wb") as new:
+            new.writelines(line for line in old if line.endswith(b"\n") and json.loads(line)["step"] <= step)
         kept.replace(self.path)

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
+PLACEHOLDER = "\ue000"
+"""Stands for the user's text in a template; a private character that no text holds."""
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -24,11 +27,28 @@ class Sample:
 
 
 def render_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str) -> tuple[int, ...]:
-    """Token ids of a user turn, ending right before the control token."""
-    text = tokenizer.apply_chat_template(
-        [{"role": "user", "content": prompt}], add_generation_prompt=True, tokenize=False
+    """Token ids of a user turn, ending right before the control token.
+
+    Special tokens that the user spelt out are encoded as plain text: a question about `<think>` is a question.
+    """
+    if not any(special in prompt for special in tokenizer.all_special_tokens):
+        text = _apply_template(tokenizer, prompt)
+        return tuple(tokenizer(text, add_special_tokens=False).input_ids)
+    before, _, after = _apply_template(tokenizer, PLACEHOLDER).partition(PLACEHOLDER)
+    plain = tokenizer(prompt, add_special_tokens=False, split_special_tokens=True).input_ids
+    return (
+        *tokenizer(before, add_special_tokens=False).input_ids,
+        *plain,
+        *tokenizer(after, add_special_tokens=False).input_ids,
     )
-    return tuple(tokenizer(text, add_special_tokens=False).input_ids)
+
+
+def _apply_template(tokenizer: PreTrainedTokenizerBase, content: str) -> str:
+    return str(
+        tokenizer.apply_chat_template(
+            [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
+        )
+    )
 
 
 def render_completion(tokenizer: PreTrainedTokenizerBase, completion: str, *, finished: bool) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from schemas.configs.rl import RlConfig
 from schemas.errors import TrainingError
 from schemas.records import Metric, Problem, RolloutRecord
+from thinkless_core.acceleration import single_process_accelerator
 from thinkless_core.checkpoints import load_checkpoint, save_checkpoint
 from thinkless_core.control_tokens import ControlTokens
 from thinkless_core.optimization import build_optimizer, learning_rate, set_learning_rate
@@ -110,7 +111,7 @@ def train_rl(
             f"{len(problems)} problems in split `rl`, fewer than rl.prompts_per_step={config.prompts_per_step}; "
             "raise problems.rl_share or the number of problems, or lower prompts_per_step"
         )
-    accelerator = Accelerator()
+    accelerator = single_process_accelerator()
     policy.to(accelerator.device)
     reference.to(accelerator.device).eval().requires_grad_(requires_grad=False)
     optimizer = build_optimizer(policy, config.optimizer)

@@ -53,12 +53,12 @@ def sample_groups(
 
 
 def score_rollouts(rollouts: Sequence[Rollout], *, control: ControlTokens, config: RlConfig) -> list[ScoredRollout]:
-    """Grade and reward every rollout; one that ran into the token limit is wrong."""
+    """Grade and reward every rollout; one that is malformed or ran into the token limit is wrong."""
     table = RewardTable(gamma=config.gamma)
     scored = []
     for rollout in rollouts:
-        finished = rollout.finish_reason is FinishReason.STOP
-        correct = finished and is_correct(extract_answer(rollout.completion), reference=rollout.problem.answer)
+        whole = rollout.mode is not None and rollout.finish_reason is FinishReason.STOP
+        correct = whole and is_correct(extract_answer(rollout.completion), reference=rollout.problem.answer)
         fake_short = is_fake_short(
             rollout.mode,
             completion_ids=rollout.completion_ids,

@@ -24,6 +24,7 @@ from schemas.configs.sft import SftConfig
 from schemas.errors import TrainingError
 from schemas.mode import Mode
 from schemas.records import Metric, Pair
+from thinkless_core.acceleration import single_process_accelerator
 from thinkless_core.checkpoints import load_checkpoint, save_checkpoint
 from thinkless_core.logprobs import completion_logprobs, pad_samples, split_by_tokens
 from thinkless_core.optimization import build_optimizer, learning_rate, set_learning_rate
@@ -111,7 +112,7 @@ def train_sft(
     held_out = [pair_samples(p, tokenizer=tokenizer) for p in pairs if p.split == "validation"]
     if not encoded:
         raise TrainingError('no training pairs to learn from; see `thinkless sql "select * from drops"` for why')
-    accelerator = Accelerator()
+    accelerator = single_process_accelerator()
     model.to(accelerator.device)
     optimizer = build_optimizer(model, config.optimizer)
     log = RecordLog(scratch / "metrics.jsonl", Metric)
@@ -146,6 +147,7 @@ def train_sft(
             "grad_norm": grad_norm,
         }
         if held_out and (step % config.validate_every == 0 or step == config.steps):
+            model.eval()
             with torch.inference_mode():
                 validation = accumulate_sft_loss(
                     model,
@@ -153,6 +155,7 @@ def train_sft(
                     pad_id=tokenizer.pad_token_id,
                     micro_batch_tokens=config.micro_batch_tokens,
                 )
+            model.train()
             numbers |= {
                 "validation_loss": validation.all,
                 "validation_think_loss": validation.think,

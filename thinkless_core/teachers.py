@@ -19,6 +19,7 @@ from schemas.errors import TeacherError
 from schemas.mode import THINK_END, Mode
 from schemas.records import FinishReason, Generation, Problem
 from thinkless_core.grading import extract_answer, is_correct
+from thinkless_core.problem_set import normalise
 from thinkless_core.procedural import work_out
 from thinkless_core.seeding import random_stream
 
@@ -118,23 +119,27 @@ class RecordingTeacher:
         """(prompt, mode or None) -> (completion, finish reason, mode); errors name file and line."""
         recording = {}
         try:
-            lines = Path(self.config.path).read_text(encoding="utf-8").splitlines()
-        except OSError as error:
-            raise TeacherError(f"recording {self.config.path}: {error.strerror}; check teach.*.teacher.path") from error
+            lines = Path(self.config.path).read_text(encoding="utf-8").split("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise TeacherError(f"recording {self.config.path}: {error}; check teach.*.teacher.path") from error
         for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
             where = f"recording {self.config.path}, line {number}"
             try:
                 row = json.loads(line)
                 mode = Mode(row["mode"]) if "mode" in row else None
                 finish = FinishReason(row.get("finish_reason", "stop"))
-                recording[row["prompt"], mode] = (row["completion"] or "", finish, mode)
+                recording[normalise(row["prompt"]), mode] = ((row["completion"] or "").strip(), finish, mode)
             except json.JSONDecodeError as error:
                 raise TeacherError(f"{where}: not JSON ({error.msg}); expected one object per line") from error
             except KeyError as error:
                 raise TeacherError(f"{where}: no column {error}; expected prompt and completion") from error
             except ValueError as error:
+                raise TeacherError(f"{where}: {error}; modes: short, think; finish reasons: stop, length") from error
+            except (AttributeError, TypeError) as error:
                 raise TeacherError(
-                    f"{where}: {error}; modes are short and think, finish reasons stop and length"
+                    f"{where}: {line[:60]!r} is no object with text in prompt and completion; mend or drop the line"
                 ) from error
         return recording
 

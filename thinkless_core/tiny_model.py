@@ -1,15 +1,13 @@
-"""The tiny student: a Qwen2-architecture model with random weights and a character tokenizer.
+"""The tiny student: a Qwen2-architecture model with random weights and a byte-level tokenizer without merges.
 
 Both are ordinary Hugging Face objects: saved with `save_pretrained`, loaded with the Auto classes, no custom code.
 """
 
 from __future__ import annotations
 
-import string
-
 import torch
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+from tokenizers import AddedToken, pre_tokenizers
+from transformers import PreTrainedTokenizerBase, Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
 
 from schemas.configs.base_model import TinyModel
 from schemas.mode import THINK_END, Mode
@@ -27,15 +25,16 @@ CHAT_TEMPLATE = (
 """Ends right before the control token; keeps thinking in history as it was written."""
 
 
-def tiny_tokenizer() -> PreTrainedTokenizerFast:
-    """A tokenizer with one token per printable ASCII character, and the special and control tokens."""
+def tiny_tokenizer() -> Qwen2Tokenizer:
+    """A tokenizer with one token per byte (per character, for ASCII), and the special and control tokens.
+
+    It is Qwen2's own class without merges: what AutoTokenizer makes of a folder with a Qwen2 model in it.
+    """
     special = [PAD, EOS, UNKNOWN, USER, ASSISTANT, Mode.SHORT.token, Mode.THINK.token, THINK_END]
-    characters = list(string.digits + string.punctuation + string.ascii_letters + " \n")
-    tokenizer = Tokenizer(models.WordLevel({text: i for i, text in enumerate(special + characters)}, unk_token=UNKNOWN))
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
-    tokenizer.decoder = decoders.Fuse()
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
+    symbols = sorted(pre_tokenizers.ByteLevel.alphabet())
+    return Qwen2Tokenizer(
+        vocab={text: i for i, text in enumerate([*special, *symbols])},
+        merges=[],
         pad_token=PAD,
         eos_token=EOS,
         unk_token=UNKNOWN,
@@ -46,7 +45,7 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def tiny_model(config: TinyModel, *, tokenizer: PreTrainedTokenizerFast, seed: int) -> Qwen2ForCausalLM:
+def tiny_model(config: TinyModel, *, tokenizer: PreTrainedTokenizerBase, seed: int) -> Qwen2ForCausalLM:
     """A model with random weights drawn from `seed`; its vocabulary is the tokenizer's."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed("tiny-model", seed))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from schemas.configs.stage import StageConfig, Table
 
@@ -27,6 +27,15 @@ class TinyModel(Table):
     rope_theta: float = Field(100.0, gt=1)
     """Base of the rotary position frequencies. Qwen2's 10000 serves contexts of thousands of tokens; over a hundred
     tokens most of its frequencies stand still, and the student learns to count steps half as fast."""
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> Self:
+        if self.hidden_size % (2 * self.num_attention_heads):
+            raise ValueError(
+                f"hidden_size={self.hidden_size} is no multiple of 2 x num_attention_heads={self.num_attention_heads}; "
+                "rotary positions turn pairs of numbers in every head"
+            )
+        return self
 
 
 class PretrainedModel(Table):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from schemas.configs.stage import StageConfig
 
@@ -24,3 +26,12 @@ class EvaluateConfig(StageConfig):
     """Use only the first problems of each benchmark, for a quick look."""
     batch_size: int = Field(256, ge=1)
     """Completions sampled side by side; changes memory and speed, not what is sampled."""
+
+    @model_validator(mode="after")
+    def _short_limit_can_be_met(self) -> Self:
+        if self.short_max_tokens > self.max_new_tokens:
+            raise ValueError(
+                f"short_max_tokens={self.short_max_tokens} is over max_new_tokens={self.max_new_tokens}, "
+                "so it would have no effect; lower it"
+            )
+        return self

@@ -20,6 +20,9 @@ from pydantic_core import ErrorDetails
 from schemas.configs.pipeline import PipelineConfig
 from schemas.errors import ConfigError, nearest
 
+TAGS = frozenset({"tiny", "pretrained", "procedural", "local", "recorded"})
+"""Values of `kind`; a discriminated union puts them into the location of an error."""
+
 
 def profile_names() -> tuple[str, ...]:
     """Names of the profiles that ship with the package."""
@@ -120,11 +123,17 @@ def _explain_one(detail: ErrorDetails) -> str:
     known = dict(known_keys())
     # A discriminated union adds its tag to the location; the user never wrote it.
     location = [str(part) for part in detail["loc"]]
-    untagged = [p for i, p in enumerate(location) if i == 0 or p not in _tags() or i == len(location) - 1]
+    # A benchmark's name, at place 2, is the user's own and may look like a tag.
+    own_name = 2 if location[:2] == ["problems", "benchmarks"] else None
+    last = len(location) - 1
+    untagged = [p for i, p in enumerate(location) if i in (0, own_name, last) or p not in TAGS]
     dotted = ".".join(untagged)
     got = detail["input"]
+    if detail["type"] == "extra_forbidden" and dotted in known:
+        kinds = [p for p in location if p in TAGS]
+        return f"key {dotted!r} does not belong to kind {kinds[-1]!r} (got value {got!r}); set the table's kind as well"
     if detail["type"] == "extra_forbidden":
-        return f"unknown key {dotted!r} (got value {got!r}); {nearest(dotted, known)}"
+        return f"unknown key {dotted!r} (got value {got!r}); {nearest(dotted, _keys_near(location, known))}"
     if detail["type"] == "missing":
         return f"{dotted}: missing; set it in the profile or with --set {dotted}=..."
     shown = "" if isinstance(got, Mapping) else f", got {got!r}"
@@ -132,8 +141,14 @@ def _explain_one(detail: ErrorDetails) -> str:
     return f"{dotted}: {detail['msg'].removeprefix('Value error, ')}{shown}" + (f" ({meaning})" if meaning else "")
 
 
-def _tags() -> set[str]:
-    return {"tiny", "pretrained", "procedural", "local", "recorded"}
+def _keys_near(location: Sequence[str], known: Mapping[str, str | None]) -> Iterator[str]:
+    """Known keys; inside a benchmark, whose name is the user's own, those of a source under that name."""
+    if location[:2] != ["problems", "benchmarks"]:
+        yield from known
+        return
+    for key in known:
+        if key.startswith("problems.source."):
+            yield key.replace("source", f"benchmarks.{location[2]}", 1)
 
 
 def _refuse_unused(config: PipelineConfig, explicit: Sequence[Sequence[str]]) -> None:

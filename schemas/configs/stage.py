@@ -8,7 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 class Table(BaseModel):
     """A frozen configuration table; a key it does not know is refused, never ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True, protected_namespaces=()
+    )
 
     def unused_fields(self) -> dict[str, str]:
         """Fields that have no effect as the others are set: field -> why. Setting one by hand is refused."""

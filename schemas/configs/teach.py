@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from schemas.configs.stage import StageConfig, Table
 from schemas.mode import Mode
@@ -16,6 +16,13 @@ class ProceduralTeacher(Table):
     kind: Literal["procedural"] = "procedural"
     recheck_weights: tuple[float, ...] = (0.0, 0.7, 0.3)
     """Relative frequency of 0, 1, 2, ... re-checks of the whole chain in a long answer."""
+
+    @field_validator("recheck_weights")
+    @classmethod
+    def _some_weight(cls, weights: tuple[float, ...]) -> tuple[float, ...]:
+        if not weights or min(weights) < 0 or sum(weights) == 0:
+            raise ValueError(f"needs at least one weight above 0 and none below, got {weights}")
+        return weights
 
 
 class RecordedTeacher(Table):

@@ -18,6 +18,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from schemas.configs.evaluate import EvaluateConfig
 from schemas.mode import EvalMode, Mode
 from schemas.records import FinishReason
 from tests.oracles import method as oracle
@@ -27,6 +28,7 @@ from tests.specimens import (
     GradientRecorder,
     ScriptedSampler,
     make_batch,
+    make_pairs,
     make_problem,
     make_rollout,
     make_student,
@@ -279,12 +281,15 @@ def logprobs_equal_a_plain_forward(logprobs: ModuleType) -> None:
         for row, sample in enumerate(samples):
             length = len(sample.completion_ids)
             assert batch.completion_mask_BT[row].tolist() == [t < length for t in range(values_BT.shape[1])]
-            # The model computes in float32, so its tolerances apply.
-            torch.testing.assert_close(values_BT[row, :length].detach(), torch.tensor(expected[row]).float())
+            # The model computes in float32, and this student's logits are in the tens: 1e-7 of them, layer by layer.
+            torch.testing.assert_close(
+                values_BT[row, :length].detach(), torch.tensor(expected[row]).float(), rtol=1e-4, atol=1e-4
+            )
             for t in range(length):
                 ids = [*sample.prompt_ids, *sample.completion_ids[:t]]
                 p_V = next_token_logprobs(model, ids, temperature=temperature)
-                torch.testing.assert_close(entropy_BT[row, t], -(p_V.exp() * p_V).sum().float())
+                entropy = -(p_V.exp() * p_V).sum().float()
+                torch.testing.assert_close(entropy_BT[row, t], entropy, rtol=1e-4, atol=1e-4)
         assert bool(values_BT.isfinite().all())
 
 
@@ -330,7 +335,9 @@ def same_gradient(left: dict[str, Tensor], right: dict[str, Tensor]) -> None:
         scale = float(gradient.abs().max())
         assert scale > 1e-4, f"{name} has no gradient to compare"
         # Sums in another order: float32 rounding of the largest terms, times their number (some hundreds of tokens).
-        torch.testing.assert_close(gradient / scale, right[name] / scale, rtol=0, atol=2e-5, msg=lambda m, n=name: n + m)
+        torch.testing.assert_close(
+            gradient / scale, right[name] / scale, rtol=0, atol=2e-5, msg=lambda m, n=name: n + m
+        )
 
 
 def micro_batches_do_not_change_the_gradient(update: ModuleType) -> None:
@@ -419,6 +426,51 @@ def update_loss_equals_the_oracle(update: ModuleType) -> None:
             assert math.isclose(numbers[name], value, rel_tol=2e-5, abs_tol=1e-5), f"{name}: {numbers[name]}, {value}"
 
 
+def sft_loss_equals_the_oracle(sft: ModuleType) -> None:
+    """Mean over all completion tokens, control token included, and over those of each side; no prompt token counts."""
+    tokenizer, model = tiny_tokenizer(), make_student(scale=2.0)
+    pairs = make_pairs(4, mix=(0.5, 0.5))
+    pairs[0] = pairs[0].model_copy(update={"think_truncated": True, "think_completion": "<think>1+2"})
+    batch = sft.join([sft.pair_samples(p, tokenizer=tokenizer) for p in pairs])
+    expected: dict[Mode, list[float]] = {Mode.THINK: [], Mode.SHORT: []}
+    for pair in pairs:
+        prompt_ids = tokenizer(f"<user>{pair.prompt}<assistant>", add_special_tokens=False).input_ids
+        for mode, text, truncated in (
+            (Mode.THINK, pair.think_completion, pair.think_truncated),
+            (Mode.SHORT, pair.short_completion, pair.short_truncated),
+        ):
+            ids = tokenizer(text if truncated else f"{text}<eos>", add_special_tokens=False).input_ids
+            expected[mode] += [-x for x in sequence_logprobs(model, prompt_ids, ids)]
+    losses = sft.accumulate_sft_loss(model, batch, pad_id=0, micro_batch_tokens=100)
+    every = expected[Mode.THINK] + expected[Mode.SHORT]
+    for name, values in (("all", every), ("think", expected[Mode.THINK]), ("short", expected[Mode.SHORT])):
+        mean = sum(values) / len(values)
+        assert math.isclose(getattr(losses, name), mean, rel_tol=1e-5), name  # the model computes in float32
+    assert all(p.grad is None for p in model.parameters()), "without an accelerator there is no gradient"
+
+
+def sft_gradient_is_that_of_the_loss(sft: ModuleType) -> None:
+    """The gradient accumulated over micro-batches is that of the mean over all completion tokens."""
+    tokenizer = tiny_tokenizer()
+    batch = sft.join([sft.pair_samples(p, tokenizer=tokenizer) for p in make_pairs(3)])
+    gradients = []
+    for accumulated in (True, False):
+        model = make_student(scale=2.0)
+        if accumulated:
+            sft.accumulate_sft_loss(model, batch, pad_id=0, micro_batch_tokens=70, accelerator=Accelerator())
+        else:
+            num_tokens = sum(len(s.completion_ids) for s in batch.samples)
+            for sample in batch.samples:
+                ids = torch.tensor([[*sample.prompt_ids, *sample.completion_ids]])
+                labels = ids.clone()
+                labels[0, : len(sample.prompt_ids)] = -100
+                (model(ids, labels=labels).loss * len(sample.completion_ids) / num_tokens).backward()
+        recorder = GradientRecorder(model)
+        recorder.step()
+        gradients.append(recorder.gradients[0])
+    same_gradient(gradients[1], gradients[0])
+
+
 def sampled_tokens_follow_the_model(sampler: ModuleType) -> None:
     """Nearly greedy sampling of ragged prompts, rows ending early: every token is the argmax of a plain forward."""
     model = make_student(scale=LIVELY)
@@ -463,9 +515,10 @@ def company_does_not_change_what_is_sampled(sampler: ModuleType) -> None:
     assert together == alone
     assert len({len(c.token_ids) for c in alone}) > 3, "rows were meant to end at different times"
     assert engine.sample(requests[::-1], max_new_tokens=16, **settings) == alone[::-1]
-    assert sampler.TransformersSampler(model, 0, eos_id, batch_size=5).sample(
-        requests, max_new_tokens=16, **settings
-    ) == alone
+    assert (
+        sampler.TransformersSampler(model, 0, eos_id, batch_size=5).sample(requests, max_new_tokens=16, **settings)
+        == alone
+    )
     assert sampler.TransformersSampler(model, 77, eos_id).sample(requests, max_new_tokens=16, **settings) == alone
 
 
@@ -479,7 +532,10 @@ def forced_completions_equal_free_ones(sampler: ModuleType) -> None:
         SampleRequest(r.prompt_ids, r.stream, forced_id=c.token_ids[0]) for r, c in zip(free, sampled, strict=True)
     ]
     assert engine.sample(forced, max_new_tokens=12, temperature=1.5) == sampled
-    other = [SampleRequest(r.prompt_ids, r.stream, forced_id=(c.token_ids[0] + 1) % 104) for r, c in zip(free, sampled, strict=True)]
+    other = [
+        SampleRequest(r.prompt_ids, r.stream, forced_id=(c.token_ids[0] + 1) % 104)
+        for r, c in zip(free, sampled, strict=True)
+    ]
     changed = engine.sample(other, max_new_tokens=12, temperature=1.5)
     assert all(c.token_ids[0] == r.forced_id for r, c in zip(other, changed, strict=True))
 
@@ -510,10 +566,13 @@ def scoring_is_strict(scoring: ModuleType) -> None:
 
 def evaluation_is_strict(evaluation: ModuleType) -> None:
     """Truncated or malformed is wrong, forced modes are forced, numbers are means."""
-    from schemas.configs.evaluate import EvaluateConfig
-
     tokenizer = tiny_tokenizer()
-    texts = {"11+22=?": "<short>3", "11+33=?": "<short>9", "11+44=?": "5", "11+55=?": "<think>1+5=6,1+5=6</think>6"}
+    texts = {
+        "11+22=?": "<short>3",
+        "11+33=?": "<short>9",
+        "11+44=?": "5",
+        "11+55=?": "<think>1+5=6,5=5</think>6",  # 13 tokens, cut before the end token
+    }
     problems = [make_problem(text) for text in texts]
     sampler = ScriptedSampler(tokenizer, lambda prompt, _: texts[prompt])
     settings: dict[str, Any] = {"sampler": sampler, "tokenizer": tokenizer, "model_name": "sft", "benchmark": "b"}

@@ -8,6 +8,7 @@ from accelerate import Accelerator
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
+from schemas.errors import TrainingError
 from tests.invariants import method_checks
 from tests.specimens import (
     GradientRecorder,
@@ -17,11 +18,11 @@ from tests.specimens import (
     ragged_samples,
     rl_config,
 )
-from thinkless_core import policy_update
+from thinkless_core import policy_update, sft_trainer
 from thinkless_core.logprobs import split_by_tokens
 from thinkless_core.policy_batch import PolicyBatch
 from thinkless_core.rendering import Sample
-from thinkless_core.sft_trainer import SideLosses, SidedSamples, accumulate_sft_loss, join, pair_samples
+from thinkless_core.sft_trainer import SidedSamples, SideLosses, accumulate_sft_loss, join, pair_samples
 
 
 def test_policy_updates_in_one_pass_and_in_many_have_the_same_gradient() -> None:
@@ -49,6 +50,14 @@ def test_sft_in_one_pass_and_in_many_has_the_same_gradient(tokenizer: PreTrained
     method_checks.same_gradient(gradient, gradient_of_single)
     for name in ("all", "think", "short"):
         assert getattr(single, name) == pytest.approx(getattr(whole, name), rel=1e-5)  # float32 sums, other order
+
+
+def test_the_sft_loss_equals_the_oracle_on_plain_forward_passes() -> None:
+    method_checks.sft_loss_equals_the_oracle(sft_trainer)
+
+
+def test_the_sft_gradient_equals_that_of_the_models_own_loss() -> None:
+    method_checks.sft_gradient_is_that_of_the_loss(sft_trainer)
 
 
 def test_the_gradient_of_a_step_is_the_sum_over_its_shares_of_rollouts() -> None:
@@ -159,8 +168,6 @@ def test_a_sample_longer_than_the_limit_gets_a_micro_batch_of_its_own() -> None:
 
 
 def test_a_loss_that_is_not_finite_stops_training_before_the_weights_move() -> None:
-    from schemas.errors import TrainingError
-
     model = make_student()
     recorder = GradientRecorder(model)
     with pytest.raises(TrainingError, match=r"loss nan .* not finite; lower rl.optimizer.learning_rate"):

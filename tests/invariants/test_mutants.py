@@ -83,8 +83,8 @@ MUTANTS = (
         "clip bounds swapped",
         "degrpo",
         checks.clip_hand_cases_hold,
-        "1 - clip_low, 1 + clip_high",
-        "1 - clip_high, 1 + clip_low",
+        ".clamp(1 - clip_low, 1 + clip_high)",
+        ".clamp(1 - clip_high, 1 + clip_low)",
     ),
     Mutant("maximum for minimum", "degrpo", checks.clip_hand_cases_hold, "-torch.minimum(", "-torch.maximum("),
     Mutant(
@@ -148,7 +148,11 @@ MUTANTS = (
         "rewards_PG.mean()",
     ),
     Mutant(
-        "sample deviation for population deviation", "advantages", checks.advantages_equal_the_oracle, "correction=0", "correction=1"
+        "sample deviation for population deviation",
+        "advantages",
+        checks.advantages_equal_the_oracle,
+        "correction=0",
+        "correction=1",
     ),
     Mutant(
         "think bonus for short bonus",
@@ -164,7 +168,9 @@ MUTANTS = (
         "mode is Mode.SHORT and not fake_short",
         "mode is Mode.SHORT",
     ),
-    Mutant("malformed may be right", "rewards", checks.rewards_are_the_papers, "mode is None or not correct", "not correct"),
+    Mutant(
+        "malformed may be right", "rewards", checks.rewards_are_the_papers, "mode is None or not correct", "not correct"
+    ),
     Mutant(
         "length limit off by one",
         "rewards",
@@ -230,9 +236,58 @@ MUTANTS = (
         "padded.prompt_lengths_B[:, None] - 1 - first",
         "padded.prompt_lengths_B[:, None] - first",
     ),
-    Mutant("temperature dropped", "logprobs", checks.logprobs_equal_a_plain_forward, " / temperature)", ")"),
     Mutant(
-        "temperature turned around", "logprobs", checks.logprobs_equal_a_plain_forward, " / temperature)", " * temperature)"
+        "temperature dropped", "logprobs", checks.logprobs_equal_a_plain_forward, "float32) / temperature", "float32)"
+    ),
+    Mutant(
+        "temperature turned around",
+        "logprobs",
+        checks.logprobs_equal_a_plain_forward,
+        "float32) / temperature",
+        "float32) * temperature",
+    ),
+    # warm-up
+    Mutant(
+        "mean over the micro-batch",
+        "sft_trainer",
+        checks.sft_gradient_is_that_of_the_loss,
+        "loss_B.sum() / num_tokens",
+        "loss_B.sum() / int(padded.completion_mask_BT.sum())",
+    ),
+    Mutant(
+        "mean over samples",
+        "sft_trainer",
+        checks.sft_gradient_is_that_of_the_loss,
+        "loss_B.sum() / num_tokens",
+        "(loss_B / padded.completion_mask_BT.sum(dim=1)).sum() / len(batch.samples)",
+    ),
+    Mutant(
+        "padding learned",
+        "sft_trainer",
+        checks.sft_loss_equals_the_oracle,
+        "logprobs_BT.masked_fill(~padded.completion_mask_BT, 0.0)",
+        "logprobs_BT",
+    ),
+    Mutant(
+        "control token not learned",
+        "sft_trainer",
+        checks.sft_loss_equals_the_oracle,
+        "0.0).sum(dim=1)",
+        "0.0)[:, 1:].sum(dim=1)",
+    ),
+    Mutant(
+        "end of a truncated side taught",
+        "sft_trainer",
+        checks.sft_loss_equals_the_oracle,
+        "finished=not pair.think_truncated",
+        "finished=True",
+    ),
+    Mutant(
+        "sides swapped",
+        "sft_trainer",
+        checks.sft_loss_equals_the_oracle,
+        "(Mode.THINK, Mode.SHORT)",
+        "(Mode.SHORT, Mode.THINK)",
     ),
     # the sampler
     Mutant(
@@ -259,14 +314,14 @@ MUTANTS = (
     Mutant(
         "cache not compacted with its rows",
         "transformers_sampler",
-        checks.sampled_tokens_follow_the_model,
+        checks.company_does_not_change_what_is_sampled,
         "cache.batch_select_indices(keep)",
         "cache.batch_select_indices(torch.arange(len(keep)))",
     ),
     Mutant(
         "mask not compacted with its rows",
         "transformers_sampler",
-        checks.sampled_tokens_follow_the_model,
+        checks.company_does_not_change_what_is_sampled,
         "mask_BL = alive[keep], next_B[keep], mask_BL[keep]",
         "mask_BL = alive[keep], next_B[keep], mask_BL[: len(keep)]",
     ),
@@ -326,7 +381,9 @@ def _reject(mutant: Mutant) -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "check"), sorted({(m.module, m.check) for m in MUTANTS}, key=str), ids=lambda x: getattr(x, "__name__", x)
+    ("module", "check"),
+    sorted({(m.module, m.check) for m in MUTANTS}, key=str),
+    ids=lambda x: getattr(x, "__name__", x),
 )
 def test_an_undamaged_copy_is_accepted(module: str, check: Callable[[ModuleType], None]) -> None:
     before = torch.get_default_dtype()

@@ -222,12 +222,20 @@ def record_finished_run(home: Path, run_id: str, artifacts: dict[str, Artifact],
 
 
 def build_home(home: Path) -> dict[str, Artifact]:
-    """A home with a whole pipeline, two runs (the second all hits) and their catalog."""
+    """A home with a whole pipeline, two runs (the second all hits) and their catalog, made in one go."""
+    made = publish_pipeline(home)
+    runs = [record_finished_run(home, f"run-{number}", made, cached=number == 2) for number in (1, 2)]
+    Catalog(home, timeout_seconds=20).rebuild(ArtifactStore(home), runs)
+    return made
+
+
+def build_home_step_by_step(home: Path) -> dict[str, Artifact]:
+    """The same, made as the pipeline does it: artifact by artifact, run by run."""
     made = publish_pipeline(home)
     catalog = Catalog(home, timeout_seconds=20)
     store = ArtifactStore(home)
     for artifact in made.values():
         catalog.register(store.manifest(artifact.stage, artifact.key), Path(artifact.path))
-    catalog.record_run(record_finished_run(home, "run-1", made, cached=False))
-    catalog.record_run(record_finished_run(home, "run-2", made, cached=True))
+    for number in (1, 2):
+        catalog.record_run(record_finished_run(home, f"run-{number}", made, cached=number == 2))
     return made

@@ -195,7 +195,10 @@ def test_kill_minus_nine_at_any_step_of_publish_leaves_the_old_or_the_new(tmp_pa
             seen.append((Path(found.path) / "model" / "payload.txt").read_text())
         else:
             assert not replaces, f"killed at step {victim}: neither old nor new"
-            assert (store.open_workspace("rl", KEY) / "scratch" / "chunk-0").exists()
+            workspace = store.open_workspace("rl", KEY)
+            assert (workspace / "scratch" / "chunk-0").exists()
+            names = [file.name for file in store.describe_files(workspace, roles={}, tables={})]
+            assert names == ["build.log", "model/payload.txt"]
             seen.append("work kept")
         assert [p.name for p in store.path("rl", KEY).parent.iterdir() if p.suffix == ".old"] == []
         if status == 0:

@@ -23,7 +23,7 @@ from infra.catalog_tables import DATA_TABLES
 from infra.runs import list_runs, save_run, start_run
 from schemas.errors import CatalogLockedError, ContractError, StoreError
 from schemas.records import Metric
-from tests.unit.published import PROBLEM, build_home, publish, publish_pipeline
+from tests.unit.published import PROBLEM, build_home, build_home_step_by_step, publish, publish_pipeline
 
 PUBLIC_COLUMNS = {
     "eval_summary": "run_id model benchmark mode n accuracy accuracy_stderr think_share mean_tokens truncated_share"
@@ -84,7 +84,7 @@ def test_all_public_columns_exist_before_anything_was_run(tmp_path: Path) -> Non
 
 
 def test_artifacts_of_every_stage_are_in_their_tables(tmp_path: Path) -> None:
-    made = build_home(tmp_path)
+    made = build_home_step_by_step(tmp_path)
     counts = {table: rows(tmp_path, f"select count(*) from {table}")[0][0] for table in DATA_TABLES}
     assert counts == {
         "problems": 1,
@@ -111,6 +111,10 @@ def test_artifacts_of_every_stage_are_in_their_tables(tmp_path: Path) -> None:
         ("run-1", "completed", "tiny"),
         ("run-2", "completed", "tiny"),
     ]
+    assert rows(tmp_path, "select run_id, model, accuracy from run_eval_summary order by 1") == [
+        ("run-1", "rl", 1.0),
+        ("run-2", "rl", 1.0),
+    ]
     assert rows(tmp_path, "select distinct reason, rows from drops") == [("duplicate", 2)]
     assert rows(tmp_path, "select count(*), bool_and(success) from checks") == [(len(made), True)]
 
@@ -132,7 +136,7 @@ def test_registering_again_replaces_rows_and_changes_nothing_else(tmp_path: Path
 
 
 def test_a_rebuilt_catalog_equals_the_original(tmp_path: Path) -> None:
-    build_home(tmp_path)
+    build_home_step_by_step(tmp_path)
     before = content(tmp_path)
     Catalog(tmp_path, timeout_seconds=5).rebuild(ArtifactStore(tmp_path), list_runs(tmp_path))
     assert content(tmp_path) == before

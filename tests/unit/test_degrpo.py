@@ -16,7 +16,9 @@ def test_loss_terms_and_gradient_equal_the_oracle_for_all_objectives() -> None:
 
 
 def test_float64_inputs_give_float64_results_while_the_default_is_float32() -> None:
-    terms, gradient_BT = method_checks.step_loss(degrpo, [[-1.0, -2.0, -0.5]], old=[[-1.1, -2.0, -0.7]], advantages=[1.0])
+    terms, gradient_BT = method_checks.step_loss(
+        degrpo, [[-1.0, -2.0, -0.5]], old=[[-1.1, -2.0, -0.7]], advantages=[1.0]
+    )
     assert terms.total.dtype == gradient_BT.dtype == torch.float64
 
 

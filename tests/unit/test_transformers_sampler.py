@@ -153,4 +153,5 @@ def test_logprobs_the_trainer_gives_to_sampled_completions_equal_those_of_plain_
     values_BT = completion_logprobs(model, pad_samples(samples, pad_id=0), temperature=temperature).logprobs_BT
     for row, sample in zip(values_BT.detach(), samples, strict=True):
         expected = sequence_logprobs(model, sample.prompt_ids, sample.completion_ids, temperature=temperature)
-        torch.testing.assert_close(row[: len(expected)], torch.tensor(expected).float())  # a float32 model
+        # The model computes in float32, and this student's logits are in the tens: 1e-7 of them, layer by layer.
+        torch.testing.assert_close(row[: len(expected)], torch.tensor(expected).float(), rtol=1e-4, atol=1e-4)

@@ -1,0 +1,303 @@
+"""Training that was interrupted anywhere and launched again ends like training that never was: bit by bit.
+
+A crash is an exception out of the progress callback or the sampler, a kill -9 of a process, and what such a crash
+leaves behind: a half-written line in the logs, a half-written checkpoint.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from torch import Tensor
+from transformers import Qwen2ForCausalLM
+
+from schemas.configs.rl import RlConfig
+from schemas.configs.sft import SftConfig
+from schemas.records import Pair, Problem
+from tests.specimens import (
+    ScriptedSampler,
+    identical,
+    make_pairs,
+    make_problems,
+    make_student,
+    mixed_script,
+    optimizer_config,
+    rl_config,
+    sft_config,
+    weights_of,
+)
+from thinkless_core.progress import no_progress
+from thinkless_core.rl_trainer import train_rl
+from thinkless_core.rollouts import SampledCompletion, SampleRequest
+from thinkless_core.sft_trainer import train_sft
+from thinkless_core.tiny_model import tiny_tokenizer
+from thinkless_core.transformers_sampler import TransformersSampler
+
+STEPS, CHECKPOINT_EVERY = 10, 3
+MOVING = optimizer_config(learning_rate=3e-3, warmup_steps=3, decay_fraction=0.4, weight_decay=0.1, max_grad_norm=1.0)
+
+
+class CrashError(RuntimeError):
+    """What a crash looks like from inside."""
+
+
+@dataclass(frozen=True)
+class CrashAt:
+    """A progress callback that crashes once `step` is logged (and checkpointed, where it is due)."""
+
+    step: int
+
+    def __call__(self, done: int, total: int, numbers: Mapping[str, float]) -> None:
+        if done == self.step:
+            raise CrashError(f"step {done}")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a training run leaves behind."""
+
+    weights: dict[str, Tensor]
+    logs: dict[str, str]
+
+    def assert_equals(self, other: Outcome) -> None:
+        assert self.logs == other.logs
+        assert identical(self.weights, other.weights)
+
+
+def _outcome(model: Qwen2ForCausalLM, scratch: Path) -> Outcome:
+    return Outcome(weights_of(model), {p.name: p.read_text() for p in sorted(scratch.glob("*.jsonl"))})
+
+
+def run_sft(scratch: Path, *, config: SftConfig, pairs: Sequence[Pair], crash_at: int | None = None) -> Outcome:
+    """One launch of SFT on the same student as ever."""
+    scratch.mkdir(exist_ok=True)
+    model = make_student()
+    train_sft(
+        model,
+        tokenizer=tiny_tokenizer(),
+        pairs=pairs,
+        config=config,
+        scratch=scratch,
+        progress=no_progress if crash_at is None else CrashAt(crash_at),
+    )
+    return _outcome(model, scratch)
+
+
+@dataclass
+class CrashingSampler:
+    """Samples truly, and crashes in the call after `calls` others."""
+
+    sampler: TransformersSampler | ScriptedSampler
+    calls: int | None
+
+    def sample(
+        self, requests: Sequence[SampleRequest], *, max_new_tokens: int, temperature: float, top_p: float = 1.0
+    ) -> list[SampledCompletion]:
+        if self.calls is not None:
+            self.calls -= 1
+            if self.calls < 0:
+                raise CrashError("while sampling")
+        return self.sampler.sample(requests, max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p)
+
+
+def run_rl(
+    scratch: Path,
+    *,
+    config: RlConfig,
+    problems: Sequence[Problem],
+    crash_at: int | None = None,
+    crash_in_sampling: int | None = None,
+    scripted: bool = True,
+) -> Outcome:
+    """One launch of RL on the same student as ever; the reference must come out as it went in."""
+    scratch.mkdir(exist_ok=True)
+    tokenizer, model, reference = tiny_tokenizer(), make_student(), make_student()
+    real = TransformersSampler(model, tokenizer.pad_token_id, tokenizer.eos_token_id)
+    try:
+        train_rl(
+            model,
+            reference=reference,
+            tokenizer=tokenizer,
+            sampler=CrashingSampler(ScriptedSampler(tokenizer, mixed_script) if scripted else real, crash_in_sampling),
+            problems=problems,
+            config=config,
+            scratch=scratch,
+            progress=no_progress if crash_at is None else CrashAt(crash_at),
+        )
+    finally:
+        assert identical(weights_of(reference), weights_of(make_student())), "the reference policy moved"
+    return _outcome(model, scratch)
+
+
+def leave_half_a_line(scratch: Path, text: str = '{"stage":"sft","st') -> None:
+    """What a process killed while writing leaves at the end of its logs."""
+    for log in scratch.glob("*.jsonl"):
+        with log.open("a", encoding="utf-8") as file:
+            file.write(text)
+
+
+SFT = sft_config(steps=STEPS, pairs_per_step=6, checkpoint_every=CHECKPOINT_EVERY, validate_every=4, optimizer=MOVING)
+RL = rl_config(
+    steps=STEPS,
+    checkpoint_every=CHECKPOINT_EVERY,
+    prompts_per_step=4,
+    updates_per_step=2,
+    group_size=4,
+    kl_coef=0.05,
+    probe_every=4,
+    optimizer=MOVING,
+)
+
+
+@pytest.fixture(scope="module")
+def pairs() -> list[Pair]:
+    """Five pairs for training, six per step: an epoch ends inside every step; and two for validation."""
+    return make_pairs(7, validation_share=0.3)
+
+
+@pytest.fixture(scope="module")
+def problems() -> list[Problem]:
+    """Twelve problems, four per step: an epoch ends after every third step."""
+    return make_problems(12)
+
+
+@pytest.fixture(scope="module")
+def unbroken_sft(tmp_path_factory: pytest.TempPathFactory, pairs: list[Pair]) -> Outcome:
+    return run_sft(tmp_path_factory.mktemp("sft"), config=SFT, pairs=pairs)
+
+
+@pytest.fixture(scope="module")
+def unbroken_rl(tmp_path_factory: pytest.TempPathFactory, problems: list[Problem]) -> Outcome:
+    return run_rl(tmp_path_factory.mktemp("rl"), config=RL, problems=problems)
+
+
+def test_the_unbroken_runs_learn_something_to_be_compared(unbroken_sft: Outcome, unbroken_rl: Outcome) -> None:
+    start = weights_of(make_student())
+    for outcome in (unbroken_sft, unbroken_rl):
+        assert all(not (outcome.weights[name] == start[name]).all() for name in start if "norm" not in name)
+    assert set(unbroken_rl.logs) == {"metrics.jsonl", "rollouts.jsonl"}
+    assert '"clip_fraction"' in unbroken_rl.logs["metrics.jsonl"]
+    assert '"validation_loss"' in unbroken_sft.logs["metrics.jsonl"]
+
+
+@pytest.mark.parametrize("crash_at", [1, 2, 3, 5, 6, 9, 10])
+def test_sft_resumes_to_the_same_bits(tmp_path: Path, pairs: list[Pair], unbroken_sft: Outcome, crash_at: int) -> None:
+    with pytest.raises(CrashError):
+        run_sft(tmp_path, config=SFT, pairs=pairs, crash_at=crash_at)
+    leave_half_a_line(tmp_path)
+    run_sft(tmp_path, config=SFT, pairs=pairs).assert_equals(unbroken_sft)
+
+
+@pytest.mark.parametrize("crash_at", [1, 3, 4, 8, 9, 10])
+def test_rl_resumes_to_the_same_bits_and_leaves_the_reference_alone(
+    tmp_path: Path, problems: list[Problem], unbroken_rl: Outcome, crash_at: int
+) -> None:
+    with pytest.raises(CrashError):
+        run_rl(tmp_path, config=RL, problems=problems, crash_at=crash_at)
+    leave_half_a_line(tmp_path)
+    run_rl(tmp_path, config=RL, problems=problems).assert_equals(unbroken_rl)
+
+
+def test_rl_that_crashed_several_times_and_in_the_middle_of_a_step_ends_the_same(
+    tmp_path: Path, problems: list[Problem], unbroken_rl: Outcome
+) -> None:
+    for crash in ({"crash_in_sampling": 0}, {"crash_in_sampling": 5}, {"crash_at": 4}, {"crash_in_sampling": 4}):
+        with pytest.raises(CrashError):
+            run_rl(tmp_path, config=RL, problems=problems, **crash)
+    run_rl(tmp_path, config=RL, problems=problems).assert_equals(unbroken_rl)
+
+
+def test_rl_with_true_sampling_resumes_to_the_same_bits(tmp_path: Path, problems: list[Problem]) -> None:
+    config = RL.model_copy(update={"steps": 5, "checkpoint_every": 2, "max_new_tokens": 8})
+    whole = run_rl(tmp_path / "whole", config=config, problems=problems, scripted=False)
+    with pytest.raises(CrashError):
+        run_rl(tmp_path / "broken", config=config, problems=problems, crash_at=3, scripted=False)
+    run_rl(tmp_path / "broken", config=config, problems=problems, scripted=False).assert_equals(whole)
+
+
+def test_a_half_written_checkpoint_is_ignored(tmp_path: Path, pairs: list[Pair], unbroken_sft: Outcome) -> None:
+    with pytest.raises(CrashError):
+        run_sft(tmp_path, config=SFT, pairs=pairs, crash_at=5)
+    part = tmp_path / "checkpoints" / "step-000006.part"
+    part.mkdir()
+    (part / "model.safetensors").write_bytes(b"half of one")
+    run_sft(tmp_path, config=SFT, pairs=pairs).assert_equals(unbroken_sft)
+
+
+def test_a_crash_between_the_two_logs_of_a_step_is_healed(
+    tmp_path: Path, problems: list[Problem], unbroken_rl: Outcome
+) -> None:
+    with pytest.raises(CrashError):
+        run_rl(tmp_path, config=RL, problems=problems, crash_at=5)
+    metrics = tmp_path / "metrics.jsonl"
+    metrics.write_text("".join(line for line in metrics.open() if '"step":5,' not in line))
+    run_rl(tmp_path, config=RL, problems=problems).assert_equals(unbroken_rl)
+
+
+def test_a_finished_run_called_again_ends_the_same(tmp_path: Path, pairs: list[Pair], unbroken_sft: Outcome) -> None:
+    """Its caller may have crashed before it published the result."""
+    run_sft(tmp_path, config=SFT, pairs=pairs)
+    run_sft(tmp_path, config=SFT, pairs=pairs).assert_equals(unbroken_sft)
+
+
+def test_the_log_of_a_resumed_run_names_every_step_once(tmp_path: Path, problems: list[Problem]) -> None:
+    with pytest.raises(CrashError):
+        run_rl(tmp_path, config=RL, problems=problems, crash_at=8)
+    outcome = run_rl(tmp_path, config=RL, problems=problems)
+    losses = [line for line in outcome.logs["metrics.jsonl"].splitlines() if '"name":"loss"' in line]
+    assert [f'"step":{step},' in line for step, line in enumerate(losses, start=1)] == [True] * STEPS
+    assert len(outcome.logs["rollouts.jsonl"].splitlines()) == STEPS * 4 * 4
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import torch
+from tests.invariants import test_resume
+from tests.specimens import make_pairs, make_problems
+torch.set_num_threads(1)
+class Kill:
+    def __init__(self, step): self.step = step
+    def __call__(self, done, total, numbers):
+        if done == self.step: os.kill(os.getpid(), signal.SIGKILL)
+test_resume.CrashAt = Kill
+if sys.argv[1] == "sft":
+    pairs = make_pairs(7, validation_share=0.3)
+    test_resume.run_sft(Path(sys.argv[2]), config=test_resume.SFT, pairs=pairs, crash_at=5)
+else:
+    test_resume.run_rl(Path(sys.argv[2]), config=test_resume.RL, problems=make_problems(12), crash_at=7)
+"""
+
+
+@pytest.mark.parametrize("stage", ["sft", "rl"])
+def test_a_process_killed_in_training_is_resumed_by_another(
+    tmp_path: Path,
+    stage: str,
+    pairs: list[Pair],
+    problems: list[Problem],
+    unbroken_sft: Outcome,
+    unbroken_rl: Outcome,
+) -> None:
+    root = Path(__file__).parents[2]
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, stage, str(tmp_path)], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert list((tmp_path / "checkpoints").iterdir())
+    if stage == "sft":
+        run_sft(tmp_path, config=SFT, pairs=pairs).assert_equals(unbroken_sft)
+    else:
+        run_rl(tmp_path, config=RL, problems=problems).assert_equals(unbroken_rl)
+
+
+def test_the_comparison_would_notice_one_bit(unbroken_sft: Outcome) -> None:
+    moved = {name: tensor.clone() for name, tensor in unbroken_sft.weights.items()}
+    moved["model.norm.weight"][0] += 1e-6
+    with pytest.raises(AssertionError):
+        replace(unbroken_sft, weights=moved).assert_equals(unbroken_sft)

@@ -1,0 +1,222 @@
+"""Teachers and pairs: what is recorded about an answer, and which problems become a pair."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from transformers import PreTrainedTokenizerFast
+
+from schemas.configs.pairs import PairsConfig
+from schemas.configs.teach import ProceduralTeacher, RecordedTeacher, TeacherSide
+from schemas.errors import SourceError, TeacherError
+from schemas.mode import Mode
+from schemas.records import FinishReason, Generation, Problem
+from tests.specimens import make_problem, make_problems
+from thinkless_core.pairing import PairSet, build_pairs
+from thinkless_core.rendering import render_completion
+from thinkless_core.teachers import ChainTeacher, RecordingTeacher, ask_teacher, build_teacher
+
+
+def chain_teacher(tokenizer: PreTrainedTokenizerFast, *weights: float) -> ChainTeacher:
+    return ChainTeacher(ProceduralTeacher(recheck_weights=weights or (1.0,)), tokenizer)
+
+
+def test_a_procedural_teacher_writes_every_step_or_the_digit(tokenizer: PreTrainedTokenizerFast) -> None:
+    problem = make_problem("37+48*12=?")
+    teacher = chain_teacher(tokenizer)
+    think, short = (ask_teacher(teacher, [problem], mode=m, max_tokens=64, seed=0)[0] for m in (Mode.THINK, Mode.SHORT))
+    assert (think.completion, short.completion) == ("<think>7+8=5,5*2=0</think>0", "<short>0")
+    for generation in (think, short):
+        ids = render_completion(tokenizer, generation.completion, finished=True)
+        assert generation.num_tokens == len(ids)
+        assert (generation.correct, generation.truncated, generation.answer) == (True, False, "0")
+
+
+def test_long_answers_repeat_the_working_as_often_as_configured(tokenizer: PreTrainedTokenizerFast) -> None:
+    problems = make_problems(200, mix=(1.0,))
+    for weights, repeats in (((0.0, 0.0, 1.0), {3}), ((1.0,), {1}), ((0.5, 0.5), {1, 2})):
+        answers = ask_teacher(chain_teacher(tokenizer, *weights), problems, mode=Mode.THINK, max_tokens=64, seed=0)
+        assert {a.completion.count("=") for a in answers} == repeats
+        assert all(a.correct for a in answers)
+
+
+def test_the_same_problems_mode_and_seed_give_the_same_answers_in_any_company(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    problems = make_problems(30)
+    teacher = chain_teacher(tokenizer, 0.4, 0.3, 0.3)
+    together = ask_teacher(teacher, problems, mode=Mode.THINK, max_tokens=64, seed=0)
+    alone = [ask_teacher(teacher, [p], mode=Mode.THINK, max_tokens=64, seed=0)[0] for p in problems[::-1]][::-1]
+    assert together == alone
+    assert ask_teacher(teacher, problems, mode=Mode.THINK, max_tokens=64, seed=1) != together
+
+
+def test_an_answer_over_the_limit_is_cut_marked_and_wrong(tokenizer: PreTrainedTokenizerFast) -> None:
+    problem = make_problem("37+48*12=?")
+    whole = ask_teacher(chain_teacher(tokenizer), [problem], mode=Mode.THINK, max_tokens=64, seed=0)[0]
+    exact = ask_teacher(chain_teacher(tokenizer), [problem], mode=Mode.THINK, max_tokens=whole.num_tokens, seed=0)[0]
+    assert exact == whole
+    for limit in range(2, whole.num_tokens):
+        cut = ask_teacher(chain_teacher(tokenizer), [problem], mode=Mode.THINK, max_tokens=limit, seed=0)[0]
+        assert (cut.truncated, cut.correct, cut.answer) == (True, False, None)
+        assert cut.finish_reason is FinishReason.LENGTH
+        assert cut.num_tokens == limit == len(render_completion(tokenizer, cut.completion, finished=False))
+        assert whole.completion.startswith(cut.completion)
+
+
+def test_a_problem_that_is_no_chain_needs_another_teacher(tokenizer: PreTrainedTokenizerFast) -> None:
+    problem = make_problem("How many?", answer="7", name="p-odd")
+    with pytest.raises(TeacherError, match=r"p-odd: .*'How many\?'; configure another teacher"):
+        ask_teacher(chain_teacher(tokenizer), [problem], mode=Mode.SHORT, max_tokens=8, seed=0)
+
+
+# Recordings
+
+
+def recording(path: Path, *rows: object) -> RecordedTeacher:
+    path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+    return RecordedTeacher(path=str(path))
+
+
+def test_a_recording_is_looked_up_by_prompt_and_by_mode_where_it_names_one(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    config = recording(
+        tmp_path / "r.jsonl",
+        {"prompt": "11+22=?", "completion": "1+2=3</think>3", "mode": "think"},
+        {"prompt": "11+22=?", "completion": "3", "mode": "short"},
+        {"prompt": "11+33=?", "completion": "4"},
+        {"prompt": "11+44=?", "completion": "1+4", "finish_reason": "length", "mode": "think"},
+    )
+    teacher = build_teacher(TeacherSide(teacher=config, max_tokens=64), tokenizer=tokenizer)
+    assert teacher.name == "recorded:r.jsonl"
+    first, second, third = (make_problem(p) for p in ("11+22=?", "11+33=?", "11+44=?"))
+    short = ask_teacher(teacher, [second, first], mode=Mode.SHORT, max_tokens=64, seed=0)
+    assert [g.completion for g in short] == ["<short>4", "<short>3"]
+    think = ask_teacher(teacher, [first, third], mode=Mode.THINK, max_tokens=64, seed=0)
+    assert [(g.completion, g.correct, g.truncated) for g in think] == [
+        ("<think>1+2=3</think>3", True, False),
+        ("<think>1+4", False, True),
+    ]
+    cut = ask_teacher(teacher, [first], mode=Mode.THINK, max_tokens=5, seed=0)[0]
+    assert (cut.completion, cut.truncated, cut.num_tokens) == ("<think>1+2=", True, 5)
+
+
+BAD_RECORDINGS = {
+    "a problem nobody recorded": (
+        [{"prompt": "x", "completion": "y"}],
+        ["p-11+22=?", "no short completion", "record it"],
+    ),
+    "not JSON": (["{"], ["r.jsonl, line 1", "not JSON"]),
+    "no completion": ([{"prompt": "x", "completion": "y"}, {"prompt": "x"}], ["line 2", "no column 'completion'"]),
+    "an unknown mode": ([{"prompt": "x", "completion": "y", "mode": "long"}], ["line 1", "'long'", "short and think"]),
+    "an unknown finish": (
+        [{"prompt": "x", "completion": "y", "finish_reason": "eos"}],
+        ["line 1", "'eos'", "stop and"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD_RECORDINGS)
+def test_a_bad_recording_is_refused_with_its_place(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast, name: str
+) -> None:
+    rows, said = BAD_RECORDINGS[name]
+    teacher = RecordingTeacher(recording(tmp_path / "r.jsonl", *rows), tokenizer)
+    with pytest.raises(TeacherError) as caught:
+        ask_teacher(teacher, [make_problem("11+22=?")], mode=Mode.SHORT, max_tokens=8, seed=0)
+    assert all(part in str(caught.value) for part in said), str(caught.value)
+
+
+def test_a_missing_recording_is_refused(tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
+    teacher = RecordingTeacher(RecordedTeacher(path=str(tmp_path / "absent.jsonl")), tokenizer)
+    with pytest.raises(TeacherError, match=r"absent\.jsonl: No such file .*check teach"):
+        ask_teacher(teacher, [make_problem("11+22=?")], mode=Mode.SHORT, max_tokens=8, seed=0)
+
+
+# Pairs
+
+
+def generations(
+    tokenizer: PreTrainedTokenizerFast, problems: list[Problem]
+) -> tuple[list[Generation], list[Generation]]:
+    """Think and short answers of five problems: right; truncated think; wrong short; both; no short one at all."""
+    think, short = (
+        ask_teacher(chain_teacher(tokenizer), problems, mode=m, max_tokens=64, seed=0) for m in (Mode.THINK, Mode.SHORT)
+    )
+    cut = {"truncated": True, "correct": False, "answer": None, "finish_reason": FinishReason.LENGTH}
+    wrong = {"correct": False, "completion": "<short>no", "answer": "no"}
+    for index in (1, 3):
+        think[index] = think[index].model_copy(update=cut)
+    for index in (2, 3):
+        short[index] = short[index].model_copy(update=wrong)
+    return think, short[:4]
+
+
+def pair(tokenizer: PreTrainedTokenizerFast, **config: object) -> PairSet:
+    problems = make_problems(5)
+    think, short = generations(tokenizer, problems)
+    return build_pairs(problems, think=think, short=short, tokenizer=tokenizer, config=PairsConfig(**config))
+
+
+def kept(pairs: PairSet) -> list[int]:
+    ids = [p.problem_id for p in make_problems(5)]
+    return [ids.index(p.problem_id) for p in pairs.pairs]
+
+
+def test_every_rule_is_counted_where_it_drops(tokenizer: PreTrainedTokenizerFast) -> None:
+    pairs = pair(tokenizer, validation_share=0)
+    assert kept(pairs) == [0]
+    assert pairs.touched == {"think_truncated_dropped": 2, "short_incorrect_dropped": 2, "missing_side": 1}
+
+
+@pytest.mark.parametrize(
+    ("truncated", "incorrect", "expected"),
+    [("drop", "keep", [0, 2]), ("keep_truncated", "drop", [0, 1]), ("keep_truncated", "keep", [0, 1, 2, 3])],
+)
+def test_every_rule_is_counted_where_it_keeps(
+    tokenizer: PreTrainedTokenizerFast, truncated: str, incorrect: str, expected: list[int]
+) -> None:
+    pairs = pair(tokenizer, truncated=truncated, incorrect=incorrect, validation_share=0)
+    assert kept(pairs) == expected
+    verbs = {"drop": "dropped"}
+    assert pairs.touched == {
+        f"think_truncated_{verbs.get(truncated, 'kept')}": 2,
+        f"short_incorrect_{verbs.get(incorrect, 'kept')}": 2,
+        "missing_side": 1,
+    }
+
+
+def test_a_kept_truncated_side_is_marked_and_has_no_end_token_to_count(tokenizer: PreTrainedTokenizerFast) -> None:
+    pairs = pair(tokenizer, truncated="keep_truncated", validation_share=0).pairs
+    whole, cut = pairs
+    assert (whole.think_truncated, cut.think_truncated) == (False, True)
+    assert whole.think_tokens == len(render_completion(tokenizer, whole.think_completion, finished=True))
+    assert cut.think_tokens == len(render_completion(tokenizer, cut.think_completion, finished=False))
+
+
+def test_a_share_is_held_out_for_validation_the_same_every_time(tokenizer: PreTrainedTokenizerFast) -> None:
+    problems = make_problems(40)
+    teacher = chain_teacher(tokenizer)
+    think, short = (ask_teacher(teacher, problems, mode=m, max_tokens=64, seed=0) for m in (Mode.THINK, Mode.SHORT))
+    made = [
+        build_pairs(
+            problems,
+            think=think[::step],
+            short=short[::step],
+            tokenizer=tokenizer,
+            config=PairsConfig(validation_share=0.25, seed=seed),
+        )
+        for step, seed in ((1, 0), (-1, 0), (1, 1))
+    ]
+    assert [p.split for p in made[0].pairs].count("validation") == 10
+    assert made[0] == made[1], "the order of the generations is irrelevant"
+    assert made[0] != made[2]
+
+
+def test_no_pair_left_is_an_error(tokenizer: PreTrainedTokenizerFast) -> None:
+    problems = make_problems(3)
+    with pytest.raises(SourceError, match=r"no pair is left of 3 problems .*missing_side.*loosen pairs"):
+        build_pairs(problems, think=[], short=[], tokenizer=tokenizer, config=PairsConfig())
