@@ -15,6 +15,7 @@ from tasks.context import Gate, RunContext, StageOutcome, StagePlan, make_plan
 from tasks.parquet_files import read_records, write_records
 from tasks.prepare_problems import FILE as PROBLEMS_FILE
 from tasks.stage import STAGE_CACHE, run_stage
+from thinkless_core.acceleration import use_threads
 from thinkless_core.evaluation import evaluate_cell, summarise_cell
 from thinkless_core.model_files import load_model, load_tokenizer
 from thinkless_core.progress import Progress
@@ -35,6 +36,7 @@ def plan(
 
 def build(plan: StagePlan[EvaluateConfig], context: RunContext, workspace: Path, progress: Progress) -> StageOutcome:
     """Write `completions.parquet` and `summary.parquet`, cell by cell; a cell that is there already is kept."""
+    use_threads(plan.config.num_threads)
     problems, *models = (Path(artifact.path) for artifact in plan.inputs)
     tests = read_records(problems / PROBLEMS_FILE, Problem, where=[("split", ProblemSplit.TEST)])
     benchmarks = list(dict.fromkeys(p.benchmark or "" for p in tests))

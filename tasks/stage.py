@@ -8,6 +8,7 @@ The store decides whether a stage is done. Prefect's cache mirrors it and is nev
 from __future__ import annotations
 
 import logging
+import os
 import platform
 import time
 import uuid
@@ -16,7 +17,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import TypeVar
 
-import torch
 from prefect.cache_policies import CacheKeyFnPolicy
 
 from infra.artifact_store import ArtifactStore
@@ -121,7 +121,7 @@ def _draft_manifest(context: RunContext, plan: StagePlan[C]) -> Manifest:
             "python": platform.python_version(),
             "platform": platform.platform(),
             "machine": platform.machine(),
-            "torch_threads": str(torch.get_num_threads()),
+            "cpu_count": str(os.cpu_count()),
         },
         seed=plan.config.seed,
         rows=0,

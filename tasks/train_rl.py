@@ -16,6 +16,7 @@ from tasks.prepare_problems import FILE as PROBLEMS_FILE
 from tasks.stage import STAGE_CACHE, run_stage
 from tasks.train_sft import METRICS_FILE
 from thinkless_core import rl_trainer
+from thinkless_core.acceleration import use_threads
 from thinkless_core.model_files import load_model, load_tokenizer, save_folder
 from thinkless_core.progress import Progress
 from thinkless_core.transformers_sampler import TransformersSampler
@@ -30,6 +31,7 @@ def plan(config: RlConfig, *, problems: Artifact, warm_up: Artifact) -> StagePla
 
 def build(plan: StagePlan[RlConfig], context: RunContext, workspace: Path, progress: Progress) -> StageOutcome:
     """Write `model/`, `metrics.parquet` and `rollouts.parquet`; goes on from the newest checkpoint in `scratch/`."""
+    use_threads(plan.config.num_threads)
     problems, warm_up = (Path(artifact.path) for artifact in plan.inputs)
     policy, tokenizer = load_model(warm_up / "model"), load_tokenizer(warm_up / "model")
     logs = rl_trainer.train_rl(

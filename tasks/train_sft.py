@@ -14,6 +14,7 @@ from tasks.context import RunContext, StageOutcome, StagePlan, make_plan
 from tasks.parquet_files import read_records, write_records
 from tasks.stage import STAGE_CACHE, run_stage
 from thinkless_core import sft_trainer
+from thinkless_core.acceleration import use_threads
 from thinkless_core.model_files import load_model, load_tokenizer, save_folder
 from thinkless_core.progress import Progress
 
@@ -27,6 +28,7 @@ def plan(config: SftConfig, *, base: Artifact, pairs: Artifact) -> StagePlan[Sft
 
 def build(plan: StagePlan[SftConfig], context: RunContext, workspace: Path, progress: Progress) -> StageOutcome:
     """Write `model/` and `metrics.parquet`; goes on from the newest checkpoint in `scratch/`."""
+    use_threads(plan.config.num_threads)
     base, pairs = (Path(artifact.path) for artifact in plan.inputs)
     model, tokenizer = load_model(base / "model"), load_tokenizer(base / "model")
     rows = read_records(pairs / PAIRS_FILE, Pair)

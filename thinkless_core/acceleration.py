@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 from accelerate import Accelerator
 
 from schemas.errors import TrainingError
+
+
+def use_threads(num_threads: int) -> None:
+    """Compute with this many CPU threads from now on; 0 takes all cores."""
+    torch.set_num_threads(num_threads or os.cpu_count() or 1)
 
 
 def single_process_accelerator() -> Accelerator:

@@ -6,10 +6,10 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from schemas.configs.stage import StageConfig
+from schemas.configs.stage import ComputeConfig
 
 
-class EvaluateConfig(StageConfig):
+class EvaluateConfig(ComputeConfig):
     """How held-out problems are answered and graded."""
 
     temperature: float = Field(0.6, gt=0)

@@ -6,12 +6,12 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from schemas.configs.stage import OptimizerConfig, StageConfig
+from schemas.configs.stage import ComputeConfig, OptimizerConfig
 
 Objective = Literal["paper", "token", "grpo"]
 
 
-class RlConfig(StageConfig):
+class RlConfig(ComputeConfig):
     """Reinforcement learning of the mode choice (Thinkless, arXiv 2505.13379, section 3)."""
 
     steps: int = Field(ge=1)

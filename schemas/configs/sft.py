@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from schemas.configs.stage import OptimizerConfig, StageConfig
+from schemas.configs.stage import ComputeConfig, OptimizerConfig
 
 
-class SftConfig(StageConfig):
+class SftConfig(ComputeConfig):
     """Supervised fine-tuning on both sides of every pair; the loss is on completions only."""
 
     steps: int = Field(ge=1)

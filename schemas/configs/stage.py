@@ -24,6 +24,14 @@ class StageConfig(Table):
     """Seed of everything random in this stage; the pipeline's `seed` where not set."""
 
 
+class ComputeConfig(StageConfig):
+    """A stage that computes with a model."""
+
+    num_threads: int = Field(0, ge=0)
+    """CPU threads; 0 takes all cores. The order of sums depends on it, so a fixed number gives the same weights on
+    machines with more cores, and a tiny model is hardly faster with two."""
+
+
 class OptimizerConfig(Table):
     """AdamW with a warm-up - constant - linear decay schedule."""
 

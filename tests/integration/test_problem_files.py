@@ -1,0 +1,150 @@
+"""Problems from a local file: every layout is read, every fault names its place, and nothing is published then."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from infra.query import run_query
+from schemas.errors import SourceError
+from tests.integration.driver import SMALL, FinishedRun, run_pipeline
+
+ROWS = [{"prompt": f"{n}+{n}=?", "answer": str(2 * n % 10)} for n in range(1000, 1020)]
+REAL_DATA = Path(__file__).parents[3] / "shared" / "data"
+"""Beside the checkout, where somebody put it."""
+
+
+def read_file(home: Path, path: Path, *overrides: str) -> FinishedRun:
+    """Run stage `problems` with the file as training source."""
+    small = [o for o in SMALL if not o.startswith("problems.source")]
+    source = ("problems.source.kind=local", f"problems.source.path={path}")
+    return run_pipeline(home, *source, *overrides, small=small, until="problems")
+
+
+def written(path: Path, rows: list[dict[str, object]]) -> Path:
+    """The rows in the format the name asks for."""
+    if path.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    elif path.suffix == ".json":
+        path.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "json", "parquet"])
+def test_each_format_gives_the_same_problems(ending: str, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    read_file(home, written(tmp_path / f"problems.{ending}", ROWS))
+    rows = run_query(
+        home, "select prompt, answer, source from problems where split = 'sft' order by prompt", timeout_seconds=20
+    ).to_pylist()
+    assert [(row["prompt"], row["answer"]) for row in rows] == [(row["prompt"], row["answer"]) for row in ROWS]
+    assert all(str(tmp_path) in row["source"] for row in rows)
+
+
+def test_other_column_names_and_the_mark_of_worked_solutions_are_understood(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [
+        {"question": f"{row['prompt']} ", "solution": f"We add.\n#### {row['answer']}", "level": n % 3}
+        for n, row in enumerate(ROWS)
+    ]
+    fields = ("prompt_field=question", "answer_field=solution", "difficulty_field=level")
+    home = tmp_path / "home"
+    read_file(home, written(tmp_path / "p.jsonl", rows), *(f"problems.source.{field}" for field in fields))
+    found = run_query(
+        home, "select prompt, answer, difficulty from problems where split = 'sft' order by prompt", timeout_seconds=20
+    ).to_pylist()
+    assert found[0] == {"prompt": "1000+1000=?", "answer": "0", "difficulty": 0}
+
+
+def test_a_changed_file_changes_the_key_and_an_unchanged_one_does_not(tmp_path: Path) -> None:
+    home, path = tmp_path / "home", written(tmp_path / "p.jsonl", ROWS)
+    first = read_file(home, path)
+    assert read_file(home, path).built == []
+    written(path, [*ROWS, {"prompt": "5+5=?", "answer": "0"}])
+    second = read_file(home, path)
+    assert second.built == ["problems"]
+    assert second.artifacts["problems"].rows == first.artifacts["problems"].rows + 1
+
+
+def test_duplicates_are_dropped_and_counted(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    read_file(home, written(tmp_path / "p.jsonl", [*ROWS, ROWS[0], {"prompt": "  1001+1001=? ", "answer": "2"}]))
+    drops = run_query(home, "select rows from drops where reason = 'duplicate'", timeout_seconds=20)
+    assert drops.column("rows").to_pylist() == [2]
+
+
+FAULTS = {
+    "missing": ("absent.jsonl", None, "absent.jsonl: no such file"),
+    "missing_parquet": ("absent.parquet", None, "absent.parquet: no such file"),
+    "empty_jsonl": ("p.jsonl", "", "p.jsonl: the file is empty"),
+    "blank_jsonl": ("p.jsonl", "\n\n", "p.jsonl: the file is empty"),
+    "empty_json": ("p.json", "", "p.json: the file is empty"),
+    "empty_list": ("p.json", "[]", "p.json: the file is empty"),
+    "empty_parquet": ("p.parquet", "", "p.parquet: cannot be read"),
+    "not_jsonl": ("p.jsonl", '{"prompt": "1+1=?", "answer": "2"}\nprompt,answer\n', "p.jsonl, line 2: not JSON"),
+    "not_json": ("p.json", '[\n{"prompt": }\n]', "p.json, line 2: not JSON"),
+    "not_parquet": ("p.parquet", "prompt,answer\n1+1=?,2\n" * 9, "p.parquet: cannot be read"),
+    "not_text": ("p.jsonl", b"\xff\xfe{}", "p.jsonl: cannot be read"),
+    "an_object": ("p.json", '{"prompt": "1+1=?", "answer": "2"}', "p.json: holds a dict, expected a list"),
+    "a_number": ("p.jsonl", '{"prompt": "1+1=?", "answer": "2"}\n7\n', "p.jsonl, line 2: holds 7"),
+    "lacks_column": (
+        "p.jsonl",
+        '{"prompt": "1+1=?", "answer": "2"}\n\n{"prompt": "2+2=?", "anwser": "4"}\n',
+        "p.jsonl, line 3: no column 'answer'; did you mean 'anwser'?",
+    ),
+    "lacks_column_json": ("p.json", '[{"prompt": "1+1=?"}]', "p.json, item 1: no column 'answer'"),
+    "null_answer": ("p.jsonl", '{"prompt": "1+1=?", "answer": null}\n', "p.jsonl, line 1: the problem has no answer"),
+    "blank_answer": ("p.jsonl", '{"prompt": "1+1=?", "answer": " "}\n', "p.jsonl, line 1: the problem has no answer"),
+    "only_a_mark": ("p.jsonl", '{"prompt": "1", "answer": "so ####"}', "p.jsonl, line 1: the problem has an empty"),
+    "null_prompt": ("p.jsonl", '{"prompt": null, "answer": "2"}\n', "p.jsonl, line 1: the problem has no prompt"),
+    "other_ending": ("p.csv", "prompt,answer\n", "p.csv: cannot read files ending in '.csv'"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_file_that_cannot_be_used_names_its_place_and_publishes_nothing(fault: str, tmp_path: Path) -> None:
+    name, content, said = FAULTS[fault]
+    if content is not None:
+        (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    home = tmp_path / "home"
+    with pytest.raises(SourceError) as caught:
+        read_file(home, tmp_path / name)
+    assert said in str(caught.value)
+    assert caught.value.exit_code == 2
+    assert not list(home.glob("artifacts/problems/*/manifest.json"))
+
+
+def test_a_parquet_file_names_the_row_without_an_answer(tmp_path: Path) -> None:
+    path = written(tmp_path / "p.parquet", [*ROWS[:2], {"prompt": "7+7=?", "answer": None}])
+    with pytest.raises(SourceError, match=r"p\.parquet, row 3: the problem has no answer"):
+        read_file(tmp_path / "home", path)
+
+
+def test_a_mended_file_goes_on(tmp_path: Path) -> None:
+    home, path = tmp_path / "home", written(tmp_path / "p.jsonl", [{"prompt": "1+1=?"}])
+    with pytest.raises(SourceError):
+        read_file(home, path)
+    written(path, ROWS)
+    assert read_file(home, path).built == ["problems"]
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("gsm8k_test.jsonl", ("question", "answer")),
+        ("math500.json", ("problem", "answer")),
+        ("aime24.json", ("problem", "answer")),
+    ],
+)
+def test_the_layouts_of_real_data_sets_are_read(name: str, fields: tuple[str, str], tmp_path: Path) -> None:
+    path = REAL_DATA / name
+    if not path.exists():
+        pytest.skip(f"needs ../shared/data/{name}, which is not part of the product")
+    overrides = [f"problems.source.{key}_field={field}" for key, field in zip(("prompt", "answer"), fields, strict=True)]
+    finished = read_file(tmp_path / "home", path, *overrides, "problems.source.limit=25")
+    assert finished.artifacts["problems"].rows >= 25
