@@ -119,6 +119,7 @@ def start_run(
         only=only,
         record=start_record(run_id, profile=config.profile, config=config.model_dump(mode="json")),
     )
+    logger.setLevel(logging.INFO)  # a worker's process sets nothing up; its lines go to the run's page in the UI
     guard_temporary_servers()
     runner.save()
     logger.info("run %s  profile %s  store %s", run_id, config.profile, settings.home)

@@ -7,7 +7,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.context import TaskRunContext
@@ -79,15 +79,17 @@ class _UiProgress:
         self._label = label
         self._artifact: uuid.UUID | None = None
         self._last = 0.0
+        self._gone = False
 
     def __call__(self, done: int, total: int) -> None:
-        if TaskRunContext.get() is None or not total:
+        if self._gone or TaskRunContext.get() is None or not total:
             return
         if done < total and time.monotonic() - self._last < SECONDS_BETWEEN_ARTIFACT_UPDATES:
             return
         self._last = time.monotonic()
-        # The picture of progress must never end the work it pictures, whatever the server answers.
-        with suppress(Exception):
+        # The picture of progress must never end the work it pictures, nor hold it up twice: a server that is gone
+        # is tried for a minute by Prefect's client before it gives up.
+        try:
             percent = 100.0 * done / total
             if self._artifact is None:
                 self._artifact = create_progress_artifact(
@@ -95,3 +97,6 @@ class _UiProgress:
                 )
             else:
                 update_progress_artifact(artifact_id=self._artifact, progress=percent)
+        except Exception as error:  # noqa: BLE001 - whatever the server answers, training goes on
+            self._gone = True
+            logger.warning("Prefect's server does not answer (%s); progress is shown here only", error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("ACCELERATE_USE_CPU", "true")
@@ -40,12 +40,3 @@ def tokenizer() -> PreTrainedTokenizerFast:
 def student() -> Callable[..., Qwen2ForCausalLM]:
     """`student(seed=0, scale=1)`: a fresh tiny model (tests.specimens.make_student)."""
     return make_student
-
-
-@pytest.fixture
-def float64() -> Iterator[None]:
-    """Everything in double precision, as the oracles are."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(before)

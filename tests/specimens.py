@@ -5,7 +5,7 @@ The fakes here stand where the outside world would be: a sampler is an engine th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -40,18 +40,27 @@ TINY = TinyModel(
 )
 DEVIATION = 0.02
 """Standard deviation of the weights of a student at scale 1, whatever the product's own student begins with."""
-LIVELY = 8.0
-"""`make_student(scale=LIVELY)` has peaked predictions that depend on every earlier token and its position; with
+LIVELY = 16.0
+"""`make_student(scale=LIVELY)` has uneven predictions that depend on every earlier token and its position; with
 weights as initialised all predictions are nearly uniform, and a wrong mask or position would go unnoticed."""
 
 
-def make_student(*, seed: int = 0, scale: float = 1.0) -> Qwen2ForCausalLM:
-    """A fresh tiny model; its weights have the deviation DEVIATION * `scale`."""
+def make_student(*, seed: int = 0, scale: float = 1.0, bias: Mapping[int, float] | None = None) -> Qwen2ForCausalLM:
+    """A fresh tiny model; its weights have the deviation DEVIATION * `scale`.
+
+    `bias` is added to the logits of these tokens: a random student of hundreds of tokens hardly ever draws the end
+    token or a control token of its own accord.
+    """
     model = tiny_model(TINY, tokenizer=tiny_tokenizer(), seed=seed)
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim >= 2:
                 parameter.mul_(scale * DEVIATION / parameter.std())
+        if bias is not None:
+            bias_V = torch.zeros(model.config.vocab_size)
+            for token, value in bias.items():
+                bias_V[token] = value
+            model.lm_head.bias = torch.nn.Parameter(bias_V)
     return model.eval()
 
 
@@ -186,8 +195,13 @@ def ragged_samples(num_samples: int, *, seed: int = 0, longest: int = 9) -> list
     return samples
 
 
-Script = Callable[[str, SampleRequest], str]
-"""(prompt text as the model sees it, request) -> completion text, without end token."""
+def spelt_out(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
+    """Ids of `text` with its special tokens written letter by letter, and the end token: reads like `text`, is not."""
+    return (*tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids, tokenizer.eos_token_id)
+
+
+Script = Callable[[str, SampleRequest], str | tuple[int, ...]]
+"""(prompt text as the model sees it, request) -> completion text without end token, or ids as they are."""
 
 
 @dataclass
@@ -204,7 +218,8 @@ class ScriptedSampler:
         completions = []
         for request in requests:
             prompt = self.tokenizer.decode(request.prompt_ids, skip_special_tokens=True)
-            ids = render_completion(self.tokenizer, self.script(prompt, request), finished=True)
+            written = self.script(prompt, request)
+            ids = render_completion(self.tokenizer, written, finished=True) if isinstance(written, str) else written
             if request.forced_id is not None:
                 ids = (request.forced_id, *ids[1:])
             finish = FinishReason.STOP if len(ids) <= max_new_tokens else FinishReason.LENGTH

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from infra.artifact_store import ArtifactStore
 from infra.manifest_file import decode_manifest, encode_manifest
 from schemas.artifact import MANIFEST_VERSION
 from schemas.errors import StoreError
@@ -91,9 +90,7 @@ WRONG_SQL = [
 
 
 @pytest.mark.parametrize(("query", "said"), WRONG_SQL, ids=[query or "empty" for query, _ in WRONG_SQL])
-def test_sql_that_writes_or_is_no_sql_is_refused(
-    query: str, said: str, thinkless: Thinkless, built: BuiltHome
-) -> None:
+def test_sql_that_writes_or_is_no_sql_is_refused(query: str, said: str, thinkless: Thinkless, built: BuiltHome) -> None:
     before = (built.path / "catalog.duckdb").read_bytes()
     answer = thinkless(built.path, "sql", query)
     assert answer.code == 2
@@ -130,9 +127,7 @@ def test_every_command_refuses_what_it_cannot_do(
 
 
 @pytest.mark.parametrize("arguments", [["sql", "select 1"], ["lineage", "rl"], ["report"], ["ask", "1+1=?"]])
-def test_before_the_first_run_every_reader_says_so(
-    arguments: list[str], thinkless: Thinkless, tmp_path: Path
-) -> None:
+def test_before_the_first_run_every_reader_says_so(arguments: list[str], thinkless: Thinkless, tmp_path: Path) -> None:
     home = tmp_path / "absent"
     answer = thinkless(home, *arguments)
     assert answer.code == 2
@@ -179,9 +174,7 @@ def test_a_full_disk_ends_the_run_and_publishes_nothing_of_the_stage_it_met(size
     disk, kept = tmp_path / "disk", tmp_path / "kept"
     disk.mkdir()
     fill = f"head -c 4096 /dev/zero > {disk}/filler; " if size == "4k" else ""
-    script = (
-        f'mount -t tmpfs -o size={size} tmpfs "{disk}" && {fill}"$@"; code=$?; cp -r "{disk}" "{kept}"; exit $code'
-    )
+    script = f'mount -t tmpfs -o size={size} tmpfs "{disk}" && {fill}"$@"; code=$?; cp -r "{disk}" "{kept}"; exit $code'
     finished = subprocess.run(
         [*in_own_space, "sh", "-c", script, "sh", *command(disk / "home", until="problems")],
         cwd=ROOT,
@@ -210,7 +203,9 @@ def newer_home(home: Path, built: BuiltHome) -> Path:
 def test_a_store_of_a_newer_version_is_refused_and_left_alone(newer_home: Path, built: BuiltHome) -> None:
     path = newer_home / "artifacts" / "sft" / built.run.artifacts["sft"].key / "manifest.json"
     before = path.read_bytes()
-    with pytest.raises(StoreError, match=r"manifest_version=\d+, written by a newer thinkless-flows.*upgrade") as caught:
+    with pytest.raises(
+        StoreError, match=r"manifest_version=\d+, written by a newer thinkless-flows.*upgrade"
+    ) as caught:
         run_pipeline(newer_home)
     assert caught.value.exit_code == 2
     assert path.read_bytes() == before
@@ -220,24 +215,6 @@ def test_a_catalog_is_not_rebuilt_from_a_store_of_a_newer_version(newer_home: Pa
     answer = thinkless(newer_home, "catalog", "rebuild")
     assert answer.code == 2
     assert "written by a newer thinkless-flows" in answer.err
-
-
-def test_bad_data_files_end_the_program_with_exit_code_2(tmp_path: Path) -> None:
-    """One of tests/integration/test_problem_files.py, through a real process."""
-    path = tmp_path / "p.jsonl"
-    path.write_text('{"prompt": "1+1=?"}\n', encoding="utf-8")
-    source = ("problems.benchmarks.mine.kind=local", f"problems.benchmarks.mine.path={path}")
-    finished = subprocess.run(
-        command(tmp_path / "home", *source, until="problems"),
-        cwd=ROOT,
-        env=environment(tmp_path / "home"),
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert finished.returncode == 2
-    assert "p.jsonl, line 1: no column 'answer'" in finished.stderr
-    assert ArtifactStore(tmp_path / "home").find("problems", "any") is None
 
 
 def test_the_program_can_be_called_as_a_module(tmp_path: Path) -> None:

@@ -125,9 +125,7 @@ def test_lineage_takes_every_kind_of_reference(form: str, thinkless: Thinkless, 
         ("base", ["evaluate", "base", "problems"]),
     ],
 )
-def test_an_evaluated_completion_leads_back_to_its_problems(
-    model: str, expected: list[str], built: BuiltHome
-) -> None:
+def test_an_evaluated_completion_leads_back_to_its_problems(model: str, expected: list[str], built: BuiltHome) -> None:
     """eval row -> policy -> warm-up -> pairs -> teachers' generations -> problems, with rows and digests."""
     (row,) = run_query(
         built.path,

@@ -31,19 +31,19 @@ def flip(path: Path) -> None:
 
 
 FILES = [
-    ("problems", "problems.parquet"),
-    ("base", "model/tokenizer.json"),
-    ("sft", "model/model.safetensors"),
-    ("rl", "rollouts.parquet"),
-    ("pairs", "manifest.json"),
-    ("evaluate", "validation/eval_completions/index.html"),
-    ("report", "report.html"),
+    ("problems", "problems.parquet", flip),
+    ("base", "model/tokenizer.json", delete),
+    ("sft", "model/model.safetensors", flip),
+    ("rl", "rollouts.parquet", delete),
+    ("pairs", "manifest.json", flip),
+    ("teach-short", "manifest.json", delete),
+    ("evaluate", "validation/eval_completions/index.html", flip),
+    ("report", "report.html", delete),
 ]
-"""One of every kind of file, each in another stage."""
+"""One of every kind of file, each in another stage; all files and both damages are gone through below."""
 
 
-@pytest.mark.parametrize("damage", [delete, flip])
-@pytest.mark.parametrize(("label", "name"), FILES)
+@pytest.mark.parametrize(("label", "name", "damage"), FILES)
 def test_a_damaged_file_is_noticed_and_its_stage_rebuilt_alone(
     home: Path, built: BuiltHome, label: str, name: str, damage: Damage, caplog: pytest.LogCaptureFixture
 ) -> None:

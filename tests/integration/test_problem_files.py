@@ -145,6 +145,8 @@ def test_the_layouts_of_real_data_sets_are_read(name: str, fields: tuple[str, st
     path = REAL_DATA / name
     if not path.exists():
         pytest.skip(f"needs ../shared/data/{name}, which is not part of the product")
-    overrides = [f"problems.source.{key}_field={field}" for key, field in zip(("prompt", "answer"), fields, strict=True)]
+    overrides = [
+        f"problems.source.{key}_field={field}" for key, field in zip(("prompt", "answer"), fields, strict=True)
+    ]
     finished = read_file(tmp_path / "home", path, *overrides, "problems.source.limit=25")
     assert finished.artifacts["problems"].rows >= 25

@@ -95,9 +95,7 @@ def test_sql_waits_for_a_writer_and_then_says_who_it_is(home: Path, tmp_path: Pa
     log = tmp_path / "writer.log"
     hold = "import duckdb, sys, time; c = duckdb.connect(sys.argv[1]); print('held', flush=True); time.sleep(600)"
     ask = [sys.executable, "-m", "flows.cli", "sql", "select count(*) as n from pairs"]
-    with started(
-        [sys.executable, "-c", hold, str(home / "catalog.duckdb")], log=log, env=environment(home)
-    ) as writer:
+    with started([sys.executable, "-c", hold, str(home / "catalog.duckdb")], log=log, env=environment(home)) as writer:
         wait_until(lambda: "held" in log.read_text(), process=writer, log=log)
         env = environment(home, THINKLESS_LOCK_TIMEOUT_SECONDS="1")
         refused = subprocess.run(ask, env=env, capture_output=True, text=True, timeout=60)

@@ -42,8 +42,6 @@ Numbers = dict[str, list[float]]
 def train(scratch: Path) -> dict[str, Numbers]:
     """Loss and gradient norm of every step; completions in RL follow a script, so none can flip by rounding."""
     tokenizer, model = tiny_tokenizer(), make_student()
-    (scratch / "sft").mkdir()
-    (scratch / "rl").mkdir()
     sft = train_sft(
         model,
         tokenizer=tokenizer,

@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from schemas.errors import TrainingError
-from tests.invariants import method_checks
+from tests.invariants import training_checks
 from tests.specimens import (
     GradientRecorder,
     make_batch,
@@ -26,11 +26,11 @@ from thinkless_core.sft_trainer import SidedSamples, SideLosses, accumulate_sft_
 
 
 def test_policy_updates_in_one_pass_and_in_many_have_the_same_gradient() -> None:
-    method_checks.micro_batches_do_not_change_the_gradient(policy_update)
+    training_checks.micro_batches_do_not_change_the_gradient(policy_update)
 
 
 def test_a_policy_update_equals_the_oracle_on_plain_forward_passes() -> None:
-    method_checks.update_loss_equals_the_oracle(policy_update)
+    training_checks.update_loss_equals_the_oracle(policy_update)
 
 
 def _sft_gradient(batch: SidedSamples, *, micro_batch_tokens: int) -> tuple[SideLosses, dict[str, Tensor]]:
@@ -47,17 +47,17 @@ def test_sft_in_one_pass_and_in_many_has_the_same_gradient(tokenizer: PreTrained
     batch = join([pair_samples(p, tokenizer=tokenizer) for p in make_pairs(6, mix=(0.4, 0.3, 0.3))])
     whole, gradient = _sft_gradient(batch, micro_batch_tokens=4096)
     single, gradient_of_single = _sft_gradient(batch, micro_batch_tokens=1)
-    method_checks.same_gradient(gradient, gradient_of_single)
+    training_checks.same_gradient(gradient, gradient_of_single)
     for name in ("all", "think", "short"):
         assert getattr(single, name) == pytest.approx(getattr(whole, name), rel=1e-5)  # float32 sums, other order
 
 
 def test_the_sft_loss_equals_the_oracle_on_plain_forward_passes() -> None:
-    method_checks.sft_loss_equals_the_oracle(sft_trainer)
+    training_checks.sft_loss_equals_the_oracle(sft_trainer)
 
 
 def test_the_sft_gradient_equals_that_of_the_models_own_loss() -> None:
-    method_checks.sft_gradient_is_that_of_the_loss(sft_trainer)
+    training_checks.sft_gradient_is_that_of_the_loss(sft_trainer)
 
 
 def test_the_gradient_of_a_step_is_the_sum_over_its_shares_of_rollouts() -> None:
@@ -83,7 +83,7 @@ def test_the_gradient_of_a_step_is_the_sum_over_its_shares_of_rollouts() -> None
             pad_id=0,
         )
         gradients.append(recorder.gradients[0])
-    method_checks.same_gradient(gradients[0], {n: gradients[1][n] + gradients[2][n] for n in gradients[0]})
+    training_checks.same_gradient(gradients[0], {n: gradients[1][n] + gradients[2][n] for n in gradients[0]})
 
 
 def test_rollouts_without_advantage_may_be_skipped_where_no_kl_acts() -> None:
@@ -111,7 +111,7 @@ def test_rollouts_without_advantage_may_be_skipped_where_no_kl_acts() -> None:
         )
         gradients.append((numbers["loss"], recorder.gradients[0]))
     assert gradients[0][0] == pytest.approx(gradients[1][0], abs=1e-6)  # float32 sums, other order
-    method_checks.same_gradient(gradients[0][1], gradients[1][1])
+    training_checks.same_gradient(gradients[0][1], gradients[1][1])
 
 
 def test_a_step_without_any_gradient_does_not_move_the_weights_by_momentum() -> None:
@@ -149,7 +149,7 @@ def test_old_logprobs_left_out_equal_those_of_a_policy_that_has_not_moved() -> N
             pad_id=0,
         )
         results.append(recorder.gradients[0])
-    method_checks.same_gradient(results[0], results[1])
+    training_checks.same_gradient(results[0], results[1])
 
 
 def test_micro_batches_hold_every_sample_once_and_stay_within_the_limit() -> None:

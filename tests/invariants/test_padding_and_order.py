@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
 from schemas.mode import Mode
-from tests.invariants import method_checks
+from tests.invariants import loss_checks, training_checks
+from tests.oracles.student import sequence_logprobs
 from tests.specimens import GradientRecorder, make_batch, make_student, ragged_samples, rl_config
 from thinkless_core import logprobs, policy_update
 from thinkless_core.rendering import Sample
@@ -17,7 +18,7 @@ from thinkless_core.sft_trainer import SidedSamples, accumulate_sft_loss
 
 
 def test_logprobs_of_a_padded_batch_equal_those_of_plain_forward_passes() -> None:
-    method_checks.logprobs_equal_a_plain_forward(logprobs)
+    training_checks.logprobs_equal_a_plain_forward(logprobs)
 
 
 class LogitsSpy:
@@ -55,7 +56,7 @@ def test_prompt_tokens_get_exactly_zero_gradient_in_sft() -> None:
     assert_only_completions_are_learned(spy, samples, control_alone=set())
 
 
-@pytest.mark.parametrize("objective", method_checks.OBJECTIVES)
+@pytest.mark.parametrize("objective", loss_checks.OBJECTIVES)
 def test_prompt_tokens_get_exactly_zero_gradient_in_rl(objective: str) -> None:
     model = make_student()
     spy = LogitsSpy(model)
@@ -75,9 +76,9 @@ def test_prompt_tokens_get_exactly_zero_gradient_in_rl(objective: str) -> None:
 
 def test_the_order_of_rollouts_is_irrelevant_to_the_gradient() -> None:
     samples, advantages = ragged_samples(6), [0.9, -0.4, 0.3, -1.0, 0.6, 0.2]
-    _, forward = method_checks.update_gradient(policy_update, samples, advantages, micro_batch_tokens=64)
-    _, backward = method_checks.update_gradient(policy_update, samples[::-1], advantages[::-1], micro_batch_tokens=64)
-    method_checks.same_gradient(forward, backward)
+    _, forward = training_checks.update_gradient(policy_update, samples, advantages, micro_batch_tokens=64)
+    _, backward = training_checks.update_gradient(policy_update, samples[::-1], advantages[::-1], micro_batch_tokens=64)
+    training_checks.same_gradient(forward, backward)
 
 
 def test_the_padding_id_is_irrelevant_to_the_gradient(tokenizer: PreTrainedTokenizerFast) -> None:
@@ -101,6 +102,6 @@ def test_sampling_logprobs_come_back_in_the_order_of_the_rollouts_with_their_own
     old = policy_update.sampling_logprobs(model, batch, config=config, pad_id=0)
     assert [len(row) for row in old] == [len(c) for _, c in samples]
     for row, (prompt, completion) in zip(old, samples, strict=True):
-        expected = method_checks.sequence_logprobs(model, prompt, completion, temperature=0.8)
+        expected = sequence_logprobs(model, prompt, completion, temperature=0.8)
         torch.testing.assert_close(row, torch.tensor(expected).float())  # the model computes in float32
         assert not row.requires_grad

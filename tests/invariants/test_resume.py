@@ -76,7 +76,6 @@ def _outcome(model: Qwen2ForCausalLM, scratch: Path) -> Outcome:
 
 def run_sft(scratch: Path, *, config: SftConfig, pairs: Sequence[Pair], crash_at: int | None = None) -> Outcome:
     """One launch of SFT on the same student as ever."""
-    scratch.mkdir(exist_ok=True)
     model = make_student()
     train_sft(
         model,
@@ -116,7 +115,6 @@ def run_rl(
     scripted: bool = True,
 ) -> Outcome:
     """One launch of RL on the same student as ever; the reference must come out as it went in."""
-    scratch.mkdir(exist_ok=True)
     tokenizer, model, reference = tiny_tokenizer(), make_student(), make_student()
     real = TransformersSampler(model, tokenizer.pad_token_id, tokenizer.eos_token_id)
     try:

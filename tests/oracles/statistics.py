@@ -22,18 +22,21 @@ def clustered_stderr(scores: Sequence[tuple[str, float]]) -> float:
 
 
 def learning_rates(
-    *, peak: float, num_steps: int, warmup_steps: int, decay_fraction: float, final_fraction: float
+    *, peak: float, num_steps: int, warmup_steps: float, decay_fraction: float, final_fraction: float
 ) -> list[float]:
-    """The rate of every step: warm-up from 0, constant, then straight from the peak towards its final fraction."""
+    """The rate of steps 1, 2, ...: up from 0, level, and down a straight line that ends with the last step.
+
+    The line goes from the peak, where the decay begins, to `final_fraction` of it at step `num_steps`.
+    """
     rates = []
-    decay_steps = decay_fraction * num_steps
-    for done in range(num_steps):
+    begin = num_steps - decay_fraction * num_steps
+    for step in range(1, num_steps + 1):
         rate = peak
-        if done + 1 < warmup_steps:
-            rate *= (done + 1) / warmup_steps
-        into_decay = done - (num_steps - decay_steps)
-        if into_decay > 0:
-            rate *= 1 - (1 - final_fraction) * into_decay / decay_steps
+        if step > begin:
+            travelled = (step - begin) / (num_steps - begin)
+            rate = (1 - travelled) * peak + travelled * final_fraction * peak
+        if step < warmup_steps:
+            rate = rate * step / warmup_steps
         rates.append(rate)
     return rates
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.invariants import method_checks
+from tests.invariants import rollout_checks
 from thinkless_core import advantages, rewards
 from thinkless_core.advantages import group_relative_advantages, zero_variance_share
 
 
 def test_advantages_equal_the_oracle() -> None:
-    method_checks.advantages_equal_the_oracle(advantages)
+    rollout_checks.advantages_equal_the_oracle(advantages)
 
 
 def test_rewards_are_the_papers_with_fake_short_paid_like_think_and_malformed_minus_one() -> None:
-    method_checks.rewards_are_the_papers(rewards)
+    rollout_checks.rewards_are_the_papers(rewards)
 
 
 @pytest.mark.parametrize("baseline", ["mean", "mean_std"])

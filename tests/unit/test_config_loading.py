@@ -119,6 +119,43 @@ BAD_OVERRIDES = {
         "rl.short_max_tokens=5000",
         ["rl", "short_max_tokens=5000", "max_new_tokens", "no effect", "lower it"],
     ),
+    "a limit without effect in evaluation": (
+        "evaluate.short_max_tokens=1000",
+        ["evaluate", "short_max_tokens=1000", "max_new_tokens", "no effect", "lower it"],
+    ),
+    "a share that is no number": ("problems.source.mix=[nan, 1.0]", ["problems.source.mix", "finite", "got nan"]),
+    "an infinite learning rate": ("rl.optimizer.learning_rate=inf", ["rl.optimizer.learning_rate", "got inf"]),
+    "an infinite temperature": ("rl.temperature=inf", ["rl.temperature", "finite", "got inf"]),
+    "an infinite clip above": ("rl.clip_high=inf", ["rl.clip_high", "finite", "got inf"]),
+    "no re-check weights": (
+        "teach.think.teacher.recheck_weights=[]",
+        ["teach.think.teacher.recheck_weights", "at least one weight above 0", "got []"],
+    ),
+    "re-check weights of nothing": (
+        "teach.think.teacher.recheck_weights=[0.0]",
+        ["teach.think.teacher.recheck_weights", "at least one weight above 0", "got [0.0]"],
+    ),
+    "a negative re-check weight": (
+        "teach.think.teacher.recheck_weights=[-1.0, 2.0]",
+        ["teach.think.teacher.recheck_weights", "none below", "got [-1.0, 2.0]"],
+    ),
+    "a width that heads cannot share": (
+        "base.model.hidden_size=97",
+        ["base.model", "hidden_size=97", "no multiple of 2 x num_attention_heads=4"],
+    ),
+    "a width with half a pair per head": ("base.model.hidden_size=100", ["hidden_size=100", "no multiple of 2 x"]),
+    "a key of another kind": (
+        "base.model.path=x",
+        ["'base.model.path'", "does not belong to kind 'tiny'", "'x'", "set the table's kind as well"],
+    ),
+    "a misspelt key of a benchmark": (
+        "problems.benchmarks.tiny-easy.num_problem=4",
+        ["'problems.benchmarks.tiny-easy.num_problem'", "did you mean 'problems.benchmarks.tiny-easy.num_problems'?"],
+    ),
+    "a benchmark that is called like a kind": (
+        "problems.benchmarks.local.kind=procedural",
+        ["problems.benchmarks.local.num_problems: missing", "--set problems.benchmarks.local.mix=..."],
+    ),
     "shares of prompts that are not whole": (
         "rl.updates_per_step=7",
         ["prompts_per_step=32", "updates_per_step=7", "choose a divisor"],

@@ -5,58 +5,49 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.invariants import method_checks
+from tests.invariants import loss_checks
 from thinkless_core import degrpo, kl
 from thinkless_core.degrpo import StepCounts, degrpo_loss, token_weights
 
 
-@pytest.mark.usefixtures("float64")
 def test_loss_terms_and_gradient_equal_the_oracle_for_all_objectives() -> None:
-    method_checks.loss_equals_the_oracle(degrpo)
+    loss_checks.loss_equals_the_oracle(degrpo)
 
 
 def test_float64_inputs_give_float64_results_while_the_default_is_float32() -> None:
-    terms, gradient_BT = method_checks.step_loss(
-        degrpo, [[-1.0, -2.0, -0.5]], old=[[-1.1, -2.0, -0.7]], advantages=[1.0]
-    )
+    terms, gradient_BT = loss_checks.step_loss(degrpo, [[-1.0, -2.0, -0.5]], old=[[-1.1, -2.0, -0.7]], advantages=[1.0])
     assert terms.total.dtype == gradient_BT.dtype == torch.float64
 
 
-@pytest.mark.usefixtures("float64")
 def test_the_clip_cuts_good_tokens_above_and_bad_tokens_below() -> None:
-    method_checks.clip_hand_cases_hold(degrpo)
+    loss_checks.clip_hand_cases_hold(degrpo)
 
 
-@pytest.mark.usefixtures("float64")
 def test_token_weights_are_those_of_the_table() -> None:
-    method_checks.weight_hand_cases_hold(degrpo)
+    loss_checks.weight_hand_cases_hold(degrpo)
 
 
-@pytest.mark.usefixtures("float64")
 def test_padding_never_reaches_the_loss() -> None:
-    method_checks.padding_never_reaches_the_loss(degrpo)
+    loss_checks.padding_never_reaches_the_loss(degrpo)
 
 
-@pytest.mark.usefixtures("float64")
 def test_ratio_one_gives_the_reinforce_gradient() -> None:
-    method_checks.ratio_one_gives_reinforce(degrpo)
+    loss_checks.ratio_one_gives_reinforce(degrpo)
 
 
 def test_k3_equals_the_oracle_and_is_never_negative() -> None:
-    method_checks.k3_equals_the_oracle(kl)
+    loss_checks.k3_equals_the_oracle(kl)
 
 
-@pytest.mark.usefixtures("float64")
 def test_k3_averages_to_the_true_divergence() -> None:
     """E_policy[k3] = KL(policy || reference), summed over the whole vocabulary instead of sampled."""
-    policy_V = torch.tensor([0.5, 0.3, 0.15, 0.05])
-    reference_V = torch.tensor([0.25, 0.25, 0.25, 0.25])
+    policy_V = torch.tensor([0.5, 0.3, 0.15, 0.05], dtype=torch.float64)
+    reference_V = torch.full((4,), 0.25, dtype=torch.float64)
     estimate_V = kl.k3_estimate(policy_V.log(), ref_logprobs_BT=reference_V.log())
     torch.testing.assert_close((policy_V * estimate_V).sum(), (policy_V * (policy_V / reference_V).log()).sum())
 
 
-@pytest.mark.parametrize("objective", method_checks.OBJECTIVES)
-@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("objective", loss_checks.OBJECTIVES)
 def test_weights_of_a_step_do_not_depend_on_how_it_is_split(objective: str) -> None:
     mask_BT = torch.tensor([[True] * 4, [True] * 2 + [False] * 2, [True] + [False] * 3])
     settings = {"objective": objective, "control_weight": 0.3, "counts": StepCounts(3, 4)}
@@ -71,7 +62,7 @@ def test_weights_of_a_step_do_not_depend_on_how_it_is_split(objective: str) -> N
 
 def test_a_zero_advantage_leaves_the_kl_term_alone() -> None:
     reference = [[-0.5, -1.5]]
-    terms, gradient_BT = method_checks.step_loss(
+    terms, gradient_BT = loss_checks.step_loss(
         degrpo, [[-1.0, -1.0]], old=[[-1.0, -1.0]], reference=reference, advantages=[0.0], beta=0.1
     )
     assert float(terms.control) == float(terms.response) == 0.0

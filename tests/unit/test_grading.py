@@ -10,7 +10,7 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 
 from schemas.mode import Mode
-from tests.invariants import method_checks
+from tests.invariants import rollout_checks
 from tests.specimens import ScriptedSampler, make_problem, make_rollout, rl_config
 from thinkless_core import scoring
 from thinkless_core.control_tokens import ControlTokens
@@ -46,13 +46,24 @@ def test_a_rollout_earns_what_the_case_says(case: dict[str, Any]) -> None:
     assert RewardTable(case["gamma"]).reward(mode, correct=case["correct"], fake_short=fake_short) == case["reward"]
 
 
+@pytest.mark.parametrize("end", ["", ".", ".5"])
+def test_numbers_longer_than_any_float_are_told_apart(end: str) -> None:
+    assert is_correct("1" * 400 + end, reference="1" * 400 + end)
+    assert not is_correct("1" * 400 + end, reference="2" * 400 + end)
+
+
+@pytest.mark.xfail(strict=True, reason="grading._canonical rounds to the 28 digits of the decimal context")
+def test_long_numbers_that_differ_in_their_last_digit_are_told_apart() -> None:
+    assert not is_correct("1" * 40, reference="1" * 39 + "2")
+
+
 def test_no_answer_is_never_correct() -> None:
     assert not is_correct(None, reference="None")
     assert not is_correct(None, reference="")
 
 
 def test_scoring_reads_the_mode_from_token_0_and_counts_truncated_as_wrong() -> None:
-    method_checks.scoring_is_strict(scoring)
+    rollout_checks.scoring_is_strict(scoring)
 
 
 def test_groups_are_contiguous_and_every_rollout_has_its_own_stream(tokenizer: PreTrainedTokenizerFast) -> None:

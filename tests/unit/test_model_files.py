@@ -18,12 +18,17 @@ from thinkless_core.control_tokens import ControlTokens
 from thinkless_core.model_files import build_base, load_model, load_tokenizer, save_folder
 from thinkless_core.optimization import build_optimizer
 from thinkless_core.rendering import decode_completion, render_completion, render_prompt
+from thinkless_core.tiny_model import tiny_tokenizer
 
-CHAINS = ("37+48*12=?", "<think>7+8=5,5*2=0;7+8=5,5*2=0</think>0", "<short>0")
 TEXTS = (
-    *CHAINS,
+    "37+48*12=?",
+    "<think>7+8=5,5*2=0;7+8=5,5*2=0</think>0",
+    "<short>0",
     "  two  spaces, a line\nbreak and ~!@#$%^&*()[]{}",
     "don't , can't .  It 's",
+    "a b",
+    "What is\n1 + 2?\n\n\ttabs\r\n ",
+    "na\u00efve \u4e16\u754c \U0001f642 \u00a0no-break \u2028 line",
 )
 
 
@@ -57,6 +62,15 @@ def test_the_prompt_ends_right_before_the_control_token(tokenizer: PreTrainedTok
     assert tuple(whole_ids) == (*ids, *render_completion(tokenizer, completion, finished=True))
 
 
+@pytest.mark.parametrize("text", ["what does <short> mean? <eos>", "<think></think>", "<user><assistant><think>"])
+def test_control_tokens_that_a_user_spells_out_are_plain_text(tokenizer: PreTrainedTokenizerFast, text: str) -> None:
+    ids = render_prompt(tokenizer, text)
+    assert tokenizer.decode(ids) == f"<user>{text}<assistant>"
+    assert [i for i in ids if i in tokenizer.all_special_ids] == [ids[0], ids[-1]], "those of the template alone"
+    plain = render_prompt(tokenizer, "x")
+    assert (ids[0], ids[-1]) == (plain[0], plain[-1])
+
+
 @pytest.mark.parametrize("text", TEXTS)
 def test_decoding_gives_the_text_back(tokenizer: PreTrainedTokenizerFast, text: str) -> None:
     assert decode_completion(tokenizer, render_completion(tokenizer, text, finished=True)) == text
@@ -83,9 +97,11 @@ def test_a_saved_folder_loads_with_the_plain_auto_classes_and_gives_the_same_log
     for loaded in (AutoTokenizer.from_pretrained(tmp_path), load_tokenizer(tmp_path)):
         assert ControlTokens.of(loaded) == ControlTokens.of(tokenizer)
         assert (loaded.pad_token_id, loaded.eos_token_id) == (tokenizer.pad_token_id, tokenizer.eos_token_id)
-        for text in CHAINS:
+        for text in TEXTS:
             assert render_prompt(loaded, text) == render_prompt(tokenizer, text)
-            assert decode_completion(loaded, render_completion(loaded, text, finished=True)) == text
+            ids = render_completion(loaded, text, finished=True)
+            assert ids == render_completion(tokenizer, text, finished=True)
+            assert decode_completion(loaded, ids) == text
 
 
 def test_plain_generation_stops_at_the_end_token(tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
@@ -120,6 +136,25 @@ def test_a_pretrained_folder_becomes_the_student(tmp_path: Path, tokenizer: PreT
     save_folder(model, tokenizer, tmp_path)
     loaded, _ = build_base(BaseModelConfig(model=PretrainedModel(path=str(tmp_path))))
     assert identical(weights_of(loaded), weights_of(model))
+
+
+@pytest.mark.parametrize("opened", [Mode.THINK.token, Mode.SHORT.token])
+def test_a_chat_template_that_already_writes_the_control_token_is_refused(tmp_path: Path, opened: str) -> None:
+    tokenizer = tiny_tokenizer()
+    prompt_end = "{% if add_generation_prompt %}<assistant>"
+    assert prompt_end in tokenizer.chat_template
+    tokenizer.chat_template = tokenizer.chat_template.replace(prompt_end, prompt_end + opened)
+    save_folder(make_student(), tokenizer, tmp_path)
+    with pytest.raises(ConfigError, match=r"base\.model\.path: .* already writes the control token.* take it out"):
+        build_base(BaseModelConfig(model=PretrainedModel(path=str(tmp_path))))
+
+
+def test_a_folder_without_a_chat_template_is_refused(tmp_path: Path) -> None:
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = None
+    save_folder(make_student(), tokenizer, tmp_path)
+    with pytest.raises(ConfigError, match=r"base\.model\.path: .* has no chat template; add one"):
+        build_base(BaseModelConfig(model=PretrainedModel(path=str(tmp_path))))
 
 
 # Checkpoints
@@ -184,3 +219,15 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
     save_file(weights, file)
     with pytest.raises(CheckpointError, match=r"another\.weight, model\.norm\.weight.* belongs to another run"):
         load_checkpoint(tmp_path, model=model, optimizer=build_optimizer(model, optimizer_config()))
+
+
+def test_a_checkpoint_of_another_shape_is_refused_before_anything_is_overwritten(tmp_path: Path) -> None:
+    model = make_student()
+    save_checkpoint(tmp_path, step=1, model=model, optimizer=build_optimizer(model, optimizer_config()))
+    wide, _ = build_base(BaseModelConfig(model=TINY.model_copy(update={"hidden_size": 64})))
+    before = weights_of(wide)
+    with pytest.raises(
+        CheckpointError, match=r"has shape \(264, 32\), the model's has \(264, 64\); it belongs to another"
+    ):
+        load_checkpoint(tmp_path, model=wide, optimizer=build_optimizer(wide, optimizer_config()))
+    assert identical(weights_of(wide), before)

@@ -4,35 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 
-import pytest
-
-from tests.oracles.statistics import learning_rates
+from tests.invariants import training_checks
 from tests.specimens import make_student, optimizer_config
-from thinkless_core.optimization import build_optimizer, learning_rate, set_learning_rate
+from thinkless_core import optimization
+from thinkless_core.optimization import build_optimizer, set_learning_rate
 from thinkless_core.seeding import batch_indices, derive_seed, epoch_order, random_stream, torch_generator
 
 
-@pytest.mark.parametrize(
-    ("num_steps", "warmup_steps", "decay_fraction", "final_fraction"),
-    [(20, 0, 0.0, 0.05), (20, 5, 0.0, 0.05), (20, 5, 0.4, 0.1), (20, 0, 1.0, 0.0), (7, 3, 0.5, 1.0), (1, 4, 1.0, 0.05)],
-)
-def test_the_rate_of_every_step_equals_the_oracle(
-    num_steps: int, warmup_steps: int, decay_fraction: float, final_fraction: float
-) -> None:
-    config = optimizer_config(
-        learning_rate=0.01, warmup_steps=warmup_steps, decay_fraction=decay_fraction, final_fraction=final_fraction
-    )
-    rates = [learning_rate(config, step=step, num_steps=num_steps) for step in range(1, num_steps + 1)]
-    assert rates == pytest.approx(
-        learning_rates(
-            peak=0.01,
-            num_steps=num_steps,
-            warmup_steps=warmup_steps,
-            decay_fraction=decay_fraction,
-            final_fraction=final_fraction,
-        )
-    )
-    assert min(rates) > 0 or final_fraction == 0
+def test_the_rate_of_every_step_equals_the_oracle_and_the_last_step_runs_at_the_final_fraction() -> None:
+    training_checks.rates_equal_the_oracle(optimization)
 
 
 def test_weights_decay_on_matrices_only() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -115,6 +117,10 @@ def test_a_limit_reads_the_first_rows_only(tmp_path: Path) -> None:
     path = write(tmp_path / "p.jsonl", GOOD)
     assert read(path, limit=1) == [("11+22=?", "3", None)]
     assert len(read(path, limit=2)) == len(read(path, limit=3)) == 2
+    path.write_text(path.read_text() + "not JSON\n")
+    assert len(read(path, limit=2)) == 2, "what stands behind the limit is not even read"
+    with pytest.raises(SourceError, match="line 3: not JSON"):
+        read(path, limit=3)
 
 
 def test_empty_lines_between_rows_are_no_rows(tmp_path: Path) -> None:
@@ -188,11 +194,29 @@ def test_a_row_of_a_parquet_file_is_named_by_its_number(tmp_path: Path) -> None:
 
 
 def test_a_difficulty_that_is_no_whole_number_is_refused(tmp_path: Path) -> None:
-    path = write(tmp_path / "p.jsonl", [{"prompt": "q", "answer": "1", "level": "Level 5"}])
-    with pytest.raises(
-        SourceError, match="line 1: difficulty 'Level 5' is no whole number; leave difficulty_field out"
-    ):
-        read(path, difficulty_field="level")
+    for value, shown in (("Level 5", "'Level 5'"), (2.5, "2.5"), (True, "True"), (None, "None"), (math.nan, "nan")):
+        path = write(tmp_path / "p.jsonl", [{"prompt": "q", "answer": "1", "level": value}])
+        with pytest.raises(
+            SourceError, match=f"line 1: difficulty {shown} is no whole number; leave difficulty_field out"
+        ):
+            read(path, difficulty_field="level")
+
+
+def test_a_whole_number_may_be_written_as_2_0(tmp_path: Path) -> None:
+    path = write(tmp_path / "p.jsonl", [{"prompt": "q", "answer": "1", "level": 2.0}])
+    ((_, _, difficulty),) = read(path, difficulty_field="level")
+    assert (difficulty, type(difficulty)) == (2, int)
+
+
+@pytest.mark.parametrize("value", [math.nan, True, [], ["x"], {"a": 1}])
+@pytest.mark.parametrize("column", ["prompt", "answer"])
+def test_a_text_that_is_neither_text_nor_a_number_is_refused(tmp_path: Path, column: str, value: object) -> None:
+    path = write(tmp_path / "p.jsonl", [GOOD[0], {"prompt": "q", "answer": "1"} | {column: value}])
+    said = (
+        rf"p\.jsonl, line 2: column '{column}' holds {re.escape(repr(value))}, expected text or a number; set {column}_"
+    )
+    with pytest.raises(SourceError, match=said):
+        read(path)
 
 
 # The set of a run
@@ -251,6 +275,20 @@ def test_nothing_left_to_train_on_is_an_error(tmp_path: Path) -> None:
     source = local(tmp_path / "p.jsonl", GOOD)
     with pytest.raises(SourceError, match="no training problems are left of 2: each stands in a benchmark"):
         build_problem_set(ProblemsConfig(source=source, benchmarks={"same": source}))
+
+
+def test_a_split_without_a_problem_is_an_error(tmp_path: Path) -> None:
+    rows = [{"prompt": f"p{i}", "answer": "1"} for i in range(4)]
+    bench = {"bench": local(tmp_path / "bench.jsonl", [{"prompt": "b", "answer": "1"}])}
+    source = local(tmp_path / "p.jsonl", rows)
+    for config, empty in (
+        # a tenth of four problems is none; nine tenths of four are all
+        (ProblemsConfig(source=source, benchmarks=bench, rl_share=0.1), "rl"),
+        (ProblemsConfig(source=source, benchmarks=bench, rl_share=0.9), "sft"),
+        (ProblemsConfig(source=source, benchmarks=bench, rl_source=source), "rl"),  # all were taught in SFT
+    ):
+        with pytest.raises(SourceError, match=rf"no problems are left for split {empty} .*change problems\.rl_share"):
+            build_problem_set(config)
 
 
 def test_the_same_configuration_gives_the_same_set_and_another_seed_another() -> None:

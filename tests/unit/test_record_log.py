@@ -43,6 +43,23 @@ def test_cutting_drops_later_steps_and_a_half_written_line(tmp_path: Path) -> No
     assert list(log) == []
 
 
+@pytest.mark.parametrize("text", ["\u00e9", "\u4e16", "\U0001f642"])
+def test_a_log_cut_inside_a_character_is_cut_back_like_any_other(tmp_path: Path, text: str) -> None:
+    log = RecordLog(tmp_path / "m.jsonl", Metric)
+    log.append([metric(1, name=text)])
+    for length in range(1, len(text.encode())):
+        with log.path.open("ab") as file:
+            file.write(b'{"stage":"rl","step":1,"name":"' + text.encode()[:length])
+        log.cut_after(1)
+        assert list(log) == [metric(1, name=text)]
+
+
+def test_a_log_makes_the_folder_it_lies_in(tmp_path: Path) -> None:
+    log = RecordLog(tmp_path / "new" / "one" / "m.jsonl", Metric)
+    log.append([metric(1)])
+    assert list(log) == [metric(1)]
+
+
 def test_a_whole_last_line_without_its_end_is_dropped_too(tmp_path: Path) -> None:
     """The next line would otherwise be written behind it."""
     log = RecordLog(tmp_path / "m.jsonl", Metric)

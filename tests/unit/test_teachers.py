@@ -15,6 +15,7 @@ from schemas.mode import Mode
 from schemas.records import FinishReason, Generation, Problem
 from tests.specimens import make_problem, make_problems
 from thinkless_core.pairing import PairSet, build_pairs
+from thinkless_core.problem_set import normalise
 from thinkless_core.rendering import render_completion
 from thinkless_core.teachers import ChainTeacher, RecordingTeacher, ask_teacher, build_teacher
 
@@ -76,8 +77,17 @@ def test_a_problem_that_is_no_chain_needs_another_teacher(tokenizer: PreTrainedT
 
 
 def recording(path: Path, *rows: object) -> RecordedTeacher:
-    path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+    """A recording of these rows; text stands for a line as it is, bytes too."""
+    lines = (row if isinstance(row, str | bytes) else json.dumps(row, ensure_ascii=False) for row in rows)
+    path.write_bytes(b"".join((line if isinstance(line, bytes) else line.encode()) + b"\n" for line in lines))
     return RecordedTeacher(path=str(path))
+
+
+def replay(tmp_path: Path, tokenizer: PreTrainedTokenizerFast, *rows: object, prompt: str = "11+22=?") -> Generation:
+    """What a recording of these rows answers to `prompt`, whose answer is 3."""
+    teacher = RecordingTeacher(recording(tmp_path / "r.jsonl", *rows), tokenizer)
+    problem = make_problem(normalise(prompt), answer="3")
+    return ask_teacher(teacher, [problem], mode=Mode.SHORT, max_tokens=64, seed=0)[0]
 
 
 def test_a_recording_is_looked_up_by_prompt_and_by_mode_where_it_names_one(
@@ -111,11 +121,22 @@ BAD_RECORDINGS = {
     ),
     "not JSON": (["{"], ["r.jsonl, line 1", "not JSON"]),
     "no completion": ([{"prompt": "x", "completion": "y"}, {"prompt": "x"}], ["line 2", "no column 'completion'"]),
-    "an unknown mode": ([{"prompt": "x", "completion": "y", "mode": "long"}], ["line 1", "'long'", "short and think"]),
+    "an unknown mode": (
+        [{"prompt": "x", "completion": "y", "mode": "long"}],
+        ["r.jsonl, line 1", "'long'", "modes: short, think"],
+    ),
     "an unknown finish": (
         [{"prompt": "x", "completion": "y", "finish_reason": "eos"}],
-        ["line 1", "'eos'", "stop and"],
+        ["r.jsonl, line 1", "'eos'", "finish reasons: stop, length"],
     ),
+    "a list": (["", "[1]"], ["r.jsonl, line 2", "'[1]'", "no object with text", "mend or drop the line"]),
+    "a number": (["3"], ["r.jsonl, line 1", "'3'", "no object with text"]),
+    "a prompt that is no text": ([{"prompt": 5, "completion": "y"}], ["line 1", "5", "no object with text in prompt"]),
+    "a completion that is no text": (
+        [{"prompt": "x", "completion": "y"}, {"prompt": "x", "completion": 3}],
+        ["r.jsonl, line 2", "3", "no object with text in prompt and completion"],
+    ),
+    "bytes that are no text": ([b"\xff"], ["r.jsonl", "0xff", "check teach.*.teacher.path"]),
 }
 
 
@@ -124,15 +145,37 @@ def test_a_bad_recording_is_refused_with_its_place(
     tmp_path: Path, tokenizer: PreTrainedTokenizerFast, name: str
 ) -> None:
     rows, said = BAD_RECORDINGS[name]
-    teacher = RecordingTeacher(recording(tmp_path / "r.jsonl", *rows), tokenizer)
     with pytest.raises(TeacherError) as caught:
-        ask_teacher(teacher, [make_problem("11+22=?")], mode=Mode.SHORT, max_tokens=8, seed=0)
-    assert all(part in str(caught.value) for part in said), str(caught.value)
+        replay(tmp_path, tokenizer, *rows)
+    missing = [part for part in said if part not in str(caught.value)]
+    assert not missing, f"{missing} not in: {caught.value}"
+
+
+def test_blank_lines_in_a_recording_are_no_rows_and_white_space_around_a_completion_is_none_of_it(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    generation = replay(tmp_path, tokenizer, "", {"prompt": "11+22=?", "completion": " 3\n"}, "  ", "")
+    assert (generation.completion, generation.correct) == ("<short>3", True)
+
+
+def test_a_line_separator_inside_a_recorded_text_ends_no_line(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    generation = replay(tmp_path, tokenizer, {"prompt": "11+22=?", "completion": "3\u2028\\boxed{3}"})
+    assert (generation.completion, generation.correct) == ("<short>3\u2028\\boxed{3}", True)
+
+
+def test_a_recorded_prompt_is_found_however_its_white_space_is_written(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    for written in ("How  many\napples?", " How many apples? ", "How many apples?"):
+        for asked in ("How many apples?", "How\tmany apples? "):
+            assert replay(tmp_path, tokenizer, {"prompt": written, "completion": "3"}, prompt=asked).correct
 
 
 def test_a_missing_recording_is_refused(tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
     teacher = RecordingTeacher(RecordedTeacher(path=str(tmp_path / "absent.jsonl")), tokenizer)
-    with pytest.raises(TeacherError, match=r"absent\.jsonl: No such file .*check teach"):
+    with pytest.raises(TeacherError, match=r"recording \S*absent\.jsonl: .*No such file .*check teach\."):
         ask_teacher(teacher, [make_problem("11+22=?")], mode=Mode.SHORT, max_tokens=8, seed=0)
 
 

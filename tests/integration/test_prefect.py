@@ -1,0 +1,167 @@
+"""The wiring to Prefect: one server for all of it, and what its records say about runs that the store decides.
+
+Everything about stages themselves is tested without Prefect, in the files beside this one.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    FlowRunFilter,
+    FlowRunFilterId,
+)
+from prefect.client.schemas.objects import Artifact, FlowRun, TaskRun
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.settings import PREFECT_HOME, PREFECT_LOCAL_STORAGE_PATH, temporary_settings
+from prefect.testing.utilities import prefect_test_harness
+
+from flows.cli import main
+from flows.pipeline import thinkless
+from infra.artifact_store import ArtifactStore
+from infra.runs import list_runs
+from schemas.errors import ContractError
+from schemas.mode import Mode
+from tests.integration.conftest import BuiltHome
+from tests.integration.driver import LABELS, SMALL
+from tests.integration.test_gates import recording
+
+pytestmark = pytest.mark.prefect
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A server with a database and a result store of its own."""
+    place = tmp_path_factory.mktemp("prefect")
+    changed = {PREFECT_HOME: place, PREFECT_LOCAL_STORAGE_PATH: place / "storage"}
+    with temporary_settings(updates=changed), prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What the server knows about the newest flow run."""
+
+    flow_run: FlowRun
+    tasks: dict[str, TaskRun]
+    artifacts: dict[str, Artifact]
+
+    @property
+    def states(self) -> dict[str, str]:
+        """State name by task run, in the pipeline's order."""
+        return {label: self.tasks[label].state_name or "" for label in LABELS if label in self.tasks}
+
+
+def newest_run() -> Recorded:
+    """Read the newest flow run back."""
+    with get_client(sync_client=True) as client:
+        (flow_run,) = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
+        tasks = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run.id])))
+        artifacts = client.read_artifacts(
+            artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run.id]))
+        )
+    return Recorded(flow_run, {task.name: task for task in tasks}, {a.key or "": a for a in artifacts})
+
+
+@pytest.fixture(scope="module")
+def finished(server: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Recorded]:
+    """A home in which the flow ran once under Prefect, and what the server knows about that."""
+    home = tmp_path_factory.mktemp("flow") / "home"
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("THINKLESS_HOME", str(home))
+        keys = thinkless(overrides=list(SMALL))
+    assert list(keys) == list(LABELS)
+    return home, newest_run()
+
+
+def test_the_flow_completes_and_every_task_is_one_stage(finished: tuple[Path, Recorded]) -> None:
+    home, recorded = finished
+    assert recorded.flow_run.state_name == "Completed"
+    assert recorded.states == dict.fromkeys(LABELS, "Completed")
+    (run,) = list_runs(home)
+    assert run.status == "completed"
+    assert [use.cached for use in run.stages] == [False] * len(LABELS)
+
+
+def test_progress_result_table_and_report_are_artifacts_of_the_run(finished: tuple[Path, Recorded]) -> None:
+    home, recorded = finished
+    assert {f"progress-{label}" for label in LABELS} <= recorded.artifacts.keys()
+    assert all(float(recorded.artifacts[f"progress-{label}"].data) == 100.0 for label in LABELS)  # type: ignore[arg-type]
+    assert "tiny-easy" in str(recorded.artifacts["result-table"].data)
+    (report,) = home.glob("artifacts/report/*/report.html")
+    assert report.as_uri() in str(recorded.artifacts["report"].data)
+
+
+def test_a_second_run_is_cached_task_by_task(finished: tuple[Path, Recorded], monkeypatch: pytest.MonkeyPatch) -> None:
+    home, _ = finished
+    monkeypatch.setenv("THINKLESS_HOME", str(home))
+    built_by = {manifest.run_id for manifest in ArtifactStore(home).manifests()}
+    thinkless(overrides=list(SMALL))
+    assert newest_run().states == dict.fromkeys(LABELS, "Cached")
+    assert {manifest.run_id for manifest in ArtifactStore(home).manifests()} == built_by
+
+
+def test_what_prefect_remembers_does_not_count_where_the_store_has_lost_it(
+    finished: tuple[Path, Recorded], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(finished[0], home)
+    shutil.rmtree(home / "artifacts" / "rl")
+    monkeypatch.setenv("THINKLESS_HOME", str(home))
+    thinkless(overrides=list(SMALL))
+    assert newest_run().states == dict.fromkeys(LABELS, "Cached") | {"rl": "Completed"}
+    assert len(list(home.glob("artifacts/rl/*/manifest.json"))) == 1
+
+
+def test_a_failed_gate_fails_the_flow_and_publishes_nothing(
+    finished: tuple[Path, Recorded], built: BuiltHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(finished[0], home)
+    rows = recording(built, Mode.SHORT)
+    rows[0]["completion"] = ""
+    path = tmp_path / "short.jsonl"
+    path.write_text("".join(f"{line}\n" for line in map(json_line, rows)), encoding="utf-8")
+    monkeypatch.setenv("THINKLESS_HOME", str(home))
+    before = sorted(home.glob("artifacts/*/*/manifest.json"))
+    side = "teach.short.teacher"
+    with pytest.raises(ContractError, match="completion_is_not_empty"):
+        thinkless(overrides=[*SMALL, f"{side}.kind=recorded", f"{side}.path={path}"])
+    assert sorted(home.glob("artifacts/*/*/manifest.json")) == before
+    recorded = newest_run()
+    assert recorded.flow_run.state_name == "Failed"
+    assert recorded.states["teach-short"] == "Failed"
+    assert recorded.tasks["teach-short"].run_count == 1, "a terminal error is not tried again"
+
+
+def test_a_bad_data_file_ends_the_command_with_exit_code_2(
+    server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command line itself, in this process: the error's way through Prefect and out again."""
+    path = tmp_path / "p.jsonl"
+    path.write_text('{"prompt": "1+1=?", "answer": "2"}\n{"prompt": "2+2=?"}\n', encoding="utf-8")
+    monkeypatch.setenv("THINKLESS_HOME", str(tmp_path / "home"))
+    source = ["problems.benchmarks.mine.kind=local", f"problems.benchmarks.mine.path={path}"]
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        code = main(["run", "--until", "problems", *(word for o in (*SMALL, *source) for word in ("--set", o))])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert code == 2
+    assert "p.jsonl, line 2: no column 'answer'" in capsys.readouterr().err
+    assert not list((tmp_path / "home").glob("artifacts/problems/*/manifest.json"))
+
+
+def json_line(row: dict[str, str]) -> str:
+    """One row of a recording."""
+    import json
+
+    return json.dumps(row)
