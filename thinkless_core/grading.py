@@ -54,8 +54,10 @@ def _canonical(value: str) -> str:
     text = re.sub(r"\s+", "", value).rstrip(".").strip("$").rstrip(".")
     if not _NUMBER.fullmatch(text):
         return text
-    number = Decimal(text.replace(",", ""))
-    return f"{number.normalize():f}" if number else "0"
+    # Decimal keeps every digit; its own normalize() would round to 28 of them.
+    number = f"{Decimal(text.replace(',', '')).copy_abs():f}"
+    digits = number.rstrip("0").rstrip(".") if "." in number else number
+    return f"-{digits}" if text.startswith("-") and digits != "0" else digits
 
 
 def is_correct(answer: str | None, *, reference: str) -> bool:

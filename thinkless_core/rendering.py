@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
+from schemas.mode import THINK_END, Mode
+
 PLACEHOLDER = "\ue000"
 """Stands for the user's text in a template; a private character that no text holds."""
 
@@ -31,7 +33,8 @@ def render_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str) -> tuple[int,
 
     Special tokens that the user spelt out are encoded as plain text: a question about `<think>` is a question.
     """
-    if not any(special in prompt for special in tokenizer.all_special_tokens):
+    spelt = (*tokenizer.all_special_tokens, *(mode.token for mode in Mode), THINK_END)
+    if not any(token in prompt for token in spelt):
         text = _apply_template(tokenizer, prompt)
         return tuple(tokenizer(text, add_special_tokens=False).input_ids)
     before, _, after = _apply_template(tokenizer, PLACEHOLDER).partition(PLACEHOLDER)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from thinkless_core.model_files import load_tokenizer
 from thinkless_core.tiny_model import tiny_tokenizer
 
 Thinkless = Callable[..., Said]
+README = Path(__file__).parents[2] / "README.md"
 RESULT_TABLE = "select benchmark, model, mode, accuracy, think_share, mean_tokens from eval_summary order by all"
 COMMANDS = ("run", "sql", "lineage", "catalog", "doctor", "ask", "report")
 
@@ -140,14 +142,22 @@ def test_an_evaluated_completion_leads_back_to_its_problems(model: str, expected
         assert (step.rows, step.digest) == (by_key[step.key].rows, by_key[step.key].digest)
 
 
-def test_the_query_in_the_package_is_the_one_the_readme_shows_to_run(thinkless: Thinkless, built: BuiltHome) -> None:
-    """The file works as it stands once its one parameter is filled in by hand."""
-    (row,) = run_query(built.path, "select completion_id from eval_completions limit 1", timeout_seconds=20).to_pylist()
-    path = Path(__file__).parents[2] / "infra" / "sql" / "eval_row_to_origin.sql"
-    query = path.read_text(encoding="utf-8").replace("$completion_id", f"'{row['completion_id']}'")
-    answer = thinkless(built.path, "sql", "--format", "json", query)
-    assert answer.code == 0, answer.err
-    assert {hop["stage"] for hop in json.loads(answer.out)} >= {"evaluate", "problems", "base"}
+def test_the_recursive_query_of_the_readme_reaches_every_stage(built: BuiltHome) -> None:
+    (query,) = re.findall(r"```sql\n(with recursive .*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
+    rows = run_query(built.path, query, timeout_seconds=20).to_pylist()
+    found = {(row["stage"], row["key"], row["rows"], row["digest"]) for row in rows}
+    assert found == {
+        (artifact.stage, artifact.key[:8], artifact.rows, artifact.digest[:12])
+        for label, artifact in built.run.artifacts.items()
+        if label != "report"
+    }
+
+
+def test_every_query_of_the_readme_runs(built: BuiltHome) -> None:
+    queries = re.findall(r'^thinkless sql .*?"(.*)"$', README.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert len(queries) >= 3
+    for query in queries:
+        assert run_query(built.path, query, timeout_seconds=20).num_columns > 0, query
 
 
 def test_a_rebuilt_catalog_holds_what_the_old_one_held(home: Path, thinkless: Thinkless) -> None:

@@ -249,13 +249,15 @@ def rates_equal_the_oracle(optimization: ModuleType) -> None:
         shape = {"warmup_steps": warmup_steps, "decay_fraction": decay_fraction, "final_fraction": final_fraction}
         rates = _rates(optimization, num_steps, learning_rate=0.01, **shape)
         expected = learning_rates(peak=0.01, num_steps=num_steps, **shape)
-        torch.testing.assert_close(torch.tensor(rates), torch.tensor(expected))
+        torch.testing.assert_close(_float64(rates), _float64(expected))
         assert min(rates) > 0 or final_fraction == 0
     # Ten steps, the last five of which go down by (1 - 0.1) / 5 = 0.18 each; the last one runs at the final fraction.
     rates = _rates(optimization, 10, learning_rate=1.0, decay_fraction=0.5, final_fraction=0.1)
-    torch.testing.assert_close(
-        torch.tensor(rates), torch.tensor([1.0, 1.0, 1.0, 1.0, 1.0, 0.82, 0.64, 0.46, 0.28, 0.1])
-    )
+    torch.testing.assert_close(_float64(rates), _float64([1.0, 1.0, 1.0, 1.0, 1.0, 0.82, 0.64, 0.46, 0.28, 0.1]))
+
+
+def _float64(values: Sequence[float]) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)
 
 
 def _rates(optimization: ModuleType, num_steps: int, **settings: float) -> list[float]:

@@ -22,7 +22,7 @@ def clustered_stderr(scores: Sequence[tuple[str, float]]) -> float:
 
 
 def learning_rates(
-    *, peak: float, num_steps: int, warmup_steps: float, decay_fraction: float, final_fraction: float
+    *, peak: float, num_steps: int, warmup_steps: int, decay_fraction: float, final_fraction: float
 ) -> list[float]:
     """The rate of steps 1, 2, ...: up from 0, level, and down a straight line that ends with the last step.
 
