@@ -80,15 +80,19 @@ class StageRunner:
         )
         built = mirrored(self.context, plan)
         # Prefect's copy of the reference may name a directory of another machine or time: the store's word counts.
-        artifact = done or ArtifactStore(self.context.settings.home).find(plan.stage, plan.key) or built
-        if done:  # a crash may have come between publishing and registering
-            settings = self.context.settings
+        settings = self.context.settings
+        store = ArtifactStore(settings.home)
+        artifact = done or store.find(plan.stage, plan.key) or built
+        manifest = store.manifest(plan.stage, plan.key)
+        # Another run may have built it while this one waited for its lock: a hit like any other.
+        cached = manifest.run_id != self.context.run_id
+        if cached:  # a crash may have come between publishing and registering
             catalog = Catalog(settings.home, timeout_seconds=settings.lock_timeout_seconds)
-            catalog.ensure(ArtifactStore(settings.home).manifest(done.stage, done.key), Path(done.path))
+            catalog.ensure(manifest, Path(artifact.path))
         self.artifacts[plan.label] = artifact
-        self.record = add_stage(self.record, StageUse(stage=plan.stage, key=plan.key, cached=done is not None))
+        self.record = add_stage(self.record, StageUse(stage=plan.stage, key=plan.key, cached=cached))
         self.save()
-        word = "cached" if done else "built"
+        word = "cached" if cached else "built"
         logger.info(
             "%-12s %-6s %s  %d rows  %.1f s",
             plan.label,

@@ -122,7 +122,7 @@ def _is_damage(error: duckdb.Error) -> bool:
 
 
 def _is_refusal(error: duckdb.Error) -> bool:
-    return isinstance(error, duckdb.IOException) and any(reason in str(error) for reason in _REFUSALS)
+    return any(reason in str(error) for reason in _REFUSALS)
 
 
 def _refused(error: duckdb.Error, path: Path) -> StoreError:

@@ -36,6 +36,7 @@ def register_if_readable(connection: duckdb.DuckDBPyConnection, manifest: Manife
 
 
 def register_rows(connection: duckdb.DuckDBPyConnection, manifest: Manifest, directory: Path) -> None:
+    """Replace what the catalog knows of an artifact, rows of its tables included; `directory` holds its files."""
     _forget(connection, manifest.key)
     for file in manifest.files:
         if file.table is not None:
@@ -103,6 +104,7 @@ def _load(connection: duckdb.DuckDBPyConnection, manifest: Manifest, directory: 
 
 
 def record_run_rows(connection: duckdb.DuckDBPyConnection, record: RunRecord) -> None:
+    """Replace what the catalog knows of a run and of the artifacts it used."""
     connection.execute("delete from runs where run_id = ?", [record.run_id])
     connection.execute("delete from run_artifacts where run_id = ?", [record.run_id])
     connection.execute(

@@ -18,7 +18,9 @@ class TinyModel(Table):
     intermediate_size: int = Field(288, ge=8)
     """Width of the MLP."""
     num_hidden_layers: int = Field(3, ge=1)
+    """Depth; four layers learned no faster (docs/experiments.md)."""
     num_attention_heads: int = Field(4, ge=1)
+    """Heads per layer, each with keys and values of its own."""
     max_position_embeddings: int = Field(256, ge=32)
     """Longest prompt + completion, tokens."""
     initializer_range: float = Field(0.1, gt=0)

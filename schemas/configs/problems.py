@@ -31,6 +31,7 @@ class LocalSource(Table):
 
     kind: Literal["local"] = "local"
     path: str = Field(min_length=1)
+    """The file, relative to the current directory or absolute; its content is part of the stage's key."""
     prompt_field: str = "prompt"
     """Column with the problem's text."""
     answer_field: str = "answer"

@@ -11,5 +11,6 @@ class ReportConfig(StageConfig):
     """The HTML report and the model and data set cards."""
 
     title: str = "Thinkless: does it know when to think?"
+    """Headline of the page."""
     examples: int = Field(12, ge=0)
     """Completions shown in full, spread over difficulties."""

@@ -17,6 +17,7 @@ class RlConfig(ComputeConfig):
     steps: int = Field(ge=1)
     """Rollout steps."""
     prompts_per_step: int = Field(ge=1)
+    """Problems per rollout step (paper: 128)."""
     group_size: int = Field(8, ge=2)
     """Rollouts per prompt. One alone has no group to be compared with: its advantage would always be 0."""
     objective: Objective = "paper"

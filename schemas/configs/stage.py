@@ -42,8 +42,12 @@ class OptimizerConfig(Table):
     decay_fraction: float = Field(0.0, ge=0, le=1)
     """Last share of the steps over which the rate falls linearly to `final_fraction` of the peak."""
     final_fraction: float = Field(0.05, ge=0, le=1)
+    """Share of the peak rate that the last step has, where the rate decays."""
     beta1: float = Field(0.9, ge=0, lt=1)
+    """Decay of the mean gradient."""
     beta2: float = Field(0.95, ge=0, lt=1)
+    """Decay of the mean squared gradient (reference warm-up: 0.95)."""
     weight_decay: float = Field(0.01, ge=0)
+    """Decoupled weight decay of matrices; norms and biases have none."""
     max_grad_norm: float = Field(1.0, gt=0)
     """Gradients with a larger total norm are scaled down to it."""

@@ -30,6 +30,7 @@ class RecordedTeacher(Table):
 
     kind: Literal["recorded"] = "recorded"
     path: str = Field(min_length=1)
+    """The file, relative to the current directory or absolute; its content is part of the stage's key."""
 
 
 Teacher = Annotated[ProceduralTeacher | RecordedTeacher, Field(discriminator="kind")]
@@ -56,5 +57,8 @@ class TeachSideConfig(StageConfig):
     """The slice of one mode: what the key of its artifact depends on."""
 
     mode: Mode
+    """Which side of the pairs this is."""
     side: TeacherSide
+    """The teacher of that side, and its limit."""
     chunk_size: int
+    """Problems per chunk."""
