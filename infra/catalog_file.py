@@ -5,6 +5,7 @@ path -> connection, after waiting for a holder;  DuckDB's message -> busy | dama
 
 from __future__ import annotations
 
+import errno
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from typing import Any
 import duckdb
 
 from infra.catalog_tables import SCHEMA_VERSION
+from infra.disk import store_error
 from schemas.errors import CatalogLockedError, StoreError
 
 CATALOG_NAME = "catalog.duckdb"
@@ -126,6 +128,8 @@ def _is_refusal(error: duckdb.Error) -> bool:
 
 
 def _refused(error: duckdb.Error, path: Path) -> StoreError:
+    if "No space left" in str(error):
+        return store_error(OSError(errno.ENOSPC, ""), path=path)
     return StoreError(
         f"cannot use {path}: {first_line(error)}; expected a catalog that this user may read and write, on a disk "
         "with space: correct that, or set THINKLESS_HOME to another directory"

@@ -76,8 +76,10 @@ def _read_profile(profile: str) -> dict[str, JsonValue]:
     elif profile.endswith(".toml"):
         try:
             text = Path(profile).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"profile file {profile}: {error}; give the path of a TOML file in UTF-8") from error
+        except OSError as error:
+            raise ConfigError(f"profile file {profile}: {error.strerror}; give the path of a TOML file") from error
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"profile file {profile} is not UTF-8 text: {error}; give a TOML file") from error
     else:
         way_out = nearest(profile, profile_names())
         raise ConfigError(
