@@ -21,8 +21,6 @@ from prefect.states import State
 
 from flows.request import check_request
 from flows.temporary_server import guard_temporary_servers
-from infra.artifact_store import ArtifactStore
-from infra.catalog import Catalog
 from infra.runs import RunRecord, StageUse, add_stage, finish_run, save_run
 from infra.runs import start_run as start_record
 from schemas.artifact import Artifact
@@ -52,9 +50,8 @@ class StageRunner:
 
     def save(self) -> None:
         """Write the run's record and make it known to the catalog."""
-        settings = self.context.settings
-        save_run(settings.home, self.record)
-        Catalog(settings.home, timeout_seconds=settings.lock_timeout_seconds).record_run(self.record)
+        save_run(self.context.settings.home, self.record)
+        self.context.catalog.record_run(self.record)
 
     def __call__(self, task: Task[..., Artifact], plan: StagePlan[Any]) -> Artifact:
         """The artifact of one stage, from the store or built now.
@@ -80,15 +77,13 @@ class StageRunner:
         )
         built = mirrored(self.context, plan)
         # Prefect's copy of the reference may name a directory of another machine or time: the store's word counts.
-        settings = self.context.settings
-        store = ArtifactStore(settings.home)
+        store = self.context.store
         artifact = done or store.find(plan.stage, plan.key) or built
         manifest = store.manifest(plan.stage, plan.key)
         # Another run may have built it while this one waited for its lock: a hit like any other.
         cached = manifest.run_id != self.context.run_id
         if cached:  # a crash may have come between publishing and registering
-            catalog = Catalog(settings.home, timeout_seconds=settings.lock_timeout_seconds)
-            catalog.ensure(manifest, Path(artifact.path))
+            self.context.catalog.ensure(manifest, Path(artifact.path))
         self.artifacts[plan.label] = artifact
         self.record = add_stage(self.record, StageUse(stage=plan.stage, key=plan.key, cached=cached))
         self.save()

@@ -54,9 +54,7 @@ def build(plan: StagePlan[TeachSideConfig], context: RunContext, workspace: Path
             generations = ask_teacher(
                 teacher, part, mode=config.mode, max_tokens=config.side.max_tokens, seed=config.seed
             )
-            unfinished = chunk.with_suffix(".unfinished")
-            write_records(unfinished, Generation, generations)
-            unfinished.replace(chunk)
+            write_records(chunk, Generation, generations)
         progress(min(start + config.chunk_size, len(problems)), len(problems), {})
     rows = [row for chunk in chunks for row in read_records(chunk, Generation)]
     write_records(workspace / FILE, Generation, rows)

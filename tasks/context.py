@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from infra.artifact_store import ArtifactStore
+from infra.catalog import Catalog
 from infra.fingerprint import source_fingerprint, stage_key
 from infra.settings import Settings
 from infra.validation.checks import Suite
@@ -26,6 +28,16 @@ class RunContext:
     settings: Settings
     refresh: frozenset[str] = frozenset()
     """Stages to rebuild even where the store has them."""
+
+    @property
+    def store(self) -> ArtifactStore:
+        """The artifacts of this run's home."""
+        return ArtifactStore(self.settings.home)
+
+    @property
+    def catalog(self) -> Catalog:
+        """The catalog of this run's home."""
+        return Catalog(self.settings.home, timeout_seconds=self.settings.lock_timeout_seconds)
 
 
 @dataclass(frozen=True)

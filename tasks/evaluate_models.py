@@ -62,9 +62,7 @@ def build(plan: StagePlan[EvaluateConfig], context: RunContext, workspace: Path,
                         mode=mode,
                         config=plan.config,
                     )
-                    unfinished = cell.with_suffix(".unfinished")
-                    write_records(unfinished, EvalCompletion, completions)
-                    unfinished.replace(cell)
+                    write_records(cell, EvalCompletion, completions)
                 progress(len(cells), total, {})
     per_cell = [read_records(cell, EvalCompletion) for cell in cells]
     rows = write_records(workspace / COMPLETIONS_FILE, EvalCompletion, (row for rows in per_cell for row in rows))

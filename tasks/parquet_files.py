@@ -17,12 +17,14 @@ ROWS_PER_GROUP = 20_000
 
 
 def write_records(path: Path, record: type[R], rows: Iterable[R]) -> int:
-    """Write rows of one record class; returns how many. The same rows give the same bytes."""
+    """Write rows of one record class, whole or not at all; returns how many. The same rows give the same bytes."""
     count = 0
-    with pq.ParquetWriter(path, arrow_schema(record), compression="zstd") as writer:
+    unfinished = path.with_suffix(".unfinished")
+    with pq.ParquetWriter(unfinished, arrow_schema(record), compression="zstd") as writer:
         for group in _groups(rows):
             writer.write_table(records_to_table(record, group))
             count += len(group)
+    unfinished.replace(path)
     return count
 
 

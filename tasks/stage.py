@@ -20,7 +20,6 @@ from typing import TypeVar
 from prefect.cache_policies import CacheKeyFnPolicy
 
 from infra.artifact_store import ArtifactStore
-from infra.catalog import Catalog
 from infra.disk import writing
 from infra.openlineage_events import emit_events
 from schemas.artifact import MANIFEST_VERSION, Artifact, CheckResult, InputRef, Manifest
@@ -44,7 +43,7 @@ def find_done(context: RunContext, plan: StagePlan[C]) -> Artifact | None:
     """The published, verified artifact of a plan; None where it has to be built (or is to be refreshed)."""
     if plan.stage in context.refresh:
         return None
-    return ArtifactStore(context.settings.home).find(plan.stage, plan.key)
+    return context.store.find(plan.stage, plan.key)
 
 
 def run_stage(context: RunContext, plan: StagePlan[C], build: Build[C]) -> Artifact:
@@ -55,7 +54,7 @@ def run_stage(context: RunContext, plan: StagePlan[C], build: Build[C]) -> Artif
     asked_at = datetime.now(UTC)
     if done := find_done(context, plan):
         return done
-    store = ArtifactStore(context.settings.home)
+    store = context.store
     with store.build_lock(plan.stage, plan.key, owner=f"run {context.run_id}", on_wait=logger.warning):
         done = store.find(plan.stage, plan.key)
         if done is not None:
@@ -97,8 +96,7 @@ def _build(store: ArtifactStore, context: RunContext, plan: StagePlan[C], build:
     except BaseException as error:
         emit_events(home, draft, event="fail", run_id=context.run_id, attempt_uuid=attempt, error=str(error))
         raise
-    settings = context.settings
-    Catalog(home, timeout_seconds=settings.lock_timeout_seconds).register(manifest, Path(artifact.path))
+    context.catalog.register(manifest, Path(artifact.path))
     emit_events(home, manifest, event="complete", run_id=context.run_id, attempt_uuid=attempt)
     return artifact
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from prefect import task
 
-from infra.artifact_store import ArtifactStore
 from infra.report.cards import dataset_card, model_card
 from infra.report.inputs import ReportInputs
 from infra.report.page import render_report
@@ -47,8 +46,7 @@ def plan(
 def build(plan: StagePlan[ReportConfig], context: RunContext, workspace: Path, progress: Progress) -> StageOutcome:
     """Write `report.html`, `model_card.md` and `dataset_card.md`."""
     _, problems, _, _, pairs, warm_up, policy, evaluation = (Path(artifact.path) for artifact in plan.inputs)
-    store = ArtifactStore(context.settings.home)
-    manifests = tuple(store.manifest(artifact.stage, artifact.key) for artifact in plan.inputs)
+    manifests = tuple(context.store.manifest(artifact.stage, artifact.key) for artifact in plan.inputs)
     inputs = ReportInputs(
         title=plan.config.title,
         profile=context.profile,

@@ -107,16 +107,16 @@ class RecordingTeacher:
                     f"problem {problem.problem_id}: {self.config.path} holds no {mode} completion for prompt "
                     f"{problem.prompt[:60]!r}; record it, or limit the problems to those recorded"
                 )
-            text, finish_reason, said_mode = row
+            text, finish_reason = row
             ids = self.tokenizer(text, add_special_tokens=False).input_ids
             if len(ids) + 2 > max_tokens:
                 text = self.tokenizer.decode(ids[: max_tokens - 1], skip_special_tokens=False)
                 finish_reason = FinishReason.LENGTH
-            replies.append(TeacherReply(text, finish_reason, min(len(ids) + 2, max_tokens), said_mode or mode))
+            replies.append(TeacherReply(text, finish_reason, min(len(ids) + 2, max_tokens), mode))
         return replies
 
-    def _read(self) -> dict[tuple[str, Mode | None], tuple[str, FinishReason, Mode | None]]:
-        """(prompt, mode or None) -> (completion, finish reason, mode); errors name file and line."""
+    def _read(self) -> dict[tuple[str, Mode | None], tuple[str, FinishReason]]:
+        """(prompt, mode or None) -> (completion, finish reason); errors name file and line."""
         recording = {}
         try:
             lines = Path(self.config.path).read_text(encoding="utf-8").split("\n")
@@ -130,7 +130,7 @@ class RecordingTeacher:
                 row = json.loads(line)
                 mode = Mode(row["mode"]) if "mode" in row else None
                 finish = FinishReason(row.get("finish_reason", "stop"))
-                recording[normalise(row["prompt"]), mode] = ((row["completion"] or "").strip(), finish, mode)
+                recording[normalise(row["prompt"]), mode] = ((row["completion"] or "").strip(), finish)
             except json.JSONDecodeError as error:
                 raise TeacherError(f"{where}: not JSON ({error.msg}); expected one object per line") from error
             except KeyError as error:
