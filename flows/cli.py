@@ -17,6 +17,7 @@ EXAMPLES = """examples:
   thinkless run --profile tiny                          the whole pipeline, minutes on a CPU
   thinkless run --profile tiny --set rl.gamma=0.3       the same, with one thing changed
   thinkless run --profile tiny --refresh rl             rerun one stage and what depends on it
+  thinkless study claims                                the paper's claims, measured over 5 seeds
   thinkless sql "select * from eval_summary"            ask the data
   thinkless lineage rl                                  what the newest policy was made from
   thinkless ask "37+48=?"                               let the newest model answer
@@ -41,7 +42,20 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument("--only", metavar="STAGE", help="build only this stage, from what the store holds")
     run.add_argument("--refresh", action="extend", nargs="+", default=[], metavar="STAGE",
                      help="rebuild these stages even where the store has them")  # fmt: skip
+    run.add_argument("--no-prefect", action="store_true", help="build in this process, without a Prefect server")
     run.add_argument("--verbose", action="store_true", help="show Prefect's own log as well")
+
+    study = _command(commands, "study", "measure the paper's claims, or compare all objectives, over several seeds")
+    study.add_argument("study", metavar="NAME", help="claims, compare, or the path of a TOML file of your own")
+    study.add_argument("--profile", default="tiny")
+    study.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
+                       help="override one key in every member; may be repeated")  # fmt: skip
+    study.add_argument("--seeds", type=int, default=5, metavar="N", help="seeds per condition (default: 5)")
+    study.add_argument("--jobs", type=int, metavar="N", help="members side by side (default: one per core)")
+    study.add_argument("--only", metavar="CLAIM", help="run only what this claim needs")
+    study.add_argument("--dry-run", action="store_true", help="say what would be run, and how long it would take")
+    study.add_argument("--show", action="store_true", help="run nothing; show what the store holds of it")
+    study.add_argument("--format", choices=("table", "markdown"), default="table")
 
     sql = _command(commands, "sql", "read-only SQL over every data set, run, metric and edge")
     sql.add_argument("query", help="one select statement")
@@ -52,7 +66,8 @@ def build_parser() -> argparse.ArgumentParser:
     lineage.add_argument("ref", help="artifact key or its beginning, stage/key, a stage name, or a completion id")
 
     catalog = _command(commands, "catalog", "look after the DuckDB catalog")
-    catalog.add_argument("action", choices=("rebuild",), help="rebuild: read every manifest and Parquet file anew")
+    catalog.add_argument("action", choices=("rebuild", "verify"),
+                         help="rebuild it from manifests and Parquet files; verify: read every artifact")  # fmt: skip
 
     doctor = _command(commands, "doctor", "say now what would fail later")
     doctor.add_argument("--profile", default="tiny")

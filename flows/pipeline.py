@@ -1,21 +1,25 @@
-"""The whole recipe: one flow, its stages in order.
+"""The Prefect flow: the recipe of flows/recipe.py, each stage a task run.
 
-    base ----------------+--------------------+------------+
-    problems -> teach (think, short) -> pairs -> sft -> rl -> evaluate -> report
-
-Each stage is found in the store or built; what it is built from decides its key.
+profile + overrides -> request -> stage after stage: the store first, a Prefect task as its mirror -> the UI
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from prefect import flow
+from prefect import Task, flow
+from prefect.client.schemas.objects import TaskRun
+from prefect.states import State
 
-from flows.run import StageRunner, start_run
+from flows.direct import RETRY_PAUSES_SECONDS
+from flows.recipe import AnyPlan
+from flows.request import check_request
+from flows.run import run_stages
+from flows.temporary_server import guard_temporary_servers
 from flows.ui_artifacts import publish_artifacts
 from schemas.artifact import Artifact
-from schemas.mode import Mode
+from schemas.errors import Transient
 from tasks import (
     ask_teachers,
     build_pairs,
@@ -26,6 +30,19 @@ from tasks import (
     train_sft,
     write_report,
 )
+from tasks.context import RunContext
+
+TASKS: Mapping[str, Task[..., Artifact]] = {
+    "base": prepare_base.prepare_base,
+    "problems": prepare_problems.prepare_problems,
+    "teach": ask_teachers.ask_teachers,
+    "pairs": build_pairs.pair_generations,
+    "sft": train_sft.train_sft,
+    "rl": train_rl.train_rl,
+    "evaluate": evaluate_models.evaluate_models,
+    "report": write_report.write_report,
+}
+"""The task of each stage."""
 
 
 @flow(name="thinkless", log_prints=False, persist_result=False)
@@ -41,45 +58,25 @@ def thinkless(
     `overrides` are `dotted.key=value`; `until` stops after a stage; `only` builds one stage from what the store
     holds; `refresh` rebuilds the stages named even where the store has them.
     """
-    with start_run(profile, overrides=overrides or (), until=until, only=only, refresh=refresh or ()) as run:
-        build_all(run)
-        publish_artifacts(run.artifacts)
-    return {label: artifact.key for label, artifact in run.artifacts.items()}
+    request = check_request(profile, overrides=overrides or (), until=until, only=only, refresh=refresh or ())
+    guard_temporary_servers()
+    artifacts = run_stages(request, build_as_task).artifacts
+    publish_artifacts(artifacts)
+    return {label: artifact.key for label, artifact in artifacts.items()}
 
 
-def build_all(run: StageRunner) -> None:
-    """Every stage in order; the runner skips what lies behind the last one asked for."""
-    config = run.config
-    base = run(prepare_base.prepare_base, prepare_base.plan(config.base))
-    problems = run(prepare_problems.prepare_problems, prepare_problems.plan(config.problems))
-    think, short = (
-        run(
-            ask_teachers.ask_teachers,
-            ask_teachers.plan(config.teach, mode=mode, base=base, problems=problems),
-        )
-        for mode in (Mode.THINK, Mode.SHORT)
+def build_as_task(context: RunContext, plan: AnyPlan, done: Artifact | None) -> Artifact:
+    """Run a stage's task: Prefect's cache answers where the store has the artifact, so that the UI shows a hit."""
+    task = TASKS[plan.stage].with_options(
+        task_run_name=plan.label,
+        refresh_cache=done is None,
+        retries=len(RETRY_PAUSES_SECONDS),
+        retry_delay_seconds=list(RETRY_PAUSES_SECONDS),
+        retry_condition_fn=_is_transient,
     )
-    pairs = run(
-        build_pairs.pair_generations,
-        build_pairs.plan(config.pairs, base=base, problems=problems, think=think, short=short),
-    )
-    warm_up = run(train_sft.train_sft, train_sft.plan(config.sft, base=base, pairs=pairs))
-    policy = run(train_rl.train_rl, train_rl.plan(config.rl, problems=problems, warm_up=warm_up))
-    evaluation: Artifact = run(
-        evaluate_models.evaluate_models,
-        evaluate_models.plan(config.evaluate, problems=problems, base=base, warm_up=warm_up, policy=policy),
-    )
-    run(
-        write_report.write_report,
-        write_report.plan(
-            config.report,
-            base=base,
-            problems=problems,
-            think=think,
-            short=short,
-            pairs=pairs,
-            warm_up=warm_up,
-            policy=policy,
-            evaluation=evaluation,
-        ),
-    )
+    return task(context, plan)
+
+
+def _is_transient(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
+    """Whether a failed stage is worth trying again."""
+    return isinstance(state.result(raise_on_failure=False), Transient)

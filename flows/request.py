@@ -2,17 +2,54 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from infra.settings import Settings
 from schemas.configs.loading import load_config
 from schemas.configs.pipeline import STAGES, PipelineConfig
 from schemas.errors import ConfigError, nearest
+from tasks.context import RunContext
+from tasks.event_files import require_tensorboard
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """One launch: the configuration, the machine it meets, and how far to go."""
+
+    config: PipelineConfig
+    settings: Settings
+    until: str | None = None
+    only: str | None = None
+    refresh: frozenset[str] = frozenset()
+
+    @property
+    def last(self) -> str | None:
+        """The last stage asked for; None for all of them."""
+        return self.only or self.until
+
+    def new_context(self) -> RunContext:
+        """The context of a run of its own."""
+        return RunContext(
+            run_id=new_run_id(), profile=self.config.profile, settings=self.settings, refresh=self.refresh
+        )
+
+
+def new_run_id() -> str:
+    """When it started, to the second, and four characters that tell it from others of that second."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
 def check_request(
-    profile: str, *, overrides: Sequence[str], until: str | None, only: str | None, refresh: Sequence[str]
-) -> tuple[PipelineConfig, Settings]:
+    profile: str,
+    *,
+    overrides: Sequence[str] = (),
+    until: str | None = None,
+    only: str | None = None,
+    refresh: Sequence[str] = (),
+) -> RunRequest:
     """Everything that can be wrong before the first stage, said at once; raises ConfigError or StoreError."""
     for option, names in (("until", [until]), ("only", [only]), ("refresh", refresh)):
         for name in names:
@@ -20,4 +57,8 @@ def check_request(
                 raise ConfigError(f"--{option}: unknown stage {name!r}; {nearest(name, STAGES)}")
     if until is not None and only is not None:
         raise ConfigError(f"--until {until} and --only {only} contradict each other; give one of them")
-    return load_config(profile, overrides=overrides), Settings.from_environment().prepare()
+    config = load_config(profile, overrides=overrides)
+    settings = Settings.from_environment().prepare()
+    if settings.tensorboard is not None:
+        require_tensorboard(settings.tensorboard)
+    return RunRequest(config, settings, until, only, frozenset(refresh))

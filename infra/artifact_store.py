@@ -20,7 +20,8 @@ from infra import workspace as workspaces
 from infra.disk import sync, temporary_name, write_whole, writing
 from infra.locks import file_lock
 from infra.manifest_file import MANIFEST_NAME, decode_manifest, encode_manifest
-from infra.workspace import SCRATCH_NAME, Role, first_damage
+from infra.verified_files import first_damage
+from infra.workspace import SCRATCH_NAME, Role
 from schemas.artifact import Artifact, Manifest, OutputFile
 from schemas.errors import MissingArtifactError, StoreError
 
@@ -39,7 +40,7 @@ class ArtifactStore:
         return self._root / stage / key
 
     def find(self, stage: str, key: str) -> Artifact | None:
-        """The artifact, after every byte of it was verified; None if it has to be built.
+        """The artifact, after it was verified (see infra.verified_files); None if it has to be built.
 
         A damaged one is moved aside with a warning that names the file. Raises StoreError where a newer
         version of the program wrote it.
@@ -50,7 +51,7 @@ class ArtifactStore:
         interrupted = (self._part(stage, key) / MANIFEST_NAME).exists() or self._old(stage, key).exists()
         if not interrupted:
             try:
-                return _verified(directory, stage=stage, key=key)
+                return _verified(directory, stage=stage, key=key, record=self._record(stage, key))
             except ValueError:
                 pass  # absent, damaged, or exchanged while it was read: only the lock can tell
         with self._renaming(stage, key):
@@ -58,7 +59,7 @@ class ArtifactStore:
             if not directory.exists():
                 return None
             try:
-                return _verified(directory, stage=stage, key=key)
+                return _verified(directory, stage=stage, key=key, record=self._record(stage, key))
             except ValueError as damage:
                 aside = self._move_aside(directory, label="corrupt")
                 _log.warning("artifact %s/%s is damaged: %s; moved to %s, to be built again", stage, key, damage, aside)
@@ -90,6 +91,18 @@ class ArtifactStore:
             except (ValueError, FileNotFoundError) as damage:
                 _log.warning("left out: %s", damage)
         yield from sorted(found, key=lambda manifest: (manifest.created_at, manifest.stage, manifest.key))
+
+    def damages(self) -> Iterator[tuple[Manifest, str]]:
+        """Every published artifact with damage, and what is wrong with it, after reading every byte of all of them.
+
+        Nothing is moved: `find`, which believes its own record no more then, does that.
+        """
+        for manifest in self.manifests():
+            record = self._record(manifest.stage, manifest.key)
+            record.unlink(missing_ok=True)
+            damage = first_damage(self.path(manifest.stage, manifest.key), manifest, record=record)
+            if damage is not None:
+                yield manifest, damage
 
     def build_lock(
         self,
@@ -195,6 +208,9 @@ class ArtifactStore:
     def _old(self, stage: str, key: str) -> Path:
         return self._root / stage / f"{key}.old"
 
+    def _record(self, stage: str, key: str) -> Path:
+        return self.home / "verified" / f"{stage}-{key}.json"
+
     def _lock_file(self, stage: str, key: str, purpose: str) -> Path:
         return self.home / "locks" / f"{stage}-{key}.{purpose}.lock"
 
@@ -212,8 +228,11 @@ def _reference(directory: Path, manifest: Manifest) -> Artifact:
     )
 
 
-def _verified(directory: Path, *, stage: str, key: str) -> Artifact:
-    """The reference to an artifact without damage; ValueError saying what is wrong with it."""
+def _verified(directory: Path, *, stage: str, key: str, record: Path | None = None) -> Artifact:
+    """The reference to an artifact without damage; ValueError saying what is wrong with it.
+
+    Without a record of what was verified before, every byte is read.
+    """
     where = directory / MANIFEST_NAME
     try:
         content = where.read_bytes()
@@ -222,7 +241,7 @@ def _verified(directory: Path, *, stage: str, key: str) -> Artifact:
     manifest = decode_manifest(content, where=str(where))
     if (manifest.stage, manifest.key) != (stage, key):
         raise ValueError(f"{where} describes {manifest.stage}/{manifest.key}")
-    damage = first_damage(directory, manifest)
+    damage = first_damage(directory, manifest, record=record)
     if damage is not None:
         raise ValueError(damage)
     return _reference(directory, manifest)

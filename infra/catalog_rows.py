@@ -81,17 +81,18 @@ def _forget(connection: duckdb.DuckDBPyConnection, key: str) -> None:
 
 
 def _load(connection: duckdb.DuckDBPyConnection, manifest: Manifest, directory: Path, file: OutputFile) -> None:
-    """Streams one Parquet file into its table, columns matched by name."""
+    """Streams one Parquet file into its table, columns matched by name; those that came later are null."""
     path = directory / file.name
     if file.table not in DATA_TABLES:
         raise ContractError(f"{path} is meant for table {file.table!r}; {nearest(str(file.table), DATA_TABLES)}")
     table = DATA_TABLES[file.table]
     with pq.ParquetFile(path) as parquet:
-        expected, found = arrow_schema(table.record).names, parquet.schema_arrow.names
-        if set(expected) != set(found):
+        expected, found = set(arrow_schema(table.record).names), set(parquet.schema_arrow.names)
+        missing, unknown = expected - found - table.added, found - expected
+        if missing or unknown:
             raise ContractError(
-                f"{path}: columns for table {file.table} do not fit: missing {sorted(set(expected) - set(found))}, "
-                f"unknown {sorted(set(found) - set(expected))}; write it from {table.record.__name__} records"
+                f"{path}: columns for table {file.table} do not fit: missing {sorted(missing)}, "
+                f"unknown {sorted(unknown)}; write it from {table.record.__name__} records"
             )
         batches = pa.RecordBatchReader.from_batches(parquet.schema_arrow, parquet.iter_batches())
         connection.register("incoming_rows", batches)

@@ -1,6 +1,7 @@
 """The tables of the catalog: columns of data tables come from the record classes, the rest stands here.
 
 schemas.records -> Arrow schema -> `create table`; other programs rely on the columns: add more, never rename.
+A column added to a record is null for artifacts of earlier versions, which stay in the catalog.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import pyarrow as pa
 from schemas import records
 from schemas.base import Record, arrow_schema
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Bumped with every change of a table; a catalog with another one is rebuilt, never migrated."""
 
 
@@ -23,16 +24,25 @@ class DataTable(NamedTuple):
     record: type[Record]
     has_run_id: bool
     """Whether rows name the run that built their artifact."""
+    added: frozenset[str] = frozenset()
+    """Columns that Parquet files of earlier versions may lack."""
 
 
 DATA_TABLES = {
     "problems": DataTable(records.Problem, has_run_id=False),
     "generations": DataTable(records.Generation, has_run_id=False),
     "pairs": DataTable(records.Pair, has_run_id=False),
-    "rollouts": DataTable(records.RolloutRecord, has_run_id=False),
+    "rollouts": DataTable(records.RolloutRecord, has_run_id=False, added=frozenset({"forced"})),
     "metrics": DataTable(records.Metric, has_run_id=True),
-    "eval_completions": DataTable(records.EvalCompletion, has_run_id=False),
-    "eval_summary": DataTable(records.EvalSummary, has_run_id=True),
+    "eval_completions": DataTable(records.EvalCompletion, has_run_id=False, added=frozenset({"correct_paper"})),
+    "eval_summary": DataTable(records.EvalSummary, has_run_id=True, added=frozenset({"accuracy_paper"})),
+    "eval_routers": DataTable(records.RouterScore, has_run_id=True),
+    "eval_pareto": DataTable(records.ParetoPoint, has_run_id=True),
+    "guard_events": DataTable(records.GuardEvent, has_run_id=True),
+    "study_members": DataTable(records.StudyMember, has_run_id=False),
+    "study_pareto": DataTable(records.StudyPareto, has_run_id=False),
+    "study_curves": DataTable(records.StudyCurve, has_run_id=False),
+    "study_claims": DataTable(records.StudyClaim, has_run_id=False),
 }
 
 _INDEX_TABLES = """
@@ -50,13 +60,45 @@ create table checks (
     failing_rows varchar);
 create table drops (artifact_key varchar, stage varchar, reason varchar, rows bigint);
 create table run_artifacts (run_id varchar, stage varchar, key varchar, cached boolean);
-create view run_eval_summary as
-    select used.run_id, eval_summary.* exclude (run_id)
-    from eval_summary join run_artifacts as used on used.key = eval_summary.artifact_key;
 """
 """Times are UTC. `edges.parent_digest` is what the child was given, which may since have been rebuilt.
 `artifacts.run_id`, and `run_id` in data tables, is the run that BUILT the artifact; `run_artifacts` tells which
-runs used it, and view `run_eval_summary` has the result table of every run, of those too that found it in the store.
+runs used it.
+"""
+
+_VIEWS = """
+create view run_eval_summary as
+    select used.run_id, eval_summary.* exclude (run_id)
+    from eval_summary join run_artifacts as used on used.key = eval_summary.artifact_key;
+create view eval_by_difficulty as
+    select artifacts.run_id, completions.model, completions.benchmark, completions.difficulty, completions.mode,
+        count(*) as n,
+        avg(completions.correct::integer) as accuracy,
+        avg(completions.correct_paper::integer) as accuracy_paper,
+        avg(coalesce(completions.chosen_mode = 'think', false)::integer) as think_share,
+        avg(completions.p_think) as mean_p_think,
+        avg(completions.num_tokens) as mean_tokens,
+        completions.artifact_key
+    from eval_completions as completions join artifacts on artifacts.key = completions.artifact_key
+    group by all;
+create view eval_pareto_area as
+    with best as (
+        select run_id, artifact_key, model, benchmark, mean_tokens,
+            max(max(accuracy)) over (partition by artifact_key, model, benchmark order by mean_tokens) as accuracy
+        from eval_pareto group by run_id, artifact_key, model, benchmark, mean_tokens
+    ),
+    segments as (
+        select *, mean_tokens - lag(mean_tokens) over along as width,
+            (accuracy + lag(accuracy) over along) / 2 as height
+        from best window along as (partition by artifact_key, model, benchmark order by mean_tokens)
+    )
+    select run_id, model, benchmark, coalesce(sum(width * height) / nullif(sum(width), 0), max(accuracy)) as area,
+        min(mean_tokens) as low_tokens, max(mean_tokens) as high_tokens, artifact_key
+    from segments group by run_id, model, benchmark, artifact_key;
+"""
+"""`run_eval_summary`: the result table of every run, of those too that found it in the store.
+`eval_by_difficulty`: one row per evaluation, model, benchmark, difficulty (null where the source knows none) and mode.
+`eval_pareto_area`: one row per curve, its area over its own tokens (thinkless_core/pareto.py says what that is).
 """
 
 _COLUMN_TYPES = {pa.string(): "varchar", pa.int64(): "bigint", pa.float64(): "double", pa.bool_(): "boolean"}
@@ -68,7 +110,7 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
         columns = [f'"{field.name}" {_COLUMN_TYPES[field.type]}' for field in arrow_schema(table.record)]
         first = ["run_id varchar"] if table.has_run_id else []
         connection.execute(f"create table {name} ({', '.join([*first, *columns, 'artifact_key varchar'])})")
-    for statement in _INDEX_TABLES.split(";"):
+    for statement in (*_INDEX_TABLES.split(";"), *_VIEWS.split(";")):
         if statement.strip():
             connection.execute(statement)
     connection.execute("insert into catalog_info values (?)", [SCHEMA_VERSION])

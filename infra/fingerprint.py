@@ -1,6 +1,6 @@
 """When a stage counts as done: by its code, its configuration slice and the bytes it was given.
 
-entry modules -> first-party modules they import -> source fingerprint
+entry modules -> first-party modules they import -> source fingerprint;  SQL files -> query fingerprint
 (stage, version, fingerprint, config slice, upstream digests) -> canonical JSON -> stage key
 
 Only imports written down are followed; a module imported by a computed name does not count.
@@ -14,6 +14,7 @@ import hashlib
 import importlib.util
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import resources
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -157,3 +158,13 @@ def file_sha256(path: Path) -> str:
     """Hex sha256 of a file's bytes, read in pieces."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def query_fingerprint(names: Sequence[str]) -> str:
+    """sha256 over some queries of infra/sql, for the key of a stage whose rows they make; comments and layout apart."""
+    digest = hashlib.sha256()
+    for name in sorted(names):
+        text = resources.files("infra").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+        lines = (line.partition("--")[0] for line in text.splitlines())
+        digest.update(f"{name}\0{' '.join(' '.join(lines).split())}\0".encode())
+    return digest.hexdigest()

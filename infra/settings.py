@@ -1,6 +1,6 @@
 """Where the store lives and how long to wait for it: the only place that reads the environment.
 
-THINKLESS_HOME, THINKLESS_LOCK_TIMEOUT_SECONDS -> Settings -> every other module of `infra`, as arguments.
+THINKLESS_HOME, THINKLESS_LOCK_TIMEOUT_SECONDS, THINKLESS_TENSORBOARD -> Settings -> the rest of `infra`, as arguments.
 """
 
 from __future__ import annotations
@@ -25,12 +25,22 @@ class Settings:
     """Absolute directory of artifacts, runs and catalog."""
     lock_timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS
     """Longest wait for another process to let go of the catalog."""
+    tensorboard: Path | None = None
+    """Absolute directory for TensorBoard event files; None writes none."""
 
     @classmethod
     def from_environment(cls) -> Settings:
-        """Settings from THINKLESS_HOME and THINKLESS_LOCK_TIMEOUT_SECONDS; ConfigError on a bad number."""
-        home = Path(os.environ.get("THINKLESS_HOME") or DEFAULT_HOME).expanduser()
-        return cls(home=Path(os.path.abspath(home)), lock_timeout_seconds=_timeout_from_environment())
+        """Settings from the environment variables above; ConfigError on a bad number."""
+        events = os.environ.get("THINKLESS_TENSORBOARD")
+        return cls(
+            home=_absolute(os.environ.get("THINKLESS_HOME") or DEFAULT_HOME),
+            lock_timeout_seconds=_timeout_from_environment(),
+            tensorboard=_absolute(events) if events else None,
+        )
+
+    def event_dir(self, name: str) -> Path | None:
+        """Where the event files of one stage go; None where none are asked for."""
+        return self.tensorboard / name if self.tensorboard is not None else None
 
     def prepare(self) -> Settings:
         """Creates the home and proves that it can be written, now and not after an hour of work.
@@ -50,6 +60,10 @@ class Settings:
         except OSError as error:
             raise store_error(error, path=self.home) from error
         return self
+
+
+def _absolute(path: str) -> Path:
+    return Path(os.path.abspath(Path(path).expanduser()))
 
 
 def _timeout_from_environment() -> float:

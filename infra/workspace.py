@@ -1,7 +1,6 @@
-"""What lies in an artifact's directory: its files described before publishing, and verified ever after.
+"""What lies in an artifact's directory: its files, described before publishing.
 
 workspace -> OutputFile per file -> output digest
-directory + manifest -> the first thing that is wrong, or None
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import pyarrow.parquet as pq
 from infra.disk import writing
 from infra.fingerprint import canonical_json, file_sha256
 from infra.manifest_file import MANIFEST_NAME
-from schemas.artifact import Manifest, OutputFile
+from schemas.artifact import OutputFile
 from schemas.errors import StoreError
 
 SCRATCH_NAME = "scratch"
@@ -61,22 +60,6 @@ def output_digest(files: Sequence[OutputFile]) -> str:
     """sha256 over names and hashes of the files with role `data`: all that downstream stages depend on."""
     data = sorted((file.name, file.sha256) for file in files if file.role == "data")
     return hashlib.sha256(canonical_json(data).encode()).hexdigest()
-
-
-def first_damage(directory: Path, manifest: Manifest) -> str | None:
-    """The first file that is not as the manifest says, and what differs; None if all bytes are there."""
-    for file in manifest.files:
-        path = directory / file.name
-        try:
-            num_bytes = path.stat().st_size
-        except (FileNotFoundError, NotADirectoryError):
-            return f"{path} is missing"
-        if num_bytes != file.num_bytes:
-            return f"{path} has {num_bytes} bytes, the manifest says {file.num_bytes}"
-        found = file_sha256(path)
-        if found != file.sha256:
-            return f"{path} has sha256 {found[:12]}, the manifest says {file.sha256[:12]}"
-    return None
 
 
 def _published_files(workspace: Path) -> Iterator[Path]:

@@ -61,6 +61,10 @@ class TrainingError(Terminal):
     """Training cannot go on: a loss that is not finite, an empty batch."""
 
 
+class CollapseError(Terminal):
+    """A mode was lost in RL, and the collapse guard was told to stop the run."""
+
+
 class EvaluationError(Terminal):
     """An evaluation without examples, which would otherwise be a number about nothing."""
 

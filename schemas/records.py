@@ -92,6 +92,8 @@ class RolloutRecord(Record):
     """Index within the group of this prompt."""
     mode: Mode | None
     """From completion token 0; null if that is no control token (malformed)."""
+    forced: bool = False
+    """Whether token 0 was given (by the objective, or by the collapse guard) and not sampled."""
     completion: str
     num_tokens: int
     finish_reason: FinishReason
@@ -135,6 +137,9 @@ class EvalCompletion(Record):
     p_think: float
     """P(<think>) over both control tokens at token 0 for this prompt, exact, temperature 1."""
     grader: str
+    """Name of the grader that `correct` comes from."""
+    correct_paper: bool
+    """Verdict of the reference code's lenient rules, beside the strict one."""
 
 
 class EvalSummary(Record):
@@ -153,3 +158,113 @@ class EvalSummary(Record):
     malformed_share: float
     fake_short_share: float
     grader: str
+    accuracy_paper: float
+    """Accuracy under the reference code's lenient rules."""
+
+
+class RouterScore(Record):
+    """What a way of choosing the mode achieves with one model's two forced modes on one benchmark."""
+
+    model: str
+    benchmark: str
+    router: Literal["auto", "short", "think", "oracle", "random", "threshold"]
+    """auto: the model itself; oracle: per problem the mode that is right more often over its samples, among equals the
+    cheaper; random: at auto's think share; threshold: think where P(think) is over `threshold`."""
+    threshold: float | None
+    """Only of router `threshold`."""
+    n: int
+    """Problems."""
+    accuracy: float
+    accuracy_stderr: float
+    think_share: float
+    mean_tokens: float
+    mean_tokens_stderr: float
+    hybrid_accuracy: float | None
+    """Share of problems on which the router chose the mode that the oracle chooses; null for short and think."""
+
+
+class ParetoPoint(Record):
+    """One point of the accuracy-token curve that a bias on the think logit draws."""
+
+    model: str
+    benchmark: str
+    think_bias: float
+    """Added to the think logit at token 0."""
+    n: int
+    """Problems."""
+    accuracy: float
+    accuracy_stderr: float
+    think_share: float
+    mean_tokens: float
+    mean_tokens_stderr: float
+
+
+class GuardEvent(Record):
+    """One decision of the collapse guard."""
+
+    step: int
+    action: Literal["warn", "stop", "force", "release"]
+    rare_mode: Mode
+    share: float
+    """Share of free rollouts in the rare mode, averaged over the guard's window."""
+    forced_per_group: int
+    """Rollouts of each group forced into the rare mode from the next step on."""
+    reason: str
+
+
+class StudyMember(Record):
+    """One run of a study: a condition under one seed."""
+
+    study: str
+    condition: str
+    """Name of the setting, such as `degrpo-paper` or `alpha=0.1`."""
+    seed: int
+    overrides: str
+    """The settings that differ from the profile, as JSON."""
+    rl_key: str
+    evaluate_key: str
+
+
+class StudyPareto(Record):
+    """One point of one member's accuracy-token curve."""
+
+    study: str
+    condition: str
+    seed: int
+    benchmark: str
+    think_bias: float
+    accuracy: float
+    think_share: float
+    mean_tokens: float
+
+
+class StudyCurve(Record):
+    """One training metric of one member at one step."""
+
+    study: str
+    condition: str
+    seed: int
+    step: int
+    name: str
+    value: float
+
+
+class StudyClaim(Record):
+    """One claim, as measured."""
+
+    study: str
+    claim: str
+    """Short name, such as `think-share-falls`."""
+    statement: str
+    """What is claimed, in a sentence with its threshold."""
+    condition: str
+    quantity: str
+    """What `measured` is, with its unit."""
+    measured: float
+    low: float
+    """Lower end of the 95% interval over seeds."""
+    high: float
+    num_seeds: int
+    verdict: Literal["holds", "fails", "undecided"]
+    note: str
+    """Why, where the verdict needs a word."""

@@ -6,13 +6,11 @@ from pathlib import Path
 
 from prefect import task
 
-from infra.fingerprint import file_sha256
 from infra.validation.suites import generations_suite
 from schemas.artifact import Artifact
-from schemas.configs.teach import RecordedTeacher, TeachConfig, TeachSideConfig
-from schemas.mode import Mode
+from schemas.configs.teach import TeachSideConfig
 from schemas.records import Generation, Problem, ProblemSplit
-from tasks.context import Gate, RunContext, StageOutcome, StagePlan, make_plan
+from tasks.context import Gate, RunContext, StageOutcome, StagePlan
 from tasks.parquet_files import read_records, write_records
 from tasks.prepare_problems import FILE as PROBLEMS_FILE
 from tasks.stage import STAGE_CACHE, run_stage
@@ -21,22 +19,6 @@ from thinkless_core.progress import Progress
 from thinkless_core.teachers import ask_teacher, build_teacher
 
 FILE = "generations.parquet"
-
-
-def plan(config: TeachConfig, *, mode: Mode, base: Artifact, problems: Artifact) -> StagePlan[TeachSideConfig]:
-    """What the stage would build for one mode; the base model lends its tokenizer, for counting."""
-    side = config.think if mode is Mode.THINK else config.short
-    extra: dict[str, object] = {}
-    if isinstance(side.teacher, RecordedTeacher) and Path(side.teacher.path).is_file():
-        extra["files"] = {side.teacher.path: file_sha256(Path(side.teacher.path))}
-    return make_plan(
-        "teach",
-        module=__name__,
-        config=TeachSideConfig(seed=config.seed, mode=mode, side=side, chunk_size=config.chunk_size),
-        inputs=(base, problems),
-        label=f"teach-{mode}",
-        extra=extra,
-    )
 
 
 def build(plan: StagePlan[TeachSideConfig], context: RunContext, workspace: Path, progress: Progress) -> StageOutcome:

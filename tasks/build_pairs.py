@@ -6,45 +6,37 @@ from pathlib import Path
 
 from prefect import task
 
+from infra.paired_generations import paired_generations
 from infra.validation.suites import pairs_suite
 from schemas.artifact import Artifact
 from schemas.configs.pairs import PairsConfig
-from schemas.records import Generation, Pair, Problem, ProblemSplit
 from tasks.ask_teachers import FILE as GENERATIONS_FILE
-from tasks.context import Gate, RunContext, StageOutcome, StagePlan, make_plan
-from tasks.parquet_files import read_records, write_records
+from tasks.context import Gate, RunContext, StageOutcome, StagePlan
 from tasks.prepare_problems import FILE as PROBLEMS_FILE
 from tasks.stage import STAGE_CACHE, run_stage
-from thinkless_core.model_files import load_tokenizer
-from thinkless_core.pairing import build_pairs
+from thinkless_core.pairing import apply_rules, held_out_pairs
 from thinkless_core.progress import Progress
 
 FILE = "pairs.parquet"
 
 
-def plan(
-    config: PairsConfig, *, base: Artifact, problems: Artifact, think: Artifact, short: Artifact
-) -> StagePlan[PairsConfig]:
-    """What the stage would build."""
-    return make_plan("pairs", module=__name__, config=config, inputs=(base, problems, think, short))
-
-
 def build(plan: StagePlan[PairsConfig], context: RunContext, workspace: Path, progress: Progress) -> StageOutcome:
     """Write `pairs.parquet`."""
-    base, problems, think, short = (Path(artifact.path) for artifact in plan.inputs)
-    pair_set = build_pairs(
-        read_records(problems / PROBLEMS_FILE, Problem, where=[("split", ProblemSplit.SFT)]),
-        think=read_records(think / GENERATIONS_FILE, Generation),
-        short=read_records(short / GENERATIONS_FILE, Generation),
-        tokenizer=load_tokenizer(base / "model"),
-        config=plan.config,
-    )
-    rows = write_records(workspace / FILE, Pair, pair_set.pairs)
+    problems, think, short = (Path(artifact.path) for artifact in plan.inputs)
+    with paired_generations(
+        problems / PROBLEMS_FILE,
+        think=think / GENERATIONS_FILE,
+        short=short / GENERATIONS_FILE,
+        scratch=workspace / "scratch",
+    ) as paired:
+        rules = apply_rules(paired.faults, config=plan.config)
+        held_out = held_out_pairs(rules.num_pairs, share=plan.config.validation_share, seed=plan.config.seed)
+        rows = paired.write_pairs(workspace / FILE, dropping=rules.dropping, held_out=held_out)
     progress(1, 1, {"pairs": float(rows)})
     return StageOutcome(
         rows=rows,
         tables={FILE: "pairs"},
-        drops=pair_set.touched,
+        drops=rules.touched,
         gates=(Gate(FILE, pairs_suite()),),
     )
 

@@ -1,4 +1,7 @@
-"""What every stage is told about the run it belongs to, and what it plans to do."""
+"""What every stage is told about the run it belongs to, what it plans to do, and whether that is done.
+
+Nothing slow is imported here: a run that finds everything in the store needs no more than this.
+"""
 
 from __future__ import annotations
 
@@ -52,6 +55,8 @@ class StagePlan(Generic[C]):
     slice: Mapping[str, object]
     """The configuration as it enters the key, with the hashes of files it names."""
     inputs: tuple[Artifact, ...]
+    module: str
+    """Module of the stage's `build`; named, not imported."""
     fingerprint: str
     key: str
 
@@ -96,4 +101,11 @@ def make_plan(
     fingerprint = source_fingerprint([module])
     config_slice = {**config.model_dump(mode="json"), **(extra or {})}
     key = stage_key(stage=stage, stage_version=version, fingerprint=fingerprint, config=config_slice, inputs=inputs)
-    return StagePlan(stage, label or stage, version, config, config_slice, inputs, fingerprint, key)
+    return StagePlan(stage, label or stage, version, config, config_slice, inputs, module, fingerprint, key)
+
+
+def find_done(context: RunContext, plan: StagePlan[C]) -> Artifact | None:
+    """The published, verified artifact of a plan; None where it has to be built (or is to be refreshed)."""
+    if plan.stage in context.refresh:
+        return None
+    return context.store.find(plan.stage, plan.key)

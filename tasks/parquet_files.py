@@ -7,8 +7,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pydantic import TypeAdapter
 
 from schemas.base import Record, arrow_schema, records_to_table
 
@@ -30,10 +30,9 @@ def write_records(path: Path, record: type[R], rows: Iterable[R]) -> int:
 
 def read_records(path: Path, record: type[R], *, where: Sequence[tuple[str, str]] = ()) -> list[R]:
     """Rows of one record class, in file order; `where` keeps rows whose column equals a value."""
-    table = pq.read_table(path)
-    for column, value in where:
-        table = table.filter(pc.equal(table[column], value))
-    return [record.model_validate(row) for row in table.to_pylist()]
+    filters = [(column, "==", str(value)) for column, value in where] or None
+    rows = pq.read_table(path, filters=filters, partitioning=None).to_pylist()
+    return TypeAdapter(list[record]).validate_python(rows)  # type: ignore[valid-type]
 
 
 def _groups(rows: Iterable[R]) -> Iterator[list[R]]:

@@ -6,22 +6,12 @@ from pathlib import Path
 
 from prefect import task
 
-from infra.fingerprint import file_sha256
 from schemas.artifact import Artifact
-from schemas.configs.base_model import BaseModelConfig, PretrainedModel
-from tasks.context import RunContext, StageOutcome, StagePlan, make_plan
+from schemas.configs.base_model import BaseModelConfig
+from tasks.context import RunContext, StageOutcome, StagePlan
 from tasks.stage import STAGE_CACHE, run_stage
 from thinkless_core.model_files import build_base, save_folder
 from thinkless_core.progress import Progress
-
-
-def plan(config: BaseModelConfig) -> StagePlan[BaseModelConfig]:
-    """What the stage would build."""
-    extra = {}
-    if isinstance(config.model, PretrainedModel) and Path(config.model.path).is_dir():
-        files = sorted(p for p in Path(config.model.path).iterdir() if p.is_file())
-        extra = {"files": {p.name: file_sha256(p) for p in files}}
-    return make_plan("base", module=__name__, config=config, extra=extra)
 
 
 def build(plan: StagePlan[BaseModelConfig], context: RunContext, workspace: Path, progress: Progress) -> StageOutcome:

@@ -6,27 +6,17 @@ from pathlib import Path
 
 from prefect import task
 
-from infra.fingerprint import file_sha256
 from infra.validation.suites import problems_suite
 from schemas.artifact import Artifact
-from schemas.configs.problems import LocalSource, ProblemsConfig
+from schemas.configs.problems import ProblemsConfig
 from schemas.records import Problem
-from tasks.context import Gate, RunContext, StageOutcome, StagePlan, make_plan
+from tasks.context import Gate, RunContext, StageOutcome, StagePlan
 from tasks.parquet_files import write_records
 from tasks.stage import STAGE_CACHE, run_stage
 from thinkless_core.problem_set import build_problem_set
 from thinkless_core.progress import Progress
 
 FILE = "problems.parquet"
-
-
-def plan(config: ProblemsConfig) -> StagePlan[ProblemsConfig]:
-    """What the stage would build; local files count by content."""
-    sources = [config.source, config.rl_source, *config.benchmarks.values()]
-    paths = sorted({s.path for s in sources if isinstance(s, LocalSource) and Path(s.path).is_file()})
-    return make_plan(
-        "problems", module=__name__, config=config, extra={"files": {p: file_sha256(Path(p)) for p in paths}}
-    )
 
 
 def build(plan: StagePlan[ProblemsConfig], context: RunContext, workspace: Path, progress: Progress) -> StageOutcome:

@@ -24,7 +24,7 @@ from infra.disk import writing
 from infra.openlineage_events import emit_events
 from schemas.artifact import MANIFEST_VERSION, Artifact, CheckResult, InputRef, Manifest
 from schemas.configs.stage import StageConfig
-from tasks.context import Build, RunContext, StageOutcome, StagePlan
+from tasks.context import Build, RunContext, StageOutcome, StagePlan, find_done
 from tasks.progress import stage_progress
 
 C = TypeVar("C", bound=StageConfig)
@@ -37,13 +37,6 @@ RESULT_PACKAGES = (
     "torch", "transformers", "tokenizers", "accelerate", "numpy", "duckdb", "pyarrow", "great-expectations", "prefect",
 )  # fmt: skip
 """Packages whose versions go into the manifest."""
-
-
-def find_done(context: RunContext, plan: StagePlan[C]) -> Artifact | None:
-    """The published, verified artifact of a plan; None where it has to be built (or is to be refreshed)."""
-    if plan.stage in context.refresh:
-        return None
-    return context.store.find(plan.stage, plan.key)
 
 
 def run_stage(context: RunContext, plan: StagePlan[C], build: Build[C]) -> Artifact:
@@ -74,7 +67,8 @@ def _build(store: ArtifactStore, context: RunContext, plan: StagePlan[C], build:
         workspace = store.open_workspace(plan.stage, plan.key)
         with writing(workspace):
             clock = time.monotonic()
-            with stage_progress(plan.label) as progress:
+            event_dir = context.settings.event_dir(f"{plan.label}-{plan.key[:8]}")
+            with stage_progress(plan.label, event_dir=event_dir) as progress:
                 outcome = build(plan, context, workspace, progress)
             timings = {"build": round(time.monotonic() - clock, 3)}
             clock = time.monotonic()

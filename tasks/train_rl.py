@@ -1,4 +1,4 @@
-"""Stage `rl`: DeGRPO teaches the warmed-up student when to think."""
+"""Stage `rl`: teaches the warmed-up student when to think, by DeGRPO or another objective."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from prefect import task
 from infra.validation.suites import rollouts_suite
 from schemas.artifact import Artifact
 from schemas.configs.rl import RlConfig
-from schemas.records import Metric, Problem, ProblemSplit, RolloutRecord
-from tasks.context import Gate, RunContext, StageOutcome, StagePlan, make_plan
+from schemas.records import GuardEvent, Metric, Problem, ProblemSplit, RolloutRecord
+from tasks.context import Gate, RunContext, StageOutcome, StagePlan
 from tasks.parquet_files import read_records, write_records
 from tasks.prepare_problems import FILE as PROBLEMS_FILE
 from tasks.stage import STAGE_CACHE, run_stage
@@ -18,19 +18,18 @@ from tasks.train_sft import METRICS_FILE
 from thinkless_core import rl_trainer
 from thinkless_core.acceleration import use_threads
 from thinkless_core.model_files import load_model, load_tokenizer, save_folder
+from thinkless_core.objectives.registry import OBJECTIVES
 from thinkless_core.progress import Progress
 from thinkless_core.transformers_sampler import TransformersSampler
 
 ROLLOUTS_FILE = "rollouts.parquet"
-
-
-def plan(config: RlConfig, *, problems: Artifact, warm_up: Artifact) -> StagePlan[RlConfig]:
-    """What the stage would build."""
-    return make_plan("rl", module=__name__, config=config, inputs=(problems, warm_up))
+GUARD_EVENTS_FILE = "guard_events.parquet"
 
 
 def build(plan: StagePlan[RlConfig], context: RunContext, workspace: Path, progress: Progress) -> StageOutcome:
-    """Write `model/`, `metrics.parquet` and `rollouts.parquet`; goes on from the newest checkpoint in `scratch/`."""
+    """Write `model/` and the tables of metrics, rollouts and guard events; goes on from the newest checkpoint in
+    `scratch/`.
+    """
     use_threads(plan.config.num_threads)
     problems, warm_up = (Path(artifact.path) for artifact in plan.inputs)
     policy, tokenizer = load_model(warm_up / "model"), load_tokenizer(warm_up / "model")
@@ -47,10 +46,17 @@ def build(plan: StagePlan[RlConfig], context: RunContext, workspace: Path, progr
     save_folder(policy, tokenizer, workspace / "model")
     write_records(workspace / METRICS_FILE, Metric, logs.metrics)
     rows = write_records(workspace / ROLLOUTS_FILE, RolloutRecord, logs.rollouts)
+    write_records(workspace / GUARD_EVENTS_FILE, GuardEvent, logs.guard_events)
+    objective = OBJECTIVES[plan.config.objective]
+    suite = rollouts_suite(
+        group_size=plan.config.group_size,
+        rewards=objective.reward_range(plan.config),
+        advantages_cancel=objective.advantages_cancel,
+    )
     return StageOutcome(
         rows=rows,
-        tables={METRICS_FILE: "metrics", ROLLOUTS_FILE: "rollouts"},
-        gates=(Gate(ROLLOUTS_FILE, rollouts_suite(group_size=plan.config.group_size)),),
+        tables={METRICS_FILE: "metrics", ROLLOUTS_FILE: "rollouts", GUARD_EVENTS_FILE: "guard_events"},
+        gates=(Gate(ROLLOUTS_FILE, suite),),
     )
 
 

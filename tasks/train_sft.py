@@ -10,7 +10,7 @@ from schemas.artifact import Artifact
 from schemas.configs.sft import SftConfig
 from schemas.records import Metric, Pair
 from tasks.build_pairs import FILE as PAIRS_FILE
-from tasks.context import RunContext, StageOutcome, StagePlan, make_plan
+from tasks.context import RunContext, StageOutcome, StagePlan
 from tasks.parquet_files import read_records, write_records
 from tasks.stage import STAGE_CACHE, run_stage
 from thinkless_core import sft_trainer
@@ -19,11 +19,6 @@ from thinkless_core.model_files import load_model, load_tokenizer, save_folder
 from thinkless_core.progress import Progress
 
 METRICS_FILE = "metrics.parquet"
-
-
-def plan(config: SftConfig, *, base: Artifact, pairs: Artifact) -> StagePlan[SftConfig]:
-    """What the stage would build."""
-    return make_plan("sft", module=__name__, config=config, inputs=(base, pairs))
 
 
 def build(plan: StagePlan[SftConfig], context: RunContext, workspace: Path, progress: Progress) -> StageOutcome:

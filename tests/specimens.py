@@ -6,21 +6,20 @@ The fakes here stand where the outside world would be: a sampler is an engine th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Qwen2ForCausalLM
 
 from schemas.configs.base_model import TinyModel
-from schemas.configs.pairs import PairsConfig
 from schemas.configs.rl import RlConfig
 from schemas.configs.sft import SftConfig
 from schemas.configs.stage import OptimizerConfig
 from schemas.configs.teach import ProceduralTeacher
 from schemas.mode import Mode
 from schemas.records import FinishReason, Pair, Problem, ProblemSplit
-from thinkless_core.pairing import build_pairs
+from thinkless_core.pairing import held_out_pairs
 from thinkless_core.policy_batch import PolicyBatch
 from thinkless_core.procedural import draw_distinct_chains, work_out
 from thinkless_core.rendering import render_completion
@@ -144,12 +143,26 @@ def make_problems(num_problems: int, *, mix: Sequence[float] = (0.5, 0.5), seed:
 
 def make_pairs(num_pairs: int, *, mix: Sequence[float] = (0.5, 0.5), validation_share: float = 0.0) -> list[Pair]:
     """Pairs by the procedural teacher, whose long answers have no re-checks."""
-    tokenizer = tiny_tokenizer()
     problems = make_problems(num_pairs, mix=mix)
-    teacher = ChainTeacher(ProceduralTeacher(recheck_weights=(1.0,)), tokenizer)
+    teacher = ChainTeacher(ProceduralTeacher(recheck_weights=(1.0,)), tiny_tokenizer())
     think, short = (ask_teacher(teacher, problems, mode=m, max_tokens=64, seed=0) for m in (Mode.THINK, Mode.SHORT))
-    config = PairsConfig(validation_share=validation_share)
-    return list(build_pairs(problems, think=think, short=short, tokenizer=tokenizer, config=config).pairs)
+    held_out = set(held_out_pairs(num_pairs, share=validation_share, seed=0).tolist())
+    return [
+        Pair(
+            problem_id=problem.problem_id,
+            prompt=problem.prompt,
+            answer=problem.answer,
+            think_completion=t.completion,
+            short_completion=s.completion,
+            think_tokens=t.num_tokens,
+            short_tokens=s.num_tokens,
+            think_truncated=t.truncated,
+            short_truncated=s.truncated,
+            split="validation" if i in held_out else "train",
+            difficulty=problem.difficulty,
+        )
+        for i, (problem, t, s) in enumerate(zip(problems, think, short, strict=True))
+    ]
 
 
 def make_rollout(
@@ -175,13 +188,27 @@ def make_rollout(
 
 
 def make_batch(
-    samples: Sequence[tuple[Sequence[int], Sequence[int]]], advantages: Sequence[float] | Tensor
+    samples: Sequence[tuple[Sequence[int], Sequence[int]]],
+    advantages: Sequence[float] | Tensor,
+    *,
+    control_advantages: Sequence[float] | None = None,
+    assigned_probabilities: Sequence[float | None] | None = None,
+    max_new_tokens: int = 16,
 ) -> PolicyBatch:
-    """A policy batch of (prompt ids, completion ids), with advantages chosen by hand."""
-    scored = tuple(
-        ScoredRollout(make_rollout(c, prompt_ids=p), correct=True, fake_short=False, reward=0.0) for p, c in samples
+    """A policy batch of (prompt ids, completion ids), with advantages chosen by hand; modes as token 0 has them."""
+    modes = {5: Mode.SHORT, 6: Mode.THINK}
+    drawn = assigned_probabilities or [None] * len(samples)
+    rollouts = [
+        replace(make_rollout(c, prompt_ids=p, mode=modes.get(c[0])), forced=q is not None, assigned_probability=q)
+        for (p, c), q in zip(samples, drawn, strict=True)
+    ]
+    response_B = torch.as_tensor(advantages, dtype=torch.get_default_dtype())
+    return PolicyBatch(
+        tuple(ScoredRollout(rollout, correct=True, fake_short=False, reward=0.0) for rollout in rollouts),
+        advantages_B=response_B,
+        control_advantages_B=response_B if control_advantages is None else torch.tensor(control_advantages),
+        max_new_tokens=max_new_tokens,
     )
-    return PolicyBatch(scored, torch.as_tensor(advantages, dtype=torch.get_default_dtype()))
 
 
 def ragged_samples(num_samples: int, *, seed: int = 0, longest: int = 9) -> list[tuple[list[int], list[int]]]:

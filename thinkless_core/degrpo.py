@@ -1,21 +1,19 @@
-"""The DeGRPO loss: control-token loss and response loss, decoupled (Thinkless, arXiv 2505.13379, eq. 4).
+"""The loss of every objective: clipped policy gradient with a weight per token (Thinkless, arXiv 2505.13379, eq. 4).
 
-    L_it = min( rho_it A_i , clip(rho_it, 1 - clip_low, 1 + clip_high) A_i )
-    J    = 1/B sum_i [ alpha L_i0 + 1/T_i sum_{t=1..T_i} L_it ] - beta KL(policy || reference)
+    L_it = min( rho_it A_it , clip(rho_it, 1 - clip_low, 1 + clip_high) A_it )
+    J    = sum_it [ w_it L_it ] - beta sum_it [ v_it KL_it(policy || reference) ]
     loss = -J
 
-An objective is nothing but a weight per token; one loss serves all of them:
+What makes it DeGRPO, GRPO or another is data: the weights w and v, and the advantages A of the control token (t = 0)
+and of the response (t >= 1). Both come from an objective (thinkless_core/objectives/), counted over the WHOLE
+optimiser step (all micro-batches), so that splitting a step never changes its gradient. The sum of micro-batch
+losses is the loss of the step.
 
-    name     control token (t = 0)   response token (t >= 1)    KL term, every token
-    paper    alpha / B               1 / (B T_i)                1 / (B (T_i + 1))
-    token    alpha / B               1 / sum_i T_i              1 / sum_i (T_i + 1)
-    grpo     1 / (B (T_i + 1))       1 / (B (T_i + 1))          1 / (B (T_i + 1))
-
-`token` is what the authors' code meant; `grpo` is the baseline that collapses. B and the token counts are those of
-the WHOLE optimiser step (all micro-batches) and are passed in, so that splitting a step never changes
-its gradient. The sum of micro-batch losses is the loss of the step.
+A control token that was not the policy's choice but drawn with a known probability q is weighted by the importance
+u_i = pi_old(c_i) / q(c_i), a constant: w_i0 L_i0 becomes w_i0 u_i L_i0. The clip stays one of rho = pi / pi_old, the
+part of the ratio that an update can move.
 Differs from the paper: the group average 1/G is taken over all rollouts of the step (1/B), the mean over prompts of
-the group means, groups being of one size. A rollout without response tokens has no response term.
+the group means, groups being of one size.
 
 Shapes: B rollouts, T completion tokens (index 0 = control token). Masks are bool, True = counts.
 """
@@ -27,7 +25,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from schemas.configs.rl import Objective
 from thinkless_core.kl import k3_estimate
 
 
@@ -37,19 +34,8 @@ class StepCounts(NamedTuple):
     num_rollouts: int
     num_response_tokens: int
     """Completion tokens after the control token, over all rollouts."""
-
-
-class LossTerms(NamedTuple):
-    """The loss of one micro-batch; each term adds up over micro-batches to that of the step."""
-
-    total: Tensor
-    control: Tensor
-    """Share of `total` from control tokens, alpha included."""
-    response: Tensor
-    kl: Tensor
-    """KL with its normalisation, without its coefficient."""
-    num_clipped: Tensor
-    """Tokens on which the clip is active (its gradient is cut), as a count."""
+    max_new_tokens: int
+    """Limit of a completion at this step: the denominator that is the same for all."""
 
 
 class TokenWeights(NamedTuple):
@@ -59,24 +45,17 @@ class TokenWeights(NamedTuple):
     kl_BT: Tensor
 
 
-def token_weights(
-    completion_mask_BT: Tensor, *, objective: Objective, control_weight: float, counts: StepCounts
-) -> TokenWeights:
-    """The objective's table of weights (module docstring), for one micro-batch."""
-    mask_BT = completion_mask_BT.to(torch.get_default_dtype())
-    lengths_B1 = completion_mask_BT.sum(dim=1, keepdim=True)
-    responses_B1 = (lengths_B1 - 1).clamp(min=1)
-    rollouts = counts.num_rollouts
-    per_sequence_BT = mask_BT / (rollouts * lengths_B1)
-    if objective == "grpo":
-        return TokenWeights(per_sequence_BT, per_sequence_BT)
-    if objective == "paper":
-        policy_BT, kl_BT = mask_BT / (rollouts * responses_B1), per_sequence_BT
-    else:
-        policy_BT = mask_BT / max(counts.num_response_tokens, 1)
-        kl_BT = mask_BT / (counts.num_response_tokens + rollouts)
-    policy_BT[:, 0] = mask_BT[:, 0] * control_weight / rollouts
-    return TokenWeights(policy_BT, kl_BT)
+class LossTerms(NamedTuple):
+    """The loss of one micro-batch; each term adds up over micro-batches to that of the step."""
+
+    total: Tensor
+    control: Tensor
+    """Share of `total` from control tokens, their weight included."""
+    response: Tensor
+    kl: Tensor
+    """KL with its normalisation, without its coefficient."""
+    num_clipped_B: Tensor
+    """Tokens of each rollout on which the clip is active (its gradient is cut), as a count."""
 
 
 def degrpo_loss(
@@ -84,30 +63,31 @@ def degrpo_loss(
     *,
     old_logprobs_BT: Tensor,
     ref_logprobs_BT: Tensor | None,
-    advantages_B: Tensor,
+    control_advantages_B: Tensor,
+    response_advantages_B: Tensor,
     completion_mask_BT: Tensor,
-    objective: Objective,
-    control_weight: float,
+    weights: TokenWeights,
+    control_importance_B: Tensor | None = None,
     clip_low: float,
     clip_high: float,
     kl_coef: float,
-    counts: StepCounts,
 ) -> LossTerms:
     """Loss of one micro-batch.
 
     logprobs_BT: log pi(token) under the policy being trained (gradient flows through this alone).
     old_logprobs_BT: the same under the policy that sampled. ref_logprobs_BT: under the fixed warm-up model, or None
-    where kl_coef is 0. advantages_B: one per rollout. counts: denominators of the whole step.
+    where kl_coef is 0. control_importance_B: pi_old / q of token 0, or None where the policy chose them all.
     """
-    weights = token_weights(completion_mask_BT, objective=objective, control_weight=control_weight, counts=counts)
     # Padding holds arbitrary numbers; masked before the exponential, they cannot overflow into a NaN gradient.
     log_ratio_BT = (logprobs_BT - old_logprobs_BT).masked_fill(~completion_mask_BT, 0.0)
     ratio_BT = log_ratio_BT.exp()
-    advantages_B1 = advantages_B[:, None]
-    free_BT = ratio_BT * advantages_B1
-    clipped_BT = ratio_BT.clamp(1 - clip_low, 1 + clip_high) * advantages_B1
+    advantages_BT = response_advantages_B[:, None].repeat(1, logprobs_BT.shape[1])
+    advantages_BT[:, 0] = control_advantages_B
+    free_BT = ratio_BT * advantages_BT
+    clipped_BT = ratio_BT.clamp(1 - clip_low, 1 + clip_high) * advantages_BT
     loss_BT = -torch.minimum(free_BT, clipped_BT) * weights.policy_BT
-    control, response = loss_BT[:, 0].sum(), loss_BT[:, 1:].sum()
+    control_B = loss_BT[:, 0] if control_importance_B is None else loss_BT[:, 0] * control_importance_B
+    control, response = control_B.sum(), loss_BT[:, 1:].sum()
     kl = logprobs_BT.new_zeros(())
     if ref_logprobs_BT is not None:
         k3_BT = k3_estimate(
@@ -120,5 +100,5 @@ def degrpo_loss(
         control=control.detach(),
         response=response.detach(),
         kl=kl.detach(),
-        num_clipped=((clipped_BT < free_BT) & completion_mask_BT).sum().detach(),
+        num_clipped_B=((clipped_BT < free_BT) & completion_mask_BT).sum(dim=1).detach(),
     )

@@ -1,7 +1,11 @@
 """What a model does on held-out problems: one graded completion per problem, sample and mode.
 
 problems -> requests (mode free or forced) -> completions -> EvalCompletions -> EvalSummary per cell
-All models and modes of one problem share their random stream, so that differences between cells are paired.
+All models and modes of one problem share their random stream, so that differences between cells are paired, and a
+forced completion equals the free one that chose the same mode: what any other choice of mode would have come to is
+computed from these rows (routers, pareto) and not sampled again.
+Each completion has two verdicts: `correct`, strict, and `correct_paper` by the reference code's lenient rules, which
+also read an answer off a truncated or malformed completion.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from schemas.errors import EvaluationError
 from schemas.mode import EvalMode, Mode
 from schemas.records import EvalCompletion, EvalSummary, FinishReason, Problem
 from thinkless_core.control_tokens import ControlTokens
-from thinkless_core.grading import GRADER, extract_answer, is_correct
+from thinkless_core.grading import GRADER, extract_answer, grade_batch, is_correct_paper
 from thinkless_core.rendering import decode_completion, render_prompt
 from thinkless_core.rewards import is_fake_short
 from thinkless_core.rollouts import Sampler, SampleRequest
@@ -62,39 +66,43 @@ def evaluate_cell(
     sampled = sampler.sample(
         requests, max_new_tokens=config.max_new_tokens, temperature=config.temperature, top_p=config.top_p
     )
-    completions = []
-    for (problem, p_think, sample), completion in zip(asked, sampled, strict=True):
-        text = decode_completion(tokenizer, completion.token_ids)
+    texts = [decode_completion(tokenizer, completion.token_ids) for completion in sampled]
+    chosen_modes = [control.mode_of(completion.token_ids[0]) for completion in sampled]
+    answers = []
+    for text, completion, chosen in zip(texts, sampled, chosen_modes, strict=True):
         truncated = completion.finish_reason is FinishReason.LENGTH
-        chosen = control.mode_of(completion.token_ids[0])
-        answer = None if truncated or chosen is None else extract_answer(text)
-        completions.append(
-            EvalCompletion(
-                completion_id=f"{model_name}-{mode}-{problem.problem_id}-{sample}",
-                model=model_name,
-                benchmark=benchmark,
-                mode=mode,
-                problem_id=problem.problem_id,
-                difficulty=problem.difficulty,
-                sample=sample,
-                chosen_mode=chosen,
-                completion=text,
-                answer=answer,
-                correct=is_correct(answer, reference=problem.answer),
-                num_tokens=len(completion.token_ids),
-                truncated=truncated,
-                malformed=chosen is None,
-                fake_short=is_fake_short(
-                    chosen,
-                    completion_ids=completion.token_ids,
-                    think_end_id=control.think_end_id,
-                    short_max_tokens=config.short_max_tokens,
-                ),
-                p_think=p_think,
-                grader=GRADER,
-            )
+        answers.append(None if truncated or chosen is None else extract_answer(text))
+    verdicts = grade_batch(answers, [problem.answer for problem, _, _ in asked])
+    return [
+        EvalCompletion(
+            completion_id=f"{model_name}-{mode}-{problem.problem_id}-{sample}",
+            model=model_name,
+            benchmark=benchmark,
+            mode=mode,
+            problem_id=problem.problem_id,
+            difficulty=problem.difficulty,
+            sample=sample,
+            chosen_mode=chosen,
+            completion=text,
+            answer=answer,
+            correct=correct,
+            num_tokens=len(completion.token_ids),
+            truncated=completion.finish_reason is FinishReason.LENGTH,
+            malformed=chosen is None,
+            fake_short=is_fake_short(
+                chosen,
+                completion_ids=completion.token_ids,
+                think_end_id=control.think_end_id,
+                short_max_tokens=config.short_max_tokens,
+            ),
+            p_think=p_think,
+            grader=GRADER,
+            correct_paper=is_correct_paper(text, reference=problem.answer),
         )
-    return completions
+        for (problem, p_think, sample), completion, text, chosen, answer, correct in zip(
+            asked, sampled, texts, chosen_modes, answers, verdicts, strict=True
+        )
+    ]
 
 
 def summarise_cell(completions: Sequence[EvalCompletion]) -> EvalSummary:
@@ -115,6 +123,7 @@ def summarise_cell(completions: Sequence[EvalCompletion]) -> EvalSummary:
         malformed_share=sum(c.malformed for c in completions) / n,
         fake_short_share=sum(c.fake_short for c in completions) / n,
         grader=first.grader,
+        accuracy_paper=sum(c.correct_paper for c in completions) / n,
     )
 
 

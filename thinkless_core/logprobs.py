@@ -1,6 +1,10 @@
-"""Log-probabilities of the completion tokens of padded sequences.
+"""Log-probabilities of completion tokens: packed where the model's attention allows it, padded otherwise.
 
-Shapes: B sequences, L prompt + completion (padded on the right), T completion tokens, V vocabulary.
+samples -> PackedSamples | PaddedSamples -> one forward pass
+        -> log pi (and entropy) of every completion token, (B, T)
+
+Shapes: B samples, L prompt + completion (padded on the right), T completion tokens (padded on the right),
+M completion tokens of all samples, V vocabulary, X hidden size.
 """
 
 from __future__ import annotations
@@ -10,9 +14,16 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
+from thinkless_core.packed_attention import packed_attention, supports_packing
+from thinkless_core.packing import PackedSamples, pack_samples
 from thinkless_core.rendering import Sample
+
+MAX_LOGITS = 1 << 27
+"""Most logits that stand in memory at once (0.5 GB in float32); more are computed, and computed again for the gradient,
+in chunks."""
 
 
 class PaddedSamples(NamedTuple):
@@ -25,11 +36,25 @@ class PaddedSamples(NamedTuple):
     """True on completion tokens, False on padding."""
 
 
+class TokenLogprobs(NamedTuple):
+    """log pi of chosen tokens, and the entropy of the distributions they were chosen from (no gradient)."""
+
+    logprobs_M: Tensor
+    entropy_M: Tensor
+
+
 class CompletionLogprobs(NamedTuple):
-    """log pi of the chosen tokens, and the entropy of the distribution they were chosen from (no gradient)."""
+    """The same with one row per sample; 0 on padding."""
 
     logprobs_BT: Tensor
     entropy_BT: Tensor
+
+
+def collate(samples: Sequence[Sample], *, model: PreTrainedModel, pad_id: int) -> PackedSamples | PaddedSamples:
+    """Samples as `completion_logprobs` wants them for this model."""
+    if supports_packing(model):
+        return pack_samples(samples, device=model.device, dtype=model.dtype)
+    return pad_samples(samples, pad_id=pad_id, device=model.device)
 
 
 def pad_samples(samples: Sequence[Sample], *, pad_id: int, device: torch.device | str = "cpu") -> PaddedSamples:
@@ -54,36 +79,71 @@ def pad_samples(samples: Sequence[Sample], *, pad_id: int, device: torch.device 
 
 
 def completion_logprobs(
-    model: PreTrainedModel, padded: PaddedSamples, *, temperature: float = 1.0
+    model: PreTrainedModel, batch: PackedSamples | PaddedSamples, *, temperature: float = 1.0
 ) -> CompletionLogprobs:
-    """log softmax(logits / temperature) at every completion token; padding holds arbitrary finite numbers.
+    """log softmax(logits / temperature) at every completion token, in float32."""
+    mask_BT = batch.completion_mask_BT
+    if isinstance(batch, PackedSamples):
+        with packed_attention(model):
+            tokens = _packed_logprobs(model, batch, temperature=temperature)
+    else:
+        tokens = _padded_logprobs(model, batch, temperature=temperature)
+    zeros_BT = torch.zeros(mask_BT.shape, device=mask_BT.device)
+    return CompletionLogprobs(
+        zeros_BT.masked_scatter(mask_BT, tokens.logprobs_M), zeros_BT.masked_scatter(mask_BT, tokens.entropy_M)
+    )
 
-    The logits that predict completion token t stand at column prompt_length - 1 + t. Only columns from the
+
+def _packed_logprobs(model: PreTrainedModel, batch: PackedSamples, *, temperature: float) -> TokenLogprobs:
+    inputs = {
+        "input_ids": batch.input_ids_1N,
+        "position_ids": batch.position_ids_1N,
+        "packed_layout": batch.layout,
+        "use_cache": False,
+    }
+    num_logits = len(batch.completion_ids_M) * model.config.get_text_config().vocab_size
+    if num_logits <= MAX_LOGITS or not _has_plain_head(model):
+        logits_MV = model(**inputs, logits_to_keep=batch.logit_rows_M).logits[0]
+        return _token_logprobs(logits_MV, batch.completion_ids_M, temperature=temperature)
+    hidden_MX = model.base_model(**inputs).last_hidden_state[0].index_select(0, batch.logit_rows_M)
+    head = model.get_output_embeddings()
+
+    def chunk_logprobs(hidden_CX: Tensor, ids_C: Tensor) -> TokenLogprobs:
+        return _token_logprobs(head(hidden_CX), ids_C, temperature=temperature)
+
+    chunks = [
+        checkpoint(chunk_logprobs, hidden_CX, ids_C, use_reentrant=False)
+        for hidden_CX, ids_C in zip(
+            hidden_MX.tensor_split(-(-num_logits // MAX_LOGITS)),
+            batch.completion_ids_M.tensor_split(-(-num_logits // MAX_LOGITS)),
+            strict=True,
+        )
+    ]
+    return TokenLogprobs(*(torch.cat(parts) for parts in zip(*chunks, strict=True)))
+
+
+def _has_plain_head(model: PreTrainedModel) -> bool:
+    """Whether logits are the output embedding of the last hidden state and nothing else."""
+    config = model.config.get_text_config()
+    return not any(getattr(config, name, None) for name in ("final_logit_softcapping", "logit_scale", "logits_scaling"))
+
+
+def _padded_logprobs(model: PreTrainedModel, batch: PaddedSamples, *, temperature: float) -> TokenLogprobs:
+    """The logits that predict completion token t stand at column prompt_length - 1 + t; only columns from the
     shortest prompt on are computed.
     """
-    first = int(padded.prompt_lengths_B.min()) - 1
-    width = padded.input_ids_BL.shape[1]
-    logits_BLV = model(input_ids=padded.input_ids_BL, logits_to_keep=width - first, use_cache=False).logits
-    steps_T = torch.arange(padded.completion_ids_BT.shape[1], device=logits_BLV.device)
-    columns_BT = (padded.prompt_lengths_B[:, None] - 1 - first + steps_T).clamp(max=width - first - 1)
-    vocabulary = logits_BLV.shape[-1]
-    logits_BTV = logits_BLV.gather(1, columns_BT[:, :, None].expand(-1, -1, vocabulary))
-    logps_BTV = (logits_BTV.to(torch.float32) / temperature).log_softmax(dim=-1)
+    first = int(batch.prompt_lengths_B.min()) - 1
+    width = batch.input_ids_BL.shape[1]
+    logits_BLV = model(input_ids=batch.input_ids_BL, logits_to_keep=width - first, use_cache=False).logits
+    steps_T = torch.arange(batch.completion_ids_BT.shape[1], device=logits_BLV.device)
+    columns_BT = (batch.prompt_lengths_B[:, None] - 1 - first + steps_T).clamp(max=width - first - 1)
+    logits_BTV = logits_BLV.gather(1, columns_BT[:, :, None].expand(-1, -1, logits_BLV.shape[-1]))
+    mask_BT = batch.completion_mask_BT
+    return _token_logprobs(logits_BTV[mask_BT], batch.completion_ids_BT[mask_BT], temperature=temperature)
+
+
+def _token_logprobs(logits_MV: Tensor, ids_M: Tensor, *, temperature: float) -> TokenLogprobs:
+    logps_MV = (logits_MV.to(torch.float32) / temperature).log_softmax(dim=-1)
     with torch.no_grad():
-        entropy_BT = -(logps_BTV.exp() * logps_BTV).sum(dim=-1)
-    return CompletionLogprobs(logps_BTV.gather(2, padded.completion_ids_BT[:, :, None])[:, :, 0], entropy_BT)
-
-
-def split_by_tokens(samples: Sequence[Sample], *, max_tokens: int) -> list[list[int]]:
-    """Indices of `samples` in micro-batches of like length, each at most `max_tokens` wide and padded.
-
-    A single sample longer than `max_tokens` gets a micro-batch of its own.
-    """
-    order = sorted(range(len(samples)), key=lambda i: len(samples[i]))
-    batches: list[list[int]] = []
-    for index in order:
-        if batches and len(samples[index]) * (len(batches[-1]) + 1) <= max_tokens:
-            batches[-1].append(index)
-        else:
-            batches.append([index])
-    return batches
+        entropy_M = -(logps_MV.exp() * logps_MV).sum(dim=-1)
+    return TokenLogprobs(logps_MV.gather(1, ids_M[:, None])[:, 0], entropy_M)

@@ -18,6 +18,7 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Ad
         ],
         lr=config.learning_rate,
         betas=(config.beta1, config.beta2),
+        fused=True,
     )
 
 

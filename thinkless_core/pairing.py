@@ -1,94 +1,69 @@
-"""From two teachers' generations to pairs: which problems SFT learns from, and why the others do not count.
+"""Which problems become pairs for SFT, why the others do not, and which pairs are held out.
 
-think generations x short generations -> rules in order (first that applies decides) -> pairs, drops by reason
+problems by what is wrong with their generations -> rules -> number of pairs, faults that drop one, rows touched
+number of pairs -> numbers of those for validation
+
+The join itself is a query (infra/sql/pairs.sql); nothing here looks at a row.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from transformers import PreTrainedTokenizerBase
+import numpy as np
+from numpy.typing import NDArray
 
 from schemas.configs.pairs import PairsConfig
 from schemas.errors import SourceError
-from schemas.records import Generation, Pair, Problem
-from thinkless_core.rendering import render_completion
-from thinkless_core.seeding import epoch_order
+from thinkless_core.seeding import random_stream
+
+MISSING, TRUNCATED, INCORRECT = "missing", "truncated", "incorrect"
+"""What can be wrong with a side; a truncated one is not called incorrect as well."""
 
 
 @dataclass(frozen=True)
-class PairSet:
-    """Pairs, and the rows each rule touched."""
+class PairRules:
+    """What the rules of a configuration come to for the generations at hand."""
 
-    pairs: tuple[Pair, ...]
+    num_pairs: int
+    dropping: tuple[str, ...]
+    """Faults that drop a pair, on whichever side they are."""
     touched: dict[str, int]
+    """Rows each rule applied to, by what it did: dropped or kept."""
 
 
-def build_pairs(
-    problems: Sequence[Problem],
-    *,
-    think: Sequence[Generation],
-    short: Sequence[Generation],
-    tokenizer: PreTrainedTokenizerBase,
-    config: PairsConfig,
-) -> PairSet:
-    """Join both sides by problem and apply the rules; token counts are the student's.
+def apply_rules(faults: Mapping[tuple[str | None, str | None], int], *, config: PairsConfig) -> PairRules:
+    """The rules over all problems; `faults` counts them by what is wrong with the think and the short side.
 
-    Raises SourceError where no pair is left.
+    Every rule that applies is counted, on both sides. Raises SourceError where no pair is left.
     """
-    thinks = {g.problem_id: g for g in think}
-    shorts = {g.problem_id: g for g in short}
+    dropping = [MISSING]
+    if config.truncated == "drop":
+        dropping.append(TRUNCATED)
+    if config.incorrect == "drop":
+        dropping.append(INCORRECT)
     touched: Counter[str] = Counter()
-    kept: list[tuple[Problem, Generation, Generation]] = []
-    for problem in problems:
-        sides = thinks.get(problem.problem_id), shorts.get(problem.problem_id)
-        if sides[0] is None or sides[1] is None:
-            touched["missing_side"] += 1
+    num_pairs = 0
+    for both, num_problems in faults.items():
+        if MISSING in both:
+            touched["missing_side"] += num_problems
             continue
-        rule = _dropped_by(sides[0], sides[1], config=config, touched=touched)
-        if rule is None:
-            kept.append((problem, sides[0], sides[1]))
-    if not kept:
+        for side, fault in zip(("think", "short"), both, strict=True):
+            if fault is not None:
+                touched[f"{side}_{fault}_{'dropped' if fault in dropping else 'kept'}"] += num_problems
+        if not set(dropping) & set(both):
+            num_pairs += num_problems
+    if num_pairs == 0:
         raise SourceError(
-            f"no pair is left of {len(problems)} problems (rules touched {dict(touched)}); "
+            f"no pair is left of {sum(faults.values())} problems (rules touched {dict(touched)}); "
             "loosen pairs.truncated or pairs.incorrect, or raise the teachers' max_tokens"
         )
-    num_validation = round(config.validation_share * len(kept))
-    held_out = set(epoch_order(len(kept), seed=config.seed, epoch=0)[:num_validation])
-    pairs = tuple(
-        Pair(
-            problem_id=problem.problem_id,
-            prompt=problem.prompt,
-            answer=problem.answer,
-            think_completion=t.completion,
-            short_completion=s.completion,
-            think_tokens=len(render_completion(tokenizer, t.completion, finished=not t.truncated)),
-            short_tokens=len(render_completion(tokenizer, s.completion, finished=not s.truncated)),
-            think_truncated=t.truncated,
-            short_truncated=s.truncated,
-            split="validation" if i in held_out else "train",
-            difficulty=problem.difficulty,
-        )
-        for i, (problem, t, s) in enumerate(kept)
-    )
-    return PairSet(pairs, dict(touched))
+    return PairRules(num_pairs, tuple(dropping), dict(touched))
 
 
-def _dropped_by(think: Generation, short: Generation, *, config: PairsConfig, touched: Counter[str]) -> str | None:
-    """The rule that drops this pair, or None; every rule that applies is counted, dropped or kept."""
-    dropped = None
-    for side, generation in (("think", think), ("short", short)):
-        if generation.truncated:
-            rule = f"{side}_truncated"
-            drop = config.truncated == "drop"
-        elif not generation.correct:
-            rule = f"{side}_incorrect"
-            drop = config.incorrect == "drop"
-        else:
-            continue
-        touched[f"{rule}_{'dropped' if drop else 'kept'}"] += 1
-        if drop:
-            dropped = dropped or rule
-    return dropped
+def held_out_pairs(num_pairs: int, *, share: float, seed: int) -> NDArray[np.int64]:
+    """Numbers, counted from 0, of the pairs for validation: the first `share` of epoch 0's order."""
+    order: NDArray[np.int64] = random_stream("order", seed, 0).permutation(num_pairs)
+    return order[: round(share * num_pairs)]

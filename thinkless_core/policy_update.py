@@ -1,6 +1,7 @@
 """One optimiser step on a batch of scored rollouts.
 
-PolicyBatch -> micro-batches -> logprobs under policy (and reference) -> DeGRPO loss -> summed gradient -> step
+PolicyBatch -> micro-batches -> logprobs under policy (and reference) -> objective's weights -> loss -> summed
+gradient -> step
 
 Shapes: B rollouts, T completion tokens.
 """
@@ -8,7 +9,8 @@ Shapes: B rollouts, T completion tokens.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 import torch
 from accelerate import Accelerator
@@ -17,21 +19,26 @@ from transformers import PreTrainedModel
 
 from schemas.configs.rl import RlConfig
 from schemas.errors import TrainingError
+from schemas.mode import Mode
 from thinkless_core.degrpo import degrpo_loss
-from thinkless_core.logprobs import completion_logprobs, pad_samples
+from thinkless_core.logprobs import collate, completion_logprobs
+from thinkless_core.objectives.registry import OBJECTIVES
 from thinkless_core.policy_batch import PolicyBatch
+from thinkless_core.schedules import StepSettings
 
 OldLogprobs = Sequence[Tensor]
 """One 1-d tensor per rollout, with one entry per completion token."""
 
 
 @torch.no_grad()
-def sampling_logprobs(model: PreTrainedModel, batch: PolicyBatch, *, config: RlConfig, pad_id: int) -> OldLogprobs:
+def sampling_logprobs(
+    model: PreTrainedModel, batch: PolicyBatch, *, config: RlConfig, settings: StepSettings, pad_id: int
+) -> OldLogprobs:
     """log pi of every completion token under the policy that sampled, before it is updated."""
     old: list[Tensor] = [torch.empty(0)] * len(batch.scored)
-    for indices in batch.micro_batches(max_tokens=config.micro_batch_tokens, skip_zero_advantage=False):
-        padded = pad_samples([batch.sample(i) for i in indices], pad_id=pad_id, device=model.device)
-        logprobs_BT = completion_logprobs(model, padded, temperature=config.temperature).logprobs_BT
+    for indices in batch.micro_batches(model=model, max_tokens=config.micro_batch_tokens, skip_zero_advantage=False):
+        collated = collate([batch.sample(i) for i in indices], model=model, pad_id=pad_id)
+        logprobs_BT = completion_logprobs(model, collated, temperature=settings.temperature).logprobs_BT
         for index, logprobs_T in zip(indices, logprobs_BT, strict=True):
             old[index] = logprobs_T[: len(batch.sample(index).completion_ids)]
     return old
@@ -46,20 +53,20 @@ def update_policy(
     optimizer: torch.optim.Optimizer,
     accelerator: Accelerator,
     config: RlConfig,
+    settings: StepSettings,
     pad_id: int,
 ) -> dict[str, float]:
     """One optimiser step; returns its numbers. `old_logprobs` None: the policy has not moved since it sampled, so
     they equal the current ones by construction. Raises TrainingError for a loss that is not finite.
     """
-    counts = batch.counts
-    totals = dict.fromkeys(
-        ("loss", "control_loss", "response_loss", "kl", "clipped", "entropy", "control_entropy"), 0.0
-    )
-    num_tokens, num_seen = 0, 0
-    for indices in batch.micro_batches(max_tokens=config.micro_batch_tokens, skip_zero_advantage=reference is None):
-        padded = pad_samples([batch.sample(i) for i in indices], pad_id=pad_id, device=model.device)
-        mask_BT = padded.completion_mask_BT
-        logprobs_BT, entropy_BT = completion_logprobs(model, padded, temperature=config.temperature)
+    objective, counts = OBJECTIVES[config.objective], batch.counts
+    totals: dict[str, float] = defaultdict(float)
+    for indices in batch.micro_batches(
+        model=model, max_tokens=config.micro_batch_tokens, skip_zero_advantage=reference is None
+    ):
+        collated = collate([batch.sample(i) for i in indices], model=model, pad_id=pad_id)
+        mask_BT = collated.completion_mask_BT
+        logprobs_BT, entropy_BT = completion_logprobs(model, collated, temperature=settings.temperature)
         if old_logprobs is None:
             old_BT = logprobs_BT.detach()
         else:
@@ -67,47 +74,73 @@ def update_policy(
         ref_BT = None
         if reference is not None:
             with torch.no_grad():
-                ref_BT = completion_logprobs(reference, padded, temperature=config.temperature).logprobs_BT
+                ref_BT = completion_logprobs(reference, collated, temperature=settings.temperature).logprobs_BT
         terms = degrpo_loss(
             logprobs_BT,
             old_logprobs_BT=old_BT,
             ref_logprobs_BT=ref_BT,
-            advantages_B=batch.advantages_B[indices].to(logprobs_BT.device),
+            control_advantages_B=batch.control_advantages_B[indices].to(logprobs_BT.device),
+            response_advantages_B=batch.advantages_B[indices].to(logprobs_BT.device),
             completion_mask_BT=mask_BT,
-            objective=config.objective,
-            control_weight=config.alpha,
+            weights=objective.token_weights(mask_BT, control_weight=settings.alpha, counts=counts),
+            control_importance_B=control_importance(batch, indices, old_logprobs_B=old_BT[:, 0]),
             clip_low=config.clip_low,
             clip_high=config.clip_high,
-            kl_coef=config.kl_coef,
-            counts=counts,
+            kl_coef=settings.kl_coef,
         )
         accelerator.backward(terms.total)
         totals["loss"] += float(terms.total.detach())
         totals["control_loss"] += float(terms.control)
         totals["response_loss"] += float(terms.response)
         totals["kl"] += float(terms.kl)
-        totals["clipped"] += float(terms.num_clipped)
-        totals["entropy"] += float(entropy_BT.masked_fill(~mask_BT, 0.0).sum())
+        totals["entropy"] += float(entropy_BT.sum())
         totals["control_entropy"] += float(entropy_BT[:, 0].sum())
-        num_tokens += int(mask_BT.sum())
-        num_seen += len(indices)
-    grad_norm = float(nn.utils.clip_grad_norm_(model.parameters(), config.optimizer.max_grad_norm))
-    if not math.isfinite(totals["loss"]) or not math.isfinite(grad_norm):
+        totals["rollouts"] += len(indices)
+        for index, clipped, tokens in zip(
+            indices, terms.num_clipped_B.tolist(), mask_BT.sum(dim=1).tolist(), strict=True
+        ):
+            mode = batch.scored[index].rollout.mode
+            totals["clipped"] += clipped
+            totals["tokens"] += tokens
+            totals[f"clipped/{mode}"] += clipped
+            totals[f"tokens/{mode}"] += tokens
+    return _step(model, optimizer, totals=totals, max_grad_norm=config.optimizer.max_grad_norm)
+
+
+def control_importance(batch: PolicyBatch, indices: Sequence[int], *, old_logprobs_B: Tensor) -> Tensor | None:
+    """pi_old / q of every control token: q where a mode was drawn with a known probability, else 1.
+
+    None where every mode is the policy's own choice, or taken as if it were.
+    """
+    probabilities = [batch.scored[i].rollout.assigned_probability for i in indices]
+    if all(probability is None for probability in probabilities):
+        return None
+    drawn_B = torch.tensor([math.nan if p is None else p for p in probabilities], device=old_logprobs_B.device)
+    return torch.where(drawn_B.isnan(), 1.0, old_logprobs_B.exp() / drawn_B)
+
+
+def _step(
+    model: PreTrainedModel, optimizer: torch.optim.Optimizer, *, totals: Mapping[str, float], max_grad_norm: float
+) -> dict[str, float]:
+    """Move the weights by the gradient that has been summed up; returns the numbers of the step."""
+    grad_norm = float(nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm))
+    numbers = {name: totals.get(name, 0.0) for name in ("loss", "control_loss", "response_loss", "kl")}
+    if not math.isfinite(numbers["loss"]) or not math.isfinite(grad_norm):
         raise TrainingError(
-            f"loss {totals['loss']} with gradient norm {grad_norm} is not finite; lower "
+            f"loss {numbers['loss']} with gradient norm {grad_norm} is not finite; lower "
             "rl.optimizer.learning_rate. The last good checkpoint is kept"
         )
-    if num_seen:  # without a single gradient, AdamW would still move the weights by its momentum
+    if totals.get("rollouts"):  # without a single gradient, AdamW would still move the weights by its momentum
         optimizer.step()
     optimizer.zero_grad()
-    tokens = max(num_tokens, 1)
-    return {
-        "loss": totals["loss"],
-        "control_loss": totals["control_loss"],
-        "response_loss": totals["response_loss"],
-        "kl": totals["kl"],
-        "clip_fraction": totals["clipped"] / tokens,
-        "entropy": totals["entropy"] / tokens,
-        "control_entropy": totals["control_entropy"] / max(num_seen, 1),
+    tokens = totals.get("tokens") or 1.0
+    numbers |= {
+        "clip_fraction": totals.get("clipped", 0.0) / tokens,
+        "entropy": totals.get("entropy", 0.0) / tokens,
+        "control_entropy": totals.get("control_entropy", 0.0) / (totals.get("rollouts") or 1.0),
         "grad_norm": grad_norm,
     }
+    for mode in Mode:  # a mode that nobody learned from has no number
+        if tokens_of_mode := totals.get(f"tokens/{mode}"):
+            numbers[f"clip_fraction/{mode}"] = totals[f"clipped/{mode}"] / tokens_of_mode
+    return numbers

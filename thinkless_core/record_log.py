@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from schemas.records import Metric, RolloutRecord
+from schemas.base import Record
 
-R = TypeVar("R", Metric, RolloutRecord)
+R = TypeVar("R", bound=Record)
 
 
 @dataclass(frozen=True)
 class RecordLog(Generic[R]):
-    """The log of one record class in one file."""
+    """The log of one record class, which has a field `step`, in one file."""
 
     path: Path
     record: type[R]

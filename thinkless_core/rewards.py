@@ -11,8 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from schemas.mode import Mode
+
+
+class Verdict(NamedTuple):
+    """What a reward is given for."""
+
+    mode: Mode | None
+    """None means malformed."""
+    correct: bool
+    fake_short: bool
 
 
 @dataclass(frozen=True)

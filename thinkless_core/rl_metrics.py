@@ -1,4 +1,11 @@
-"""The numbers of one RL step: what was sampled, and what the update did."""
+"""The numbers of one RL step as the rollouts tell them, under the names they have in `metrics`.
+
+ScoredRollouts -> shares, counts, lengths, accuracy, over all and per mode; probe problems -> exact P(think);
+PolicyBatch -> one record per rollout. What the update did is told by thinkless_core/policy_update.py.
+A rollout that was forced into its mode is in every number but `free_think_count` and `free_short_count`: those are
+what the policy chose by itself, and what the collapse guard watches. What the policy would choose, with nothing
+sampled or forced, is `probe_p_think`.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +26,10 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def rollout_numbers(scored: Sequence[ScoredRollout], *, group_size: int) -> dict[str, float]:
-    """Accuracy, think share, lengths and accounting of one step's rollouts; a mode nobody chose has no numbers."""
+    """Accuracy, think share, lengths and accounting of one step's rollouts.
+
+    A mode without a rollout has counts of 0 and no accuracy or length: there is nothing to take a mean of.
+    """
     numbers: dict[str, float | None] = {
         "reward_mean": _mean([s.reward for s in scored]),
         "accuracy": _mean([s.correct for s in scored]),
@@ -33,9 +43,15 @@ def rollout_numbers(scored: Sequence[ScoredRollout], *, group_size: int) -> dict
     for mode in Mode:
         chosen = [s for s in scored if s.rollout.mode is mode]
         numbers[f"{mode}_count"] = float(len(chosen))
+        numbers[f"free_{mode}_count"] = float(sum(not s.rollout.forced for s in chosen))
         numbers[f"{mode}_accuracy"] = _mean([s.correct for s in chosen])
         numbers[f"{mode}_tokens"] = _mean([len(s.rollout.completion_ids) for s in chosen])
     return {name: float(value) for name, value in numbers.items() if value is not None}
+
+
+def free_counts(numbers: Mapping[str, float]) -> dict[Mode, int]:
+    """What the collapse guard watches, read from one step's numbers."""
+    return {mode: int(numbers[f"free_{mode}_count"]) for mode in Mode}
 
 
 def probe_numbers(problems: Sequence[Problem], probabilities: Sequence[float]) -> dict[str, float]:
@@ -63,6 +79,7 @@ def rollout_records(batch: PolicyBatch, *, step: int) -> list[RolloutRecord]:
                 difficulty=rollout.problem.difficulty,
                 sample=rollout.sample,
                 mode=rollout.mode,
+                forced=rollout.forced,
                 completion=rollout.completion,
                 num_tokens=len(rollout.completion_ids),
                 finish_reason=rollout.finish_reason,

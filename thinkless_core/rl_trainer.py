@@ -1,13 +1,16 @@
-"""Reinforcement learning of the mode choice: the DeGRPO loop (Thinkless section 3.2).
+"""Reinforcement learning of the mode choice: the loop of all objectives (Thinkless section 3.2).
 
-problems -> groups of rollouts -> verdicts and rewards -> advantages -> policy update, step by step.
+problems -> modes assigned -> groups of rollouts -> verdicts and rewards -> advantages -> policy update, step by step.
 The reference policy is the model that training started from, always: a resumed run loads it from the stage's input,
-not from its own checkpoint.
+not from its own checkpoint. What an objective is stands in thinkless_core/objectives/; the loop does not know which
+one it runs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,78 +19,91 @@ from accelerate import Accelerator
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from schemas.configs.rl import RlConfig
+from schemas.configs.schedule import values
 from schemas.errors import TrainingError
-from schemas.records import Metric, Problem, RolloutRecord
+from schemas.mode import Mode
+from schemas.records import Problem
 from thinkless_core.acceleration import single_process_accelerator
 from thinkless_core.checkpoints import load_checkpoint, save_checkpoint
+from thinkless_core.collapse_guard import CollapseGuard, replay, stop_if_told
 from thinkless_core.control_tokens import ControlTokens
+from thinkless_core.mode_assignment import force_rare
+from thinkless_core.objectives.objective import Objective
+from thinkless_core.objectives.registry import OBJECTIVES
 from thinkless_core.optimization import build_optimizer, learning_rate, set_learning_rate
 from thinkless_core.policy_batch import PolicyBatch, build_policy_batch
 from thinkless_core.policy_update import sampling_logprobs, update_policy
 from thinkless_core.progress import Progress
-from thinkless_core.record_log import RecordLog
-from thinkless_core.rl_metrics import probe_numbers, rollout_numbers, rollout_records
+from thinkless_core.reference_accuracy import ReferenceAccuracy, measure_reference_accuracy, visited_problems
+from thinkless_core.rl_logs import RlLogs
+from thinkless_core.rl_metrics import free_counts, probe_numbers, rollout_numbers
 from thinkless_core.rollouts import Sampler
+from thinkless_core.schedules import StepSettings, schedule_numbers, settings_at
 from thinkless_core.scoring import sample_groups, score_rollouts
 from thinkless_core.seeding import batch_indices, derive_seed
 from thinkless_core.think_probability import think_probabilities
 
 
 @dataclass(frozen=True)
-class RlLogs:
-    """What a training run leaves behind besides the weights."""
-
-    metrics: RecordLog[Metric]
-    rollouts: RecordLog[RolloutRecord]
-
-
-@dataclass(frozen=True)
 class RlTrainer:
-    """Everything one DeGRPO step needs."""
+    """Everything one step needs."""
 
     policy: PreTrainedModel
     reference: PreTrainedModel | None
-    """The model training started from; None where kl_coef is 0."""
+    """The model training started from; None where kl_coef is 0 at every step."""
+    reference_accuracy: Mapping[str, float] | None
+    """By problem, where the objective needs it."""
     tokenizer: PreTrainedTokenizerBase
     sampler: Sampler
     optimizer: torch.optim.Optimizer
     accelerator: Accelerator
     config: RlConfig
+    objective: Objective
 
-    def train_step(self, problems: Sequence[Problem], *, step: int) -> tuple[PolicyBatch, dict[str, float]]:
-        """Sample, score and learn from one batch of problems."""
-        config = self.config
+    def train_step(
+        self, problems: Sequence[Problem], *, step: int, forced: tuple[Mode, int] | None
+    ) -> tuple[PolicyBatch, dict[str, float]]:
+        """Sample, score and learn from one batch of problems; `forced` is what the collapse guard wants."""
+        config, settings = self.config, settings_at(self.config, step=step)
         torch.manual_seed(derive_seed("rl-step", config.seed, step))  # dropout, where a model has it
-        rollouts = sample_groups(self.sampler, problems, tokenizer=self.tokenizer, config=config, step=step)
-        scored = score_rollouts(rollouts, control=ControlTokens.of(self.tokenizer), config=config)
-        batch = build_policy_batch(scored, config=config)
+        assigned = force_rare(self.objective.assign_modes(config.group_size), forced=forced)
+        rollouts = sample_groups(
+            self.sampler, problems, assigned=assigned, tokenizer=self.tokenizer, config=config, settings=settings
+        )
+        scored = score_rollouts(rollouts, control=ControlTokens.of(self.tokenizer), config=config, settings=settings)
+        batch = build_policy_batch(scored, config=config, settings=settings, reference_accuracy=self.reference_accuracy)
         rate = learning_rate(config.optimizer, step=step, num_steps=config.steps)
         set_learning_rate(self.optimizer, rate)
         numbers = rollout_numbers(scored, group_size=config.group_size) | {"learning_rate": rate}
-        return batch, numbers | self._update(batch)
+        return batch, numbers | schedule_numbers(config, step=step) | self._update(batch, settings)
 
-    def _update(self, batch: PolicyBatch) -> dict[str, float]:
-        """The optimiser steps of one rollout step; their numbers, averaged."""
+    def _update(self, batch: PolicyBatch, settings: StepSettings) -> dict[str, float]:
+        """The optimiser steps of one rollout step; their numbers, averaged over the steps that have them."""
         config, pad_id = self.config, self.tokenizer.pad_token_id
         shares = list(batch.split(config.updates_per_step, group_size=config.group_size))
         moved = len(shares) > 1
         old = [
-            sampling_logprobs(self.policy, share, config=config, pad_id=pad_id) if moved else None for share in shares
+            sampling_logprobs(self.policy, share, config=config, settings=settings, pad_id=pad_id) if moved else None
+            for share in shares
         ]
         numbers = [
             update_policy(
                 self.policy,
                 share,
                 old_logprobs=old_logprobs,
-                reference=self.reference,
+                reference=self.reference if settings.kl_coef > 0 else None,
                 optimizer=self.optimizer,
                 accelerator=self.accelerator,
                 config=config,
+                settings=settings,
                 pad_id=pad_id,
             )
             for share, old_logprobs in zip(shares, old, strict=True)
         ]
-        return {name: sum(n[name] for n in numbers) / len(numbers) for name in numbers[0]}
+        seen: dict[str, list[float]] = defaultdict(list)
+        for name, value in itertools.chain.from_iterable(n.items() for n in numbers):
+            seen[name].append(value)
+        return {name: sum(found) / len(found) for name, found in seen.items()}
 
 
 def train_rl(
@@ -104,7 +120,7 @@ def train_rl(
     """Train `policy` in place and return its logs.
 
     `scratch` holds checkpoints and logs; called again with the same arguments after a crash, training goes on from
-    the newest checkpoint to the same weights. Raises TrainingError.
+    the newest checkpoint to the same weights. Raises TrainingError, and CollapseError where the guard ends the run.
     """
     if len(problems) < config.prompts_per_step:
         raise TrainingError(
@@ -115,53 +131,62 @@ def train_rl(
     policy.to(accelerator.device)
     reference.to(accelerator.device).eval().requires_grad_(requires_grad=False)
     optimizer = build_optimizer(policy, config.optimizer)
-    logs = RlLogs(RecordLog(scratch / "metrics.jsonl", Metric), RecordLog(scratch / "rollouts.jsonl", RolloutRecord))
+    logs, objective = RlLogs.in_folder(scratch), OBJECTIVES[config.objective]
     done = load_checkpoint(scratch / "checkpoints", model=policy, optimizer=optimizer)
-    logs.metrics.cut_after(done if done else -1)
-    logs.rollouts.cut_after(done)
+    logs.cut_after(done)
+    guard = CollapseGuard(config.guard, group_size=config.group_size)
+    replay(guard, logs.metrics)
+    probe = _probe_problems(problems, config=config)
+    before: dict[str, float] = {}
+    measured: ReferenceAccuracy | None = None
+    if objective.needs_reference_accuracy:  # complete before the first step, so a policy that has moved samples nothing
+        measured = measure_reference_accuracy(
+            sampler,
+            visited_problems(problems, config=config),
+            tokenizer=tokenizer,
+            config=config,
+            scratch=scratch,
+            progress=progress,
+        )
+        before = measured.numbers()
     trainer = RlTrainer(
         policy=policy,
-        reference=reference if config.kl_coef > 0 else None,
+        reference=reference if max(values(config.kl_coef, num_steps=config.steps)) > 0 else None,
+        reference_accuracy=measured.by_problem if measured else None,
         tokenizer=tokenizer,
         sampler=sampler,
         optimizer=optimizer,
         accelerator=accelerator,
         config=config,
+        objective=objective,
     )
-    probe = [
-        problems[i]
-        for i in batch_indices(
-            len(problems),
-            batch_size=min(config.probe_problems, len(problems)),
-            step=0,
-            seed=derive_seed("probe"),
-        )
-    ]
     policy.train()
     if done == 0:
-        _log(logs, step=0, numbers=_read_probe(policy, probe, tokenizer=tokenizer))
+        logs.write_numbers(before | _read_probe(policy, probe, tokenizer=tokenizer), step=0)
+    generated_tokens = logs.last("generated_tokens") or 0.0
     for step in range(done + 1, config.steps + 1):
         chosen = batch_indices(len(problems), batch_size=config.prompts_per_step, step=step - 1, seed=config.seed)
-        batch, numbers = trainer.train_step([problems[i] for i in chosen], step=step)
+        batch, numbers = trainer.train_step([problems[i] for i in chosen], step=step, forced=guard.forced)
         if step % config.probe_every == 0 or step == config.steps:
             numbers |= _read_probe(policy, probe, tokenizer=tokenizer)
-        logs.rollouts.append(rollout_records(batch, step=step))
-        _log(logs, step=step, numbers=numbers)
+        generated_tokens += sum(len(s.rollout.completion_ids) for s in batch.scored)
+        numbers |= guard.numbers() | {"generated_tokens": generated_tokens}
+        event = guard.observe(step=step, free_counts=free_counts(numbers))
+        logs.write_step(batch, numbers, event=event, step=step)
+        stop_if_told(event)
         if step % config.checkpoint_every == 0 and step < config.steps:
             save_checkpoint(scratch / "checkpoints", step=step, model=policy, optimizer=optimizer)
-        progress(
-            step,
-            config.steps,
-            {name: numbers[name] for name in ("reward_mean", "accuracy", "think_share", "mean_tokens")},
-        )
+        progress(step, config.steps, numbers, notes=() if event is None else (event.reason,))
     return logs
+
+
+def _probe_problems(problems: Sequence[Problem], *, config: RlConfig) -> list[Problem]:
+    """The fixed probe set: the same for every run on these problems."""
+    size = min(config.probe_problems, len(problems))
+    return [problems[i] for i in batch_indices(len(problems), batch_size=size, step=0, seed=derive_seed("probe"))]
 
 
 def _read_probe(
     policy: PreTrainedModel, probe: Sequence[Problem], *, tokenizer: PreTrainedTokenizerBase
 ) -> dict[str, float]:
     return probe_numbers(probe, think_probabilities(policy, [p.prompt for p in probe], tokenizer=tokenizer))
-
-
-def _log(logs: RlLogs, *, step: int, numbers: dict[str, float]) -> None:
-    logs.metrics.append([Metric(stage="rl", step=step, name=n, value=v) for n, v in numbers.items()])

@@ -60,6 +60,10 @@ class Rollout:
     completion: str
     finish_reason: FinishReason
     mode: Mode | None
+    forced: bool = False
+    """Whether token 0 was given and not sampled."""
+    assigned_probability: float | None = None
+    """With which a forced mode was drawn, where the loss corrects for it (thinkless_core/mode_assignment.py)."""
 
 
 @dataclass(frozen=True)

@@ -13,31 +13,45 @@ from schemas.configs.rl import RlConfig
 from schemas.records import FinishReason, Problem
 from thinkless_core.control_tokens import ControlTokens
 from thinkless_core.grading import extract_answer, is_correct
+from thinkless_core.mode_assignment import AssignedMode
+from thinkless_core.objectives.registry import OBJECTIVES
 from thinkless_core.rendering import decode_completion, render_prompt
-from thinkless_core.rewards import RewardTable, is_fake_short
+from thinkless_core.rewards import Verdict, is_fake_short
 from thinkless_core.rollouts import Rollout, Sampler, SampleRequest, ScoredRollout
+from thinkless_core.schedules import StepSettings
 
 
 def sample_groups(
     sampler: Sampler,
     problems: Sequence[Problem],
     *,
+    assigned: Sequence[AssignedMode],
     tokenizer: PreTrainedTokenizerBase,
     config: RlConfig,
-    step: int,
+    settings: StepSettings,
+    stream: str = "rollout",
 ) -> list[Rollout]:
-    """`group_size` rollouts of each problem, those of one problem side by side."""
+    """One rollout of each problem per entry of `assigned`, those of one problem side by side.
+
+    `stream` names what they are for: other purposes draw other random numbers. A rollout's random stream does not know
+    whether its mode is forced: a forced completion is the one that the policy would have sampled had it chosen that
+    mode.
+    """
     control = ControlTokens.of(tokenizer)
     asked = [
-        (problem, sample, render_prompt(tokenizer, problem.prompt))
+        (problem, sample, choice, render_prompt(tokenizer, problem.prompt))
         for problem in problems
-        for sample in range(config.group_size)
+        for sample, choice in enumerate(assigned)
     ]
     requests = [
-        SampleRequest(prompt_ids, stream=("rollout", config.seed, step, problem.problem_id, sample))
-        for problem, sample, prompt_ids in asked
+        SampleRequest(
+            prompt_ids,
+            stream=(stream, config.seed, settings.step, problem.problem_id, sample),
+            forced_id=None if choice.mode is None else control.id_of(choice.mode),
+        )
+        for problem, sample, choice, prompt_ids in asked
     ]
-    completions = sampler.sample(requests, max_new_tokens=config.max_new_tokens, temperature=config.temperature)
+    completions = sampler.sample(requests, max_new_tokens=settings.max_new_tokens, temperature=settings.temperature)
     return [
         Rollout(
             problem=problem,
@@ -47,24 +61,33 @@ def sample_groups(
             completion=decode_completion(tokenizer, completion.token_ids),
             finish_reason=completion.finish_reason,
             mode=control.mode_of(completion.token_ids[0]),
+            forced=choice.mode is not None,
+            assigned_probability=choice.probability,
         )
-        for (problem, sample, prompt_ids), completion in zip(asked, completions, strict=True)
+        for (problem, sample, choice, prompt_ids), completion in zip(asked, completions, strict=True)
     ]
 
 
-def score_rollouts(rollouts: Sequence[Rollout], *, control: ControlTokens, config: RlConfig) -> list[ScoredRollout]:
+def score_rollouts(
+    rollouts: Sequence[Rollout], *, control: ControlTokens, config: RlConfig, settings: StepSettings
+) -> list[ScoredRollout]:
     """Grade and reward every rollout; one that is malformed or ran into the token limit is wrong."""
-    table = RewardTable(gamma=config.gamma)
+    objective = OBJECTIVES[config.objective]
     scored = []
     for rollout in rollouts:
-        whole = rollout.mode is not None and rollout.finish_reason is FinishReason.STOP
-        correct = whole and is_correct(extract_answer(rollout.completion), reference=rollout.problem.answer)
+        correct = is_solved(rollout)
         fake_short = is_fake_short(
             rollout.mode,
             completion_ids=rollout.completion_ids,
             think_end_id=control.think_end_id,
             short_max_tokens=config.short_max_tokens,
         )
-        reward = table.reward(rollout.mode, correct=correct, fake_short=fake_short)
+        reward = objective.reward(Verdict(rollout.mode, correct, fake_short), config=config, settings=settings)
         scored.append(ScoredRollout(rollout, correct=correct, fake_short=fake_short, reward=reward))
     return scored
+
+
+def is_solved(rollout: Rollout) -> bool:
+    """Whether a rollout has its mode, ended by itself and gives the right answer."""
+    whole = rollout.mode is not None and rollout.finish_reason is FinishReason.STOP
+    return whole and is_correct(extract_answer(rollout.completion), reference=rollout.problem.answer)

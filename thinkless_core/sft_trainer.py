@@ -26,7 +26,8 @@ from schemas.mode import Mode
 from schemas.records import Metric, Pair
 from thinkless_core.acceleration import single_process_accelerator
 from thinkless_core.checkpoints import load_checkpoint, save_checkpoint
-from thinkless_core.logprobs import completion_logprobs, pad_samples, split_by_tokens
+from thinkless_core.logprobs import collate, completion_logprobs
+from thinkless_core.micro_batches import micro_batches
 from thinkless_core.optimization import build_optimizer, learning_rate, set_learning_rate
 from thinkless_core.progress import Progress
 from thinkless_core.record_log import RecordLog
@@ -78,10 +79,9 @@ def accumulate_sft_loss(
     num_tokens = sum(len(s.completion_ids) for s in batch.samples)
     sums = dict.fromkeys(Mode, 0.0)
     counts = dict.fromkeys(Mode, 0)
-    for indices in split_by_tokens(batch.samples, max_tokens=micro_batch_tokens):
-        padded = pad_samples([batch.samples[i] for i in indices], pad_id=pad_id, device=model.device)
-        logprobs_BT = completion_logprobs(model, padded).logprobs_BT
-        loss_B = -logprobs_BT.masked_fill(~padded.completion_mask_BT, 0.0).sum(dim=1)
+    for indices in micro_batches(batch.samples, model=model, max_tokens=micro_batch_tokens):
+        collated = collate([batch.samples[i] for i in indices], model=model, pad_id=pad_id)
+        loss_B = -completion_logprobs(model, collated).logprobs_BT.sum(dim=1)
         if accelerator is not None:
             accelerator.backward(loss_B.sum() / num_tokens)
         for index, loss in zip(indices, loss_B.tolist(), strict=True):
@@ -164,5 +164,5 @@ def train_sft(
         log.append([Metric(stage="sft", step=step, name=name, value=value) for name, value in numbers.items()])
         if step % config.checkpoint_every == 0 and step < config.steps:
             save_checkpoint(scratch / "checkpoints", step=step, model=model, optimizer=optimizer)
-        progress(step, config.steps, {"loss": losses.all})
+        progress(step, config.steps, numbers)
     return log

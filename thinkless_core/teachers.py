@@ -112,7 +112,8 @@ class RecordingTeacher:
             if len(ids) + 2 > max_tokens:
                 text = self.tokenizer.decode(ids[: max_tokens - 1], skip_special_tokens=False)
                 finish_reason = FinishReason.LENGTH
-            replies.append(TeacherReply(text, finish_reason, min(len(ids) + 2, max_tokens), mode))
+            num_tokens = len(ids) + 1 + (finish_reason is FinishReason.STOP)  # the control and the end token
+            replies.append(TeacherReply(text, finish_reason, min(num_tokens, max_tokens), mode))
         return replies
 
     def _read(self) -> dict[tuple[str, Mode | None], tuple[str, FinishReason]]:

@@ -1,4 +1,4 @@
-"""`thinkless catalog rebuild`: the catalog from nothing but manifests, Parquet files and run records."""
+"""`thinkless catalog`: the catalog from nothing but manifests and files (rebuild), or every byte checked (verify)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,15 @@ from infra.settings import Settings
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Rebuild the catalog and say what is in it."""
+    """Rebuild the catalog, or check what it was made from; says what came of it."""
     settings = Settings.from_environment().prepare()
     store = ArtifactStore(settings.home)
+    if arguments.action == "verify":
+        damaged = list(store.damages())
+        for manifest, damage in damaged:
+            print(f"{manifest.stage}/{manifest.key}: {damage}; the next run builds it again")
+        print(f"{len(damaged)} damaged artifacts" if damaged else "all artifacts are whole")
+        return 2 if damaged else 0
     catalog = Catalog(settings.home, timeout_seconds=settings.lock_timeout_seconds)
     catalog.rebuild(store, list_runs(settings.home))
     artifacts = sum(1 for _ in store.manifests())

@@ -1,14 +1,19 @@
-"""`thinkless report`: where a run's HTML report is."""
+"""`thinkless report`: where a run's HTML report is; for a run that is not finished, a page of what there is."""
 
 from __future__ import annotations
 
 import argparse
 import webbrowser
 
+from pydantic import ValidationError
+
 from infra.artifact_store import ArtifactStore
-from infra.runs import list_runs
+from infra.report.run_inputs import write_unfinished_report
+from infra.runs import RunRecord, list_runs
 from infra.settings import Settings
+from schemas.configs.pipeline import PipelineConfig
 from schemas.errors import MissingArtifactError
+from tasks.plans import plan_rl, plan_sft
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -18,15 +23,28 @@ def execute(arguments: argparse.Namespace) -> int:
     if not runs:
         wanted = f"no run {arguments.run!r}" if arguments.run else "no run yet"
         raise MissingArtifactError(f'{wanted} in {home}; see: thinkless sql "select run_id, status from runs"')
-    keys = [(r.run_id, s.key) for r in runs for s in r.stages if s.stage == "report"]
-    if not keys:
-        reached = ", ".join(dict.fromkeys(s.stage for s in runs[-1].stages)) or "nothing"
-        raise MissingArtifactError(
-            f"run {runs[-1].run_id} has no report: it reached {reached} and is {runs[-1].status}; "
-            "launch it again to finish it"
-        )
-    path = ArtifactStore(home).path("report", keys[-1][1]) / "report.html"
+    store = ArtifactStore(home)
+    keys = [s.key for r in runs for s in r.stages if s.stage == "report"]
+    if keys:
+        path = store.path("report", keys[-1]) / "report.html"
+    else:
+        path = write_unfinished_report(store, runs[-1], at_work=_at_work(store, runs[-1]))
     print(path)
     if arguments.open_browser:
         webbrowser.open(path.as_uri())
     return 0
+
+
+def _at_work(store: ArtifactStore, record: RunRecord) -> dict[str, str]:
+    """The training stage a run was in, by key, if its logs can be shown."""
+    try:
+        config = PipelineConfig.model_validate(record.config)
+    except ValidationError:  # the record of another version
+        return {}
+    made = {use.stage: store.find(use.stage, use.key) for use in record.stages}
+    base, problems, pairs, warm_up = (made.get(stage) for stage in ("base", "problems", "pairs", "sft"))
+    if "rl" not in made and problems and warm_up:
+        return {"rl": plan_rl(config.rl, problems=problems, warm_up=warm_up).key}
+    if "sft" not in made and base and pairs:
+        return {"sft": plan_sft(config.sft, base=base, pairs=pairs).key}
+    return {}

@@ -1,4 +1,7 @@
-"""`thinkless run`: the flow, and afterwards the result table and the report's path."""
+"""`thinkless run`: the pipeline, and afterwards the result table and the report's path.
+
+Prefect is started for a run that has something to build, or where the user has a server to see it on.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 
+from flows.direct import run_directly, run_from_store
+from flows.prefect_server import server_is_configured
 from flows.request import check_request
+from schemas.artifact import Artifact
 
 PREFECT_DEFAULTS = {
     # A temporary server's first start on a slow disk takes longer than Prefect's own limit of 20 s.
@@ -22,35 +28,45 @@ PREFECT_DEFAULTS = {
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Run the pipeline."""
-    # Said at once, not after Prefect's start.
-    check_request(
+    """Run the pipeline: from the store where it holds everything, else as a Prefect flow."""
+    request = check_request(
         arguments.profile,
         overrides=arguments.overrides,
         until=arguments.until,
         only=arguments.only,
         refresh=arguments.refresh,
     )
+    signal.signal(signal.SIGTERM, interrupt)
+    if arguments.no_prefect:
+        artifacts: Mapping[str, Artifact] | None = run_directly(request).artifacts
+    else:
+        artifacts = None if server_is_configured() else run_from_store(request)
+    if artifacts is None:
+        show_results(_run_as_flow(arguments))
+    else:
+        show_results({label: artifact.key for label, artifact in artifacts.items()})
+    return 0
+
+
+def _run_as_flow(arguments: argparse.Namespace) -> Mapping[str, str]:
+    """Run the Prefect flow; keys by label."""
     for name, value in PREFECT_DEFAULTS.items():
         os.environ.setdefault(name, value)
     if not arguments.verbose:  # its server still gets every line
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    signal.signal(signal.SIGTERM, _interrupt)
     # Only now: this takes seconds, and reads the settings above.
     from flows.pipeline import thinkless
 
-    keys = thinkless(
+    return thinkless(
         profile=arguments.profile,
         overrides=arguments.overrides,
         until=arguments.until,
         only=arguments.only,
         refresh=arguments.refresh,
     )
-    show_results(keys)
-    return 0
 
 
-def _interrupt(signum: int, frame: FrameType | None) -> None:
+def interrupt(signum: int, frame: FrameType | None) -> None:
     """Leave as on Ctrl-C, so that the temporary server and the run's record are closed."""
     raise KeyboardInterrupt
 

@@ -7,15 +7,16 @@ is written as unknown instead of guessed.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import PurePath
 
 from pydantic import JsonValue
 
 from infra.report import queries
+from infra.report.card_format import document, fenced, table, yaml_block
 from infra.report.evidence import Evidence, gather_evidence, query_pairs
 from infra.report.inputs import ReportInputs
-from infra.report.page import validation_suites
+from infra.report.provenance import validation_suites
 from infra.report.verdicts import headline, judge_benchmarks
 from infra.report.wording import accuracy, count, percent, signed, tokens
 from schemas.errors import SourceError
@@ -46,7 +47,7 @@ def model_card(inputs: ReportInputs) -> str:
         f"(`<short>`). Trained from {origin} by run `{inputs.run_id}`, {inputs.created_at}.",
         "## What was learned",
         f"**{learned.answer}.** {' '.join(learned.sentences)}",
-        _table(
+        table(
             ("benchmark", "verdict", "thinks on", "tokens", "forced think", "accuracy", "difference"),
             [
                 (
@@ -62,7 +63,7 @@ def model_card(inputs: ReportInputs) -> str:
             ],
         ),
         "## All results",
-        _table(
+        table(
             ("benchmark", "model", "mode", "n", "accuracy", "think share", "mean tokens", "truncated", "grader"),
             [
                 (
@@ -92,12 +93,12 @@ def model_card(inputs: ReportInputs) -> str:
         "Measured on the benchmarks above only. The license is not known to the pipeline that wrote this card: it "
         "depends on the base model and the data, and has to be filled in before the model is published.",
     ]
-    return _document(front, body)
+    return document(front, body)
 
 
 def dataset_card(inputs: ReportInputs) -> str:
-    """The card of the pairs. Raises MissingArtifactError where the pairs have no file."""
-    splits = query_pairs(inputs.pairs, queries.PAIR_COUNTS)
+    """The card of the pairs. Raises MissingArtifactError where a file that is named is absent."""
+    splits = query_pairs(inputs, queries.PAIR_COUNTS)
     total = sum(row[1] for row in splits)
     manifest = inputs.manifest("pairs")
     front: dict[str, JsonValue] = {
@@ -105,15 +106,15 @@ def dataset_card(inputs: ReportInputs) -> str:
         "task_categories": ["text-generation"],
         "tags": ["thinkless", "adaptive-reasoning", "distillation", f"profile-{inputs.profile}"],
         "size_categories": [next((name for bound, name in SIZES if total < bound), "n>1M")],
-        "configs": [{"config_name": "default", "data_files": inputs.pairs.name}],
+        "configs": [{"config_name": "default", "data_files": [path.name for path in inputs.tables.get("pairs", ())]}],
     }
-    difficulties = query_pairs(inputs.pairs, queries.PAIR_DIFFICULTIES)
+    difficulties = query_pairs(inputs, queries.PAIR_DIFFICULTIES)
     body = [
         f"# Thinkless pairs, profile {inputs.profile}",
         f"{count(total)} problems, each answered twice: at length behind `<think>` and briefly behind `<short>`. "
         f"Made by run `{manifest.run_id if manifest else inputs.run_id}`.",
         "## Splits",
-        _table(
+        table(
             ("split", "pairs", "think tokens", "short tokens", "think truncated", "short truncated"),
             [
                 (split, count(n), tokens(think), tokens(short), percent(think_cut), percent(short_cut))
@@ -121,7 +122,7 @@ def dataset_card(inputs: ReportInputs) -> str:
             ],
         ),
         "## Difficulty",
-        _table(
+        table(
             ("difficulty", "pairs", "think tokens", "short tokens"),
             [
                 ("unknown" if level is None else str(level), count(n), tokens(think), tokens(short))
@@ -129,9 +130,9 @@ def dataset_card(inputs: ReportInputs) -> str:
             ],
         ),
         "## Columns",
-        _table(("column", "type"), [(name, _type_name(f.annotation)) for name, f in Pair.model_fields.items()]),
+        table(("column", "type"), [(name, _type_name(f.annotation)) for name, f in Pair.model_fields.items()]),
         "## Rows dropped or touched on the way",
-        _table(
+        table(
             ("stage", "reason", "rows"),
             [
                 (m.stage, reason, count(number))
@@ -141,7 +142,7 @@ def dataset_card(inputs: ReportInputs) -> str:
             ],
         ),
         "## Validation",
-        _table(
+        table(
             ("suite", "stage", "passed", "failed"),
             [(s.suite, s.stage, count(s.passed), count(len(s.failed))) for s in validation_suites(inputs)],
         ),
@@ -150,7 +151,7 @@ def dataset_card(inputs: ReportInputs) -> str:
         _config_block("Teachers", _stage_config(inputs, "teach")),
         "## Examples",
         *(
-            _fenced(
+            fenced(
                 "json",
                 json.dumps(
                     dict(zip(("prompt", "answer", "think", "short"), map(_short, row), strict=True)),
@@ -158,45 +159,13 @@ def dataset_card(inputs: ReportInputs) -> str:
                     ensure_ascii=False,
                 ),
             )
-            for row in query_pairs(inputs.pairs, queries.PAIR_EXAMPLES)
+            for row in query_pairs(inputs, queries.PAIR_EXAMPLES)
         ),
         "## Limits",
         "The license is not known to the pipeline that wrote this card: it depends on the problems and the teachers, "
         "and has to be filled in before the data are published.",
     ]
-    return _document(front, body)
-
-
-def yaml_block(value: JsonValue, indent: int = 0) -> str:
-    """JSON-like data as block YAML; strings that could be read as something else are quoted as in JSON."""
-    pad = "  " * indent
-    if isinstance(value, dict) and value:
-        lines = [f"{pad}{_scalar(key)}:{_nested(item, indent)}" for key, item in value.items()]
-        return "\n".join(lines)
-    if isinstance(value, list) and value:
-        lines = []
-        for item in value:
-            block = (
-                yaml_block(item, indent + 1) if isinstance(item, (dict, list)) else "  " * (indent + 1) + _scalar(item)
-            )
-            lines.append(f"{pad}- {block.removeprefix('  ' * (indent + 1))}")
-        return "\n".join(lines)
-    return pad + _scalar(value)
-
-
-def _nested(value: JsonValue, indent: int) -> str:
-    if isinstance(value, (dict, list)) and value:
-        return "\n" + yaml_block(value, indent + 1)
-    return f" {_scalar(value)}"
-
-
-def _scalar(value: JsonValue) -> str:
-    """A plain word as it is, everything else as JSON, which is YAML."""
-    plain = isinstance(value, str) and value.replace("-", "").replace("_", "").isalpha() and value.isascii()
-    reserved = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
-    if plain and str(value).lower() not in reserved and not str(value).startswith("-"):
-        return str(value)
-    return json.dumps(value, ensure_ascii=False)
+    return document(front, body)
 
 
 def _model_index(evidence: Evidence) -> list[JsonValue]:
@@ -249,7 +218,7 @@ def _config_block(title: str, config: Mapping[str, JsonValue]) -> str:
     """Configuration as YAML; folders of this machine are cut to the file's name."""
     if not config:
         return f"{title}: no manifest."
-    return f"{title}:\n\n{_fenced('yaml', yaml_block(_without_folders(dict(config))))}"
+    return f"{title}:\n\n{fenced('yaml', yaml_block(_without_folders(dict(config))))}"
 
 
 def _without_folders(value: JsonValue) -> JsonValue:
@@ -262,33 +231,9 @@ def _without_folders(value: JsonValue) -> JsonValue:
     return value
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    if not rows:
-        return "None."
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(_cell(text) for text in line) + " |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    """Text that stays within its cell."""
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
-
-
-def _fenced(language: str, text: str) -> str:
-    """A code block whose fence is longer than any run of backticks in it."""
-    fence = "```"
-    while fence in text:
-        fence += "`"
-    return f"{fence}{language}\n{text}\n{fence}"
-
-
 def _short(text: str) -> str:
     return text if len(text) <= 800 else f"{text[:800]} [... {len(text) - 800:,} more characters]"
 
 
 def _type_name(annotation: object) -> str:
     return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
-
-
-def _document(front: Mapping[str, JsonValue], body: Sequence[str]) -> str:
-    return f"---\n{yaml_block(dict(front))}\n---\n\n" + "\n\n".join(body) + "\n"

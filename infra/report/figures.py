@@ -31,6 +31,12 @@ COLORS = {
 """One colour per mode and per model, everywhere; hues of Okabe and Ito, darkened until they read on white."""
 RAMP = ("#46a89c", "#2f8f9d", "#267494", "#275985", "#2b3d6d", "#291f4d")
 """Easy to hard."""
+SERIES = ("#1f5fa8", "#b8460a", "#08775c", "#8a2f96", "#8f6a04", "#b3205a", "#3f7d1d", "#5b6471")
+"""Conditions of a study, in the order of the page."""
+LineStyle = str | tuple[int, tuple[int, ...]]
+"""A style of matplotlib: a name, or an offset and the lengths of dashes and gaps."""
+SERIES_STYLES: tuple[LineStyle, ...] = ("-", "--", "-.", (0, (4, 1, 1, 1, 1, 1)), "-", "--", "-.", (0, (1, 1)))
+SERIES_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "d")
 MARKERS = {"base": "o", "sft": "s", "rl": "D", "auto": "D", "short": "o", "think": "^"}
 """Shapes, so that no difference is told by colour alone."""
 
@@ -41,6 +47,7 @@ _VARIABLES = {
     PAPER: "paper",
     **{code: name for name, code in COLORS.items()},
     **{code: f"ramp-{index}" for index, code in enumerate(RAMP)},
+    **{code: f"series-{index}" for index, code in enumerate(SERIES)},
 }
 
 _RC = {
@@ -83,6 +90,8 @@ class Chart:
     svg: str | None
     """Inline SVG with title and description, or None."""
     missing: str = ""
+    tall: bool = False
+    """Two panels, which take the room of two charts."""
 
 
 class EndLabel(NamedTuple):
@@ -106,11 +115,14 @@ def draw(
     description: str,
     right: int = 12,
     height: int = HEIGHT,
+    lower: Callable[[Any], None] | None = None,
+    foot: int = 0,
 ) -> str:
     """One chart as inline SVG.
 
     name: unique on the page; plot: draws on the matplotlib axes it is given; description: what a reader who does
-    not see the picture should know; right: pixels kept free for labels at the ends of lines.
+    not see the picture should know; right: pixels kept free for labels at the ends of lines; lower: draws a second
+    panel of the same size below the first, over the same horizontal axis; foot: pixels kept free below all of it.
     """
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -121,16 +133,23 @@ def draw(
         matplotlib.rcParams.update(_RC)
         figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72)
         figure.patch.set_alpha(0)
-        left, bottom, top = 44, 38, 26
-        axes = figure.add_axes(
-            (
+        panels = [plot] if lower is None else [plot, lower]
+        left, bottom, top, share = 44, 38, 26, (height - foot) / len(panels)
+        shared = None
+        for index, panel in enumerate(panels):
+            # An upper panel needs no room for the name of the axis that it shares.
+            below = bottom if index == len(panels) - 1 else 16
+            box = (
                 left / WIDTH,
-                bottom / height,
+                (height - (index + 1) * share + below) / height,
                 (WIDTH - left - right) / WIDTH,
-                (height - bottom - top) / height,
+                (share - below - top) / height,
             )
-        )
-        plot(axes)
+            axes = figure.add_axes(box, sharex=shared)
+            panel(axes)
+            if index < len(panels) - 1:
+                axes.set_xlabel("")
+            shared = axes
         buffer = io.StringIO()
         metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         FigureCanvasSVG(figure).print_svg(buffer, metadata=metadata)
@@ -143,6 +162,7 @@ def inline_svg(svg: str, *, name: str, title: str, description: str) -> str:
     body = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", body, flags=re.DOTALL)
     body = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", body, flags=re.DOTALL)
     body = body.replace("xlink:href", "href")
+    body = re.sub(r"(\d\.\d\d)\d+", r"\1", body)  # a hundredth of a pixel is enough, and halves the page
     body = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", body)
     body = _own_identifiers(body, name)
     for code, variable in _VARIABLES.items():

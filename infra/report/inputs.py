@@ -1,6 +1,9 @@
 """What a report is made from: tables of one run, the manifests of every artifact behind them, and links.
 
 manifests + Parquet tables -> ReportInputs -> Evidence (evidence.py) -> page.py, cards.py
+
+A run that is not finished has fewer tables; a table that is not there reads as one without rows, and the page says
+which stages are missing.
 """
 
 from __future__ import annotations
@@ -9,11 +12,36 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from schemas import records
 from schemas.artifact import Manifest
+from schemas.base import Record
 from schemas.configs.pipeline import STAGES
 
-TABLES = ("eval_summary", "eval_completions", "sft_metrics", "rl_metrics", "rollouts", "pairs", "problems")
-"""Names under which the Parquet files of `ReportInputs` are queried."""
+TABLES: dict[str, type[Record]] = {
+    "problems": records.Problem,
+    "generations": records.Generation,
+    "pairs": records.Pair,
+    "sft_metrics": records.Metric,
+    "rl_metrics": records.Metric,
+    "rollouts": records.RolloutRecord,
+    "guard_events": records.GuardEvent,
+    "eval_completions": records.EvalCompletion,
+    "eval_summary": records.EvalSummary,
+    "eval_routers": records.RouterScore,
+    "eval_pareto": records.ParetoPoint,
+}
+"""Every table a report reads, under the name its SQL uses; `<stage>_metrics` is table `metrics` of that stage."""
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """Why a run has no report of its own yet."""
+
+    status: str
+    """`running`, `failed` or `completed` (one that was asked to stop before the last stage)."""
+    error: str | None
+    missing: tuple[str, ...]
+    """Stages without an artifact, each with a word on what that means."""
 
 
 @dataclass(frozen=True)
@@ -25,25 +53,16 @@ class ReportInputs:
     run_id: str
     created_at: str
     """UTC, ISO 8601; when the report was asked for."""
-    eval_summary: Path
-    eval_completions: Path
-    sft_metrics: Path
-    rl_metrics: Path
-    rollouts: Path
-    pairs: Path
-    problems: Path
+    tables: Mapping[str, tuple[Path, ...]]
+    """Name of `TABLES` -> Parquet files that make it up together; a name that is not in it was not built."""
     manifests: tuple[Manifest, ...]
     """Every upstream artifact, in any order."""
     validation_docs: Mapping[str, str]
     """Table -> relative link of its data docs."""
     examples: int
-    """Problems shown in full; a couple of wrong ones come on top."""
-
-    def table(self, name: str) -> Path:
-        """The Parquet file behind one of `TABLES`."""
-        path = getattr(self, name)
-        assert isinstance(path, Path)
-        return path
+    """Held-out problems shown before anything is filtered; a couple of wrong ones come on top."""
+    unfinished: Unfinished | None = None
+    """None for a run in which every stage was built."""
 
     def ordered_manifests(self) -> tuple[Manifest, ...]:
         """Manifests in the order of the pipeline, unknown stages last."""

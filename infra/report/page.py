@@ -1,31 +1,34 @@
-"""The HTML report: one file without scripts, network or dates of its own.
+"""The HTML report: one file that loads nothing, whose only script filters the examples.
 
-ReportInputs -> Evidence -> verdicts, charts, tables -> template.html.j2 + style.css -> str
+ReportInputs -> Evidence -> verdicts, charts, tables -> report.html.j2 + style.css + browser.js -> str
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from importlib.resources import files
-from typing import NamedTuple
 
 from infra.report import wording
-from infra.report.behaviour_charts import NAMES, cost_chart, difficulty_charts
+from infra.report.behaviour_charts import COMPARED, NAMES, difficulty_charts
+from infra.report.cost_charts import cost_chart
 from infra.report.evidence import Evidence, gather_evidence
+from infra.report.examples import TRAINING, browser_json
 from infra.report.figures import Chart
 from infra.report.inputs import ReportInputs
 from infra.report.lineage_graph import lineage_svg
+from infra.report.pareto_charts import pareto_chart
+from infra.report.provenance import funnel_rows, validation_suites, versions_by_stage
+from infra.report.router_tables import router_tables
+from infra.report.templates import render, script_policy, source
 from infra.report.training_charts import probe_chart, reinforcement_charts, warmup_charts
 from infra.report.verdicts import LOST_ACCURACY, NUM_ERRORS, SAVED_SHARE, UNDECIDED_STDERR, headline, judge_benchmarks
-from schemas.artifact import CheckResult
 
 SECTIONS = {
     "learned": "What was learned",
     "results": "All results",
     "routing": "When it thinks",
     "cost": "What it costs",
+    "routers": "How well it chooses",
+    "graders": "Two graders",
     "reinforcement": "How RL got there",
     "warmup": "Warm-up",
     "examples": "Examples",
@@ -36,60 +39,37 @@ SECTIONS = {
 }
 """Identifier -> heading, in the order of the page."""
 
-_MARKS = {"good": "✓", "warn": "!", "bad": "✗", "unknown": "?"}
+MARKS = {"good": "✓", "warn": "!", "bad": "✗", "unknown": "?"}
 
-
-class FunnelRow(NamedTuple):
-    """One stage of the data funnel."""
-
-    stage: str
-    rows: int
-    drops: tuple[tuple[str, int], ...]
-    share: float
-    """Rows over those of the stage with most: the length of the bar."""
-
-
-@dataclass(frozen=True)
-class SuiteResult:
-    """One validation suite of one stage."""
-
-    suite: str
-    stage: str
-    passed: int
-    failed: tuple[CheckResult, ...]
-    checks: tuple[CheckResult, ...]
-    link: str | None
-
-
-class Versions(NamedTuple):
-    """One package or property of the environment, and its value by stage where stages differ."""
-
-    name: str
-    value: str
+VERDICT_FILTERS = {
+    "right": "right in auto mode",
+    "wrong": "wrong in auto mode",
+    "needs-thinking": "only thinking is right",
+    "either": "short and thinking are right",
+    "thinking-hurts": "only short is right",
+    "neither": "neither mode is right",
+    "graders-disagree": "the graders disagree",
+}
+"""Value of the filter, as it stands in a link -> what it means."""
 
 
 def render_report(inputs: ReportInputs) -> str:
     """The whole page as text; the same inputs give the same bytes.
 
-    Raises MissingArtifactError where a table's file is absent and EvaluationError where nothing was evaluated.
+    Raises MissingArtifactError where a file that is named is absent and EvaluationError where an evaluation is empty.
     """
-    from jinja2 import Environment, StrictUndefined
-    from markupsafe import Markup
-
     evidence = gather_evidence(inputs)
-    package = files("infra.report")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    for name in ("percent", "signed_percent", "tokens", "accuracy", "signed", "count", "seconds", "shortened"):
-        environment.filters[name] = getattr(wording, name)
-    template = environment.from_string(package.joinpath("template.html.j2").read_text(encoding="utf-8"))
-    lineage = lineage_svg(inputs.ordered_manifests())
-    return template.render(
-        style=Markup(package.joinpath("style.css").read_text(encoding="utf-8")),
-        trusted=Markup,
+    data, num_browsed = browser_json(evidence.examples)
+    script = source("browser.js") if evidence.examples else ""
+    manifests = inputs.ordered_manifests()
+    browsed = evidence.examples[:num_browsed]
+    return render(
+        "report.html.j2",
+        title=inputs.title,
         inputs=inputs,
         evidence=evidence,
         sections=SECTIONS,
-        marks=_MARKS,
+        marks=MARKS,
         names=NAMES,
         rules={
             "errors": f"{NUM_ERRORS:g}",
@@ -100,74 +80,35 @@ def render_report(inputs: ReportInputs) -> str:
         headline=headline(evidence),
         verdicts=judge_benchmarks(evidence),
         charts=_charts(evidence),
-        funnel=_funnel(inputs),
+        routers=router_tables(evidence),
+        policy=script_policy(script),
+        script=script,
+        browser_data=data,
+        num_browsed=num_browsed,
+        training=TRAINING,
+        choices={
+            "sources": list(dict.fromkeys(e.source for e in browsed)),
+            "difficulties": sorted({e.difficulty for e in browsed if e.difficulty is not None}),
+            "chosen": [mode for mode in ("short", "think", "malformed") if any(e.chosen == mode for e in browsed)],
+            "verdicts": {v: words for v, words in VERDICT_FILTERS.items() if any(v in e.tags for e in browsed)},
+        },
+        funnel=funnel_rows(inputs),
         suites=validation_suites(inputs),
-        lineage=lineage,
-        manifests=inputs.ordered_manifests(),
+        lineage=lineage_svg(manifests),
+        manifests=manifests,
         configs={m.key: json.dumps(m.config, indent=2, ensure_ascii=False) for m in inputs.manifests},
-        packages=_versions({m.stage: m.packages for m in inputs.ordered_manifests()}),
-        environment=_versions({m.stage: m.environment for m in inputs.ordered_manifests()}),
+        packages=versions_by_stage({m.stage: m.packages for m in manifests}),
+        environment=versions_by_stage({m.stage: m.environment for m in manifests}),
     )
 
 
 def _charts(evidence: Evidence) -> dict[str, tuple[Chart, ...]]:
     """Charts by section."""
+    swept = {point.benchmark for point in evidence.pareto if point.model in COMPARED}
     return {
         "routing": (*difficulty_charts(evidence), probe_chart(evidence.rl)),
         "cost": tuple(cost_chart(evidence, b, index) for index, b in enumerate(evidence.benchmarks)),
+        "pareto": tuple(pareto_chart(evidence, b, index) for index, b in enumerate(evidence.benchmarks) if b in swept),
         "reinforcement": reinforcement_charts(evidence),
         "warmup": warmup_charts(evidence.sft),
     }
-
-
-def _funnel(inputs: ReportInputs) -> tuple[FunnelRow, ...]:
-    """Stages that hold rows or counted some."""
-    most = max((m.rows for m in inputs.manifests), default=0) or 1
-    rows = []
-    for manifest in inputs.ordered_manifests():
-        drops = tuple(sorted(manifest.drops.items(), key=lambda item: (-item[1], item[0])))
-        if manifest.rows or any(manifest.drops.values()):
-            rows.append(FunnelRow(manifest.stage, manifest.rows, drops, manifest.rows / most))
-    return tuple(rows)
-
-
-def validation_suites(inputs: ReportInputs) -> tuple[SuiteResult, ...]:
-    """Checks of every manifest by suite, with the link to the data docs of the suite's table."""
-    results = []
-    for manifest in inputs.ordered_manifests():
-        for suite in sorted({check.suite for check in manifest.checks}):
-            checks = tuple(check for check in manifest.checks if check.suite == suite)
-            failed = tuple(check for check in checks if not check.success)
-            results.append(
-                SuiteResult(
-                    suite=suite,
-                    stage=manifest.stage,
-                    passed=len(checks) - len(failed),
-                    failed=failed,
-                    checks=checks,
-                    link=_docs_link(suite, inputs.validation_docs),
-                )
-            )
-    return tuple(results)
-
-
-def _docs_link(suite: str, docs: Mapping[str, str]) -> str | None:
-    """The docs of the table a suite is named after: `pairs`, `pairs.contract` and `pairs/1` all mean `pairs`."""
-    table = next((t for t in docs if suite == t or suite.startswith((f"{t}.", f"{t}/", f"{t}:"))), None)
-    return None if table is None else docs[table]
-
-
-def _versions(by_stage: Mapping[str, Mapping[str, str]]) -> tuple[Versions, ...]:
-    """Each name with its one value, or with the value of every stage where they differ."""
-    rows = []
-    for name in sorted({name for values in by_stage.values() for name in values}):
-        stages: dict[str, list[str]] = {}
-        for stage, values in by_stage.items():
-            if name in values:
-                stages.setdefault(values[name], []).append(stage)
-        if len(stages) == 1:
-            rows.append(Versions(name, next(iter(stages))))
-        else:
-            text = "; ".join(f"{value} ({', '.join(members)})" for value, members in stages.items())
-            rows.append(Versions(name, text))
-    return tuple(rows)

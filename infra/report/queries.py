@@ -116,43 +116,26 @@ GROUP BY leans_to_think
 ORDER BY leans_to_think
 """
 
-EXAMPLES = """
--- one row: one completion of the rl model for a chosen problem: one problem of every benchmark and difficulty in
--- turn, then up to two more that it got wrong in auto mode; which ones is decided by a hash of the identifier
-WITH asked AS (
-    SELECT problem_id, benchmark, any_value(difficulty) AS difficulty,
-           bool_or(NOT correct) FILTER (mode = 'auto') AS wrong
-    FROM eval_completions
-    WHERE model = 'rl' AND sample = 0
-    GROUP BY problem_id, benchmark
-),
-numbered AS (
-    SELECT *, row_number() OVER (PARTITION BY difficulty ORDER BY md5(problem_id), benchmark) AS turn
-    FROM asked
-),
-spread AS (
-    SELECT problem_id, benchmark, false AS picked_as_wrong
-    FROM numbered
-    ORDER BY turn, difficulty NULLS LAST, md5(problem_id), benchmark
-    LIMIT $limit
-),
-wrong AS (
-    SELECT problem_id, benchmark, true AS picked_as_wrong
-    FROM asked
-    WHERE wrong AND (problem_id, benchmark) NOT IN (SELECT (problem_id, benchmark) FROM spread) AND $limit > 0
-    ORDER BY md5(problem_id), benchmark
-    LIMIT 2
-),
-chosen AS (SELECT * FROM spread UNION ALL SELECT * FROM wrong),
-problem AS (SELECT problem_id, any_value(prompt) AS prompt, any_value(answer) AS answer FROM problems GROUP BY 1)
-SELECT c.benchmark, c.problem_id, e.difficulty, p.prompt, p.answer, c.picked_as_wrong,
-       e.mode, e.chosen_mode, e.completion, e.answer, e.correct, e.num_tokens, e.truncated, e.p_think
-FROM chosen c
-JOIN eval_completions e ON e.problem_id = c.problem_id AND e.benchmark = c.benchmark
-LEFT JOIN problem p ON p.problem_id = c.problem_id
-WHERE e.model = 'rl' AND e.sample = 0
-ORDER BY c.picked_as_wrong, e.difficulty NULLS LAST, c.benchmark, md5(c.problem_id), c.problem_id,
-         list_position(['auto', 'short', 'think'], e.mode), e.completion_id
+GRADERS = """
+-- one row: one model, with its completions counted by the verdicts of both graders
+SELECT model, count(*),
+       count(*) FILTER (correct AND correct_paper), count(*) FILTER (correct AND NOT correct_paper),
+       count(*) FILTER (correct_paper AND NOT correct)
+FROM eval_completions
+WHERE correct_paper IS NOT NULL
+GROUP BY model
+ORDER BY list_position(['base', 'sft', 'rl'], model) NULLS LAST, model
+"""
+
+DISAGREEMENTS = """
+-- one row: one completion on which the graders disagree; the trained model's first, then by a hash of the identifier
+WITH problem AS (SELECT problem_id, any_value(prompt) AS prompt, any_value(answer) AS answer FROM problems GROUP BY 1)
+SELECT e.model, e.benchmark, e.mode, p.prompt, p.answer, e.completion, e.answer, e.correct
+FROM eval_completions e
+LEFT JOIN problem p ON p.problem_id = e.problem_id
+WHERE e.correct <> e.correct_paper
+ORDER BY list_position(['rl', 'sft', 'base'], e.model) NULLS LAST, md5(e.completion_id), e.completion_id
+LIMIT $limit
 """
 
 PAIR_COUNTS = """

@@ -16,7 +16,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from infra.report.evidence import Comparison, Evidence
+from infra.report.evidence import Evidence
+from infra.report.evidence_rows import Comparison
 from infra.report.wording import accuracy, count, listing, percent, signed, signed_percent, tokens
 from schemas.records import EvalSummary
 
@@ -133,6 +134,8 @@ def _words(compared: Comparison, saved: float, *, lost: bool) -> tuple[Tone, str
 def headline(evidence: Evidence) -> Headline:
     """Answer and supporting sentences, all computed; says so where something was not measured."""
     verdicts = judge_benchmarks(evidence)
+    if not evidence.cells:
+        return Headline("unknown", "Cannot tell yet", ("Nothing was evaluated: stage evaluate was not built.",))
     if not verdicts:
         return Headline(
             "unknown", "Cannot tell", ("The RL model was not evaluated in all three modes on any benchmark.",)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 
 def percent(share: float) -> str:
     """A share as percent: whole numbers, one decimal only where rounding would claim 0% or 100%."""
@@ -24,8 +26,8 @@ def tokens(count: float) -> str:
 
 
 def accuracy(value: float) -> str:
-    """An accuracy, three decimals."""
-    return f"{value:.3f}"
+    """An accuracy, three decimals; a dash where it was not measured."""
+    return f"{value:.3f}" if math.isfinite(value) else "-"
 
 
 def signed(value: float) -> str:
@@ -59,3 +61,10 @@ def shortened(text: str, limit: int = 1600) -> str:
         return text
     head, tail = limit * 2 // 3, limit // 3
     return f"{text[:head]}\n[... {len(text) - head - tail:,} characters left out ...]\n{text[-tail:]}"
+
+
+def measured(value: float) -> str:
+    """Any measured number, three significant digits; what could not be measured is said so."""
+    if not math.isfinite(value):
+        return "not measured"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

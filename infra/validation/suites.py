@@ -22,6 +22,7 @@ from infra.validation.checks import (
     unique_together,
     visible,
 )
+from schemas.configs.evaluate import MODELS
 from schemas.mode import THINK_END, EvalMode, Mode
 from schemas.records import (
     EvalCompletion,
@@ -33,8 +34,6 @@ from schemas.records import (
     RolloutRecord,
 )
 
-MODELS = ("base", "sft", "rl")
-"""Models an evaluation compares."""
 ADVANTAGE_TOLERANCE = 1e-4
 """Per rollout of a group: advantages are float32, and may be divided by a small deviation."""
 
@@ -119,9 +118,22 @@ def pairs_suite() -> Suite:
     )
 
 
-def rollouts_suite(*, group_size: int) -> Suite:
-    """Scored rollouts in complete groups, one group per step and problem."""
+def rollouts_suite(
+    *, group_size: int, rewards: tuple[float, float] = (-1.0, 1.0), advantages_cancel: bool = True
+) -> Suite:
+    """Scored rollouts in complete groups, one group per step and problem.
+
+    `rewards` are the least, which a malformed rollout earns, and the most; `advantages_cancel` is false for an
+    objective that compares with something other than the group.
+    """
+    least, most = rewards
     tolerance = ADVANTAGE_TOLERANCE * group_size
+    cancel = _groups(
+        "advantages_of_a_group_cancel",
+        # NaN is above every number in DuckDB, so it does not pass as small.
+        f"abs(sum(advantage)) > {tolerance:.9f}",
+        "'sum ' || sum(advantage)",
+    )
     return Suite(
         "rollouts",
         "rollout_id",
@@ -135,18 +147,14 @@ def rollouts_suite(*, group_size: int) -> Suite:
                 "mode is null or starts_with(completion, '<' || mode || '>')",
             ),
             holds("malformed_means_no_mode", "malformed = (mode is null)"),
-            holds("malformed_rollout_earns_minus_one", "not malformed or reward = -1"),
+            holds("forced_rollout_has_a_mode", "not (forced and malformed)"),
+            holds("malformed_rollout_earns_the_least", f"not malformed or reward = {least!r}"),
             holds("fake_short_is_short", "not fake_short or coalesce(mode = 'short', false)"),
             holds("reward_and_advantage_are_finite", "isfinite(reward) and isfinite(advantage)"),
-            between("reward_is_in_range", "reward", -1, 1),
+            between("reward_is_in_range", "reward", least, most),
             unique_together("sample_is_not_repeated", "step", "problem_id", "sample"),
             _groups("group_is_complete", f"count(*) <> {group_size}", "count(*) || ' rollouts'"),
-            _groups(
-                "advantages_of_a_group_cancel",
-                # NaN is above every number in DuckDB, so it does not pass as small.
-                f"abs(sum(advantage)) > {tolerance:.9f}",
-                "'sum ' || sum(advantage)",
-            ),
+            *((cancel,) if advantages_cancel else ()),
         ),
     )
 
@@ -174,9 +182,18 @@ def eval_completions_suite(*, benchmarks: Iterable[str], models: Iterable[str] =
             ),
             holds("correct_completion_is_not_malformed", "not (correct and malformed)"),
             holds("correct_completion_is_finished", "not (correct and truncated)"),
+            holds("correct_completion_has_an_answer", f"not correct or coalesce({visible('answer')}, false)"),
             holds("fake_short_is_short", "not fake_short or coalesce(chosen_mode = 'short', false)"),
             between("num_tokens_is_positive", "num_tokens", 1),
             between("p_think_is_a_probability", "p_think", 0, 1),
+            # One reading per prompt, whatever the mode: routers and curves take it for all of them.
+            never(
+                "p_think_is_the_prompts_own",
+                "(model, benchmark, problem_id) in (select model, benchmark, problem_id from {batch} "
+                "group by all having max(p_think) - min(p_think) > 1e-6)",
+            ),
+            not_blank("grader"),
+            never("verdicts_are_by_one_grader", "grader <> (select mode(grader) from {batch})"),
             unique_together("problem_is_not_asked_twice", "model", "mode", "benchmark", "problem_id", "sample"),
             never(
                 "every_model_and_mode_is_there",

@@ -1,31 +1,48 @@
-"""Configuration of stage `evaluate`: three models in three modes on every benchmark."""
+"""Configuration of stage `evaluate`: which models, in three modes each, on every benchmark."""
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from schemas.configs.stage import ComputeConfig
+
+ModelName = Literal["base", "sft", "rl"]
+"""A model of the pipeline, by the stage that made it."""
+MODELS: tuple[ModelName, ...] = get_args(ModelName)
+"""All of them, in the order of the pipeline."""
 
 
 class EvaluateConfig(ComputeConfig):
     """How held-out problems are answered and graded."""
 
+    models: tuple[ModelName, ...] = Field(MODELS, min_length=1)
+    """Models to evaluate: base, warm-up (`sft`), policy (`rl`). The stage depends on no other."""
     temperature: float = Field(0.6, gt=0)
     """Sampling temperature (paper: 0.6)."""
     top_p: float = Field(0.95, gt=0, le=1)
     """Nucleus of the sampling distribution (paper: 0.95)."""
     num_samples: int = Field(1, ge=1)
-    """Completions per problem, model and mode (paper: 5)."""
+    """Completions per problem, model and mode (paper: 5). With one, a lucky guess counts as ability to the oracle."""
     max_new_tokens: int = Field(ge=2)
     """Limit of a completion; a longer one is truncated and counts as wrong."""
     short_max_tokens: int = Field(ge=1)
     """A short completion with more tokens is counted as fake short."""
+    router_threshold: float = Field(0.5, ge=0, le=1)
+    """The threshold router thinks where P(think) is over it; 0.5 is the greedy choice. Not tuned on the benchmarks."""
     limit: int | None = Field(None, ge=1)
     """Use only the first problems of each benchmark, for a quick look."""
     batch_size: int = Field(256, ge=1)
     """Completions sampled side by side; changes memory and speed, not what is sampled."""
+
+    @field_validator("models")
+    @classmethod
+    def _models_in_the_order_of_the_pipeline(cls, models: tuple[ModelName, ...]) -> tuple[ModelName, ...]:
+        """The same models named in another order are the same evaluation, with the same key."""
+        if len(set(models)) < len(models):
+            raise ValueError(f"got {', '.join(models)}, expected each model once; leave out the repetition")
+        return tuple(name for name in MODELS if name in models)
 
     @model_validator(mode="after")
     def _short_limit_can_be_met(self) -> Self:

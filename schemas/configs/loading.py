@@ -18,9 +18,11 @@ from pydantic import BaseModel, JsonValue, ValidationError
 from pydantic_core import ErrorDetails
 
 from schemas.configs.pipeline import PipelineConfig
+from schemas.configs.schedule import KINDS as SCHEDULE_KINDS
+from schemas.configs.stage import Table
 from schemas.errors import ConfigError, nearest
 
-TAGS = frozenset({"tiny", "pretrained", "procedural", "local", "recorded"})
+TAGS = frozenset({"tiny", "pretrained", "procedural", "local", "recorded", *SCHEDULE_KINDS})
 """Values of `kind`; a discriminated union puts them into the location of an error."""
 
 
@@ -105,8 +107,10 @@ def _parse_override(text: str) -> tuple[list[str], JsonValue]:
 
 def _assign(table: dict[str, JsonValue], keys: Sequence[str], value: JsonValue) -> None:
     node = table
-    for key in keys[:-1]:
+    for depth, key in enumerate(keys[:-1], start=1):
         child = node.setdefault(key, {})
+        if not isinstance(child, dict) and list(keys[depth:]) == ["kind"]:
+            child = node[key] = {}  # a plain number gives way to a schedule
         if not isinstance(child, dict):
             raise ConfigError(f"{'.'.join(keys)}: {key!r} is a value, not a table, so nothing can be set below it")
         node = child
@@ -127,7 +131,8 @@ def _explain_one(detail: ErrorDetails) -> str:
     location = [str(part) for part in detail["loc"]]
     # A benchmark's name, at place 2, is the user's own and may look like a tag.
     own_name = 2 if location[:2] == ["problems", "benchmarks"] else None
-    last = len(location) - 1
+    # Only of a missing or unknown key is the last part surely a key, and not the tag of the table that is wrong.
+    last = len(location) - 1 if detail["type"] in ("extra_forbidden", "missing") else None
     untagged = [p for i, p in enumerate(location) if i in (0, own_name, last) or p not in TAGS]
     dotted = ".".join(untagged)
     got = detail["input"]
@@ -140,7 +145,8 @@ def _explain_one(detail: ErrorDetails) -> str:
         return f"{dotted}: missing; set it in the profile or with --set {dotted}=..."
     shown = "" if isinstance(got, Mapping) else f", got {got!r}"
     meaning = known.get(dotted)
-    return f"{dotted}: {detail['msg'].removeprefix('Value error, ')}{shown}" + (f" ({meaning})" if meaning else "")
+    explained = f" ({' '.join(meaning.split())})" if meaning else ""
+    return f"{dotted}: {detail['msg'].removeprefix('Value error, ')}{shown}{explained}"
 
 
 def _keys_near(location: Sequence[str], known: Mapping[str, str | None]) -> Iterator[str]:
@@ -157,8 +163,9 @@ def _refuse_unused(config: PipelineConfig, explicit: Sequence[Sequence[str]]) ->
     """Refuse a key set by hand that has no effect as the others are set."""
     for keys in explicit:
         node: object = config
-        for key in keys[:-1]:
-            node = node[key] if isinstance(node, dict) else getattr(node, key)
-        reason = node.unused_fields().get(keys[-1]) if hasattr(node, "unused_fields") else None
-        if reason:
-            raise ConfigError(f"{'.'.join(keys)} would have no effect: {reason}; leave it out or change the other key")
+        for key in keys:
+            reason = node.unused_fields().get(key) if isinstance(node, Table) else None
+            if reason:
+                said = f"{'.'.join(keys)} would have no effect: {reason}; leave it out or change the other key"
+                raise ConfigError(said)
+            node = node[key] if isinstance(node, dict) else getattr(node, key, None)

@@ -13,4 +13,5 @@ class ReportConfig(StageConfig):
     title: str = "Thinkless: does it know when to think?"
     """Headline of the page."""
     examples: int = Field(12, ge=0)
-    """Completions shown in full, spread over difficulties."""
+    """Held-out problems shown with their completions before anything is filtered, spread over difficulties; 0 leaves
+    the browser of examples out."""

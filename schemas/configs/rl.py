@@ -1,18 +1,22 @@
-"""Configuration of stage `rl`: DeGRPO, which teaches when to think."""
+"""Configuration of stage `rl`, which teaches when to think: DeGRPO, or one of its neighbours."""
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from schemas.configs.guard import GuardConfig
+from schemas.configs.objective import HALVES, ObjectiveField, unread_fields
+from schemas.configs.schedule import InRange, Schedule, values
 from schemas.configs.stage import ComputeConfig, OptimizerConfig
-
-Objective = Literal["paper", "token", "grpo"]
 
 
 class RlConfig(ComputeConfig):
-    """Reinforcement learning of the mode choice (Thinkless, arXiv 2505.13379, section 3)."""
+    """Reinforcement learning of the mode choice (Thinkless, arXiv 2505.13379, section 3).
+
+    A field that is a schedule takes a number, or a table such as {kind = "linear", start = 1.0, end = 0.1}.
+    """
 
     steps: int = Field(ge=1)
     """Rollout steps."""
@@ -20,31 +24,44 @@ class RlConfig(ComputeConfig):
     """Problems per rollout step (paper: 128)."""
     group_size: int = Field(8, ge=2)
     """Rollouts per prompt. One alone has no group to be compared with: its advantage would always be 0."""
-    objective: Objective = "paper"
-    """Normalisation of the loss: `paper` (1/T per sequence), `token` (token mean) or `grpo` (no decoupling)."""
-    alpha: float = Field(1e-3, gt=0, le=10)
-    """Weight of the control token's loss (paper: 0.001 at mean lengths in the thousands)."""
-    gamma: float = Field(0.5, gt=0, lt=1)
-    """Discount of thinking: a correct think answer earns 1 - gamma, a correct short one 1 (paper: 0.5)."""
+    objective: ObjectiveField = "degrpo-paper"
+    """What is learned from a group, one of the files in thinkless_core/objectives: `degrpo-paper` (1/T per sequence,
+    also `paper`), `degrpo-token` (token mean, also `token`), `grpo`, `dr_grpo`, `adaptthink`, `hgpo`, `ada-grpo` or
+    `length-truncation`."""
+    alpha: Annotated[Schedule, InRange(gt=0, le=10)] = 1e-3
+    """Weight of the control token's loss (paper: 0.001 at mean lengths in the thousands); under `hgpo` that of the
+    inter-mode advantage (its paper: 1). A schedule."""
+    gamma: Annotated[Schedule, InRange(gt=0, lt=1)] = 0.5
+    """Discount of thinking: a correct think answer earns 1 - gamma, a correct short one 1 (paper: 0.5). A schedule."""
     advantage: Literal["mean", "mean_std"] = "mean"
     """Baseline of the advantage: group mean (paper), or group mean and division by the group's deviation."""
     clip_low: float = Field(0.2, gt=0, lt=1)
     """The ratio is clipped below 1 - clip_low (paper: 0.2)."""
     clip_high: float = Field(0.2, gt=0)
     """The ratio is clipped above 1 + clip_high (paper: 0.2)."""
-    kl_coef: float = Field(1e-3, ge=0)
-    """Weight of KL(policy || warm-up model), k3 estimator (paper: 0.001). 0 leaves the reference out."""
+    kl_coef: Annotated[Schedule, InRange(ge=0)] = 1e-3
+    """Weight of KL(policy || warm-up model), k3 estimator (paper: 0.001). 0 leaves the reference out. A schedule."""
     updates_per_step: int = Field(1, ge=1)
     """Optimiser steps per rollout step, each on an equal share of the prompts (reference code: 2)."""
-    temperature: float = Field(1.0, gt=0)
-    """Sampling temperature of rollouts; log-probabilities use the same."""
-    max_new_tokens: int = Field(ge=2)
-    """Limit of a rollout, control token included; a longer one is truncated and counts as wrong."""
+    temperature: Annotated[Schedule, InRange(gt=0)] = 1.0
+    """Sampling temperature of rollouts; log-probabilities use the same. A schedule."""
+    max_new_tokens: Annotated[Schedule, InRange(ge=2, whole=True)]
+    """Limit of a rollout, control token included; a longer one is truncated and counts as wrong. A schedule, whose
+    values are rounded."""
     short_max_tokens: int = Field(ge=1)
     """A short completion with more tokens is a hidden chain of thought (fake short) and earns no short bonus."""
+    adaptthink_delta: float = Field(0.05, ge=0, le=1)
+    """Objective `adaptthink`: what a short answer is worth beside being right (its paper: 0.05)."""
+    reference_samples: int = Field(0, ge=0)
+    """Objective `adaptthink`: think answers of the warm-up model per problem, sampled before the first step, from
+    which the accuracy comes that RL must not fall below (its paper: 16). 0 measures none."""
+    hgpo_margin: float = Field(0.2, ge=0, le=1)
+    """Objective `hgpo`: by how much thinking must be more accurate to count as the better mode (its paper: 0.2)."""
     micro_batch_tokens: int = Field(8192, ge=64)
     """Most tokens (padding included) in one forward pass. Changes memory, never the gradient."""
     optimizer: OptimizerConfig
+    guard: GuardConfig = GuardConfig()
+    """What is done when one of the two modes is lost."""
     probe_every: int = Field(10, ge=1)
     """Steps between two exact readings of P(think) on the probe problems."""
     probe_problems: int = Field(200, ge=1)
@@ -59,15 +76,29 @@ class RlConfig(ComputeConfig):
                 f"prompts_per_step={self.prompts_per_step} cannot be split into updates_per_step="
                 f"{self.updates_per_step} equal shares; choose a divisor"
             )
-        if self.short_max_tokens > self.max_new_tokens:
+        longest = round(max(values(self.max_new_tokens, num_steps=self.steps)))
+        if self.short_max_tokens > longest:
             raise ValueError(
-                f"short_max_tokens={self.short_max_tokens} is over max_new_tokens={self.max_new_tokens}, "
+                f"short_max_tokens={self.short_max_tokens} is over max_new_tokens={longest}, "
                 "so it would have no effect; lower it"
             )
         return self
 
+    @model_validator(mode="after")
+    def _objective_has_what_it_needs(self) -> Self:
+        if self.objective in HALVES and (self.group_size % 2 or self.group_size < 4):
+            raise ValueError(
+                f"group_size={self.group_size} cannot be split into two halves with something to compare in each, "
+                f"which objective {self.objective!r} forces into either mode; choose an even number from 4 on"
+            )
+        if self.objective == "adaptthink" and self.reference_samples == 0:
+            raise ValueError(
+                "objective 'adaptthink' needs the accuracy of the warm-up model's thinking, and reference_samples=0 "
+                "measures none; set rl.reference_samples (4 tells quarters apart, its paper takes 16)"
+            )
+        self.guard.check_group(self.group_size)
+        return self
+
     def unused_fields(self) -> dict[str, str]:
-        """`alpha` means nothing where the loss is not decoupled."""
-        if self.objective == "grpo":
-            return {"alpha": "objective 'grpo' weighs control and response tokens alike"}
-        return {}
+        """What the objective does not read."""
+        return unread_fields(self.objective)

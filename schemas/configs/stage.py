@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+import functools
+import typing
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Table(BaseModel):
@@ -11,6 +16,18 @@ class Table(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True, protected_namespaces=()
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _values_are_what_they_look_like(cls, data: Any) -> Any:
+        """`true` is no number and `"7"` is text: pydantic alone would make 1 and 7 of them."""
+        if not isinstance(data, dict):
+            return data
+        fields = cls.model_fields
+        return {
+            name: _undisguised(value, _plain_types(cls, name)) if name in fields else value
+            for name, value in data.items()
+        }
 
     def unused_fields(self) -> dict[str, str]:
         """Fields that have no effect as the others are set: field -> why. Setting one by hand is refused."""
@@ -51,3 +68,44 @@ class OptimizerConfig(Table):
     """Decoupled weight decay of matrices; norms and biases have none."""
     max_grad_norm: float = Field(1.0, gt=0)
     """Gradients with a larger total norm are scaled down to it."""
+
+
+@functools.cache
+def _plain_types(table: type[Table], name: str) -> frozenset[type]:
+    """Types a field's type is made of, with text for choices: `Literal["a"] | tuple[float, ...]` -> str, float."""
+
+    def parts(annotation: object) -> Iterator[type]:
+        if typing.get_origin(annotation) is typing.Literal:
+            yield from (type(choice) for choice in typing.get_args(annotation))
+            return
+        if isinstance(annotation, type) and annotation in (bool, int, float):
+            yield annotation
+        elif isinstance(annotation, type) and issubclass(annotation, str):
+            yield str
+        for inner in typing.get_args(annotation):
+            yield from parts(inner)
+
+    return frozenset(parts(table.model_fields[name].annotation))
+
+
+class _Refused:
+    """Stands for a value of the wrong type, so that pydantic refuses it, by the field's name and with what was got."""
+
+    def __init__(self, value: object) -> None:
+        self._value = value
+
+    def __repr__(self) -> str:
+        return repr(self._value)
+
+
+def _undisguised(value: object, belongs: frozenset[type]) -> object:
+    """The value, or `_Refused` for a truth value or text where only numbers belong, and for a number the other way."""
+    if isinstance(value, list | tuple):
+        return type(value)(_undisguised(item, belongs) for item in value)
+    if not belongs or not isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, bool | str):
+        fits = (bool if isinstance(value, bool) else str) in belongs
+    else:
+        fits = bool(belongs & {int, float}) or bool not in belongs
+    return value if fits else _Refused(value)

@@ -100,7 +100,7 @@ def pairs() -> Rows:
 
 
 def rollouts() -> Rows:
-    """Two steps, the same two problems in both, four rollouts each: think, short, malformed, wrong."""
+    """Two steps, the same two problems in both, four rollouts each: think (forced), short, malformed, wrong."""
     kinds = [
         ("think", "<think>a</think>2", True, False, False, 0.5),
         ("short", "<short>2", True, False, False, 1.0),
@@ -116,6 +116,7 @@ def rollouts() -> Rows:
             "difficulty": None,
             "sample": sample,
             "mode": mode,
+            "forced": sample == 0,
             "completion": completion,
             "num_tokens": 5,
             "finish_reason": "stop",
@@ -149,14 +150,15 @@ def eval_completions() -> Rows:
                         "sample": 0,
                         "chosen_mode": chosen,
                         "completion": f"<{chosen}>2" if chosen else "The",
-                        "answer": None,
+                        "answer": "2" if chosen else None,
                         "correct": chosen is not None,
                         "num_tokens": 3,
                         "truncated": False,
                         "malformed": chosen is None,
                         "fake_short": False,
                         "p_think": 0.5,
-                        "grader": "exact",
+                        "grader": "strict",
+                        "correct_paper": i == 0,
                     }
                     for i in range(size)
                 ]

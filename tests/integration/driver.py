@@ -1,6 +1,6 @@
-"""The whole pipeline in seconds and without Prefect: flows.run decides, `task.fn` builds.
+"""The whole pipeline in seconds and without Prefect.
 
-overrides -> flows.run.start_run -> flows.pipeline.build_all -> StageRunner -> the plain function behind each task
+overrides -> flows.request.check_request -> flows.direct.run_directly -> what each stage came to
 
 Run as a program (`python -m tests.integration.driver --help`) it is what tests kill, and start twice at once.
 """
@@ -10,15 +10,14 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from flows.pipeline import build_all
-from flows.run import start_run
+from flows.direct import run_directly
+from flows.request import check_request
 from infra.runs import StageUse
 from schemas.artifact import Artifact
 from schemas.errors import ThinklessError
@@ -55,17 +54,6 @@ LABELS = ("base", "problems", "teach-think", "teach-short", "pairs", "sft", "rl"
 
 
 @dataclass(frozen=True)
-class WithoutPrefect:
-    """A task as flows.run.StageRunner uses one, which runs as the plain function it is made of."""
-
-    function: Callable[..., Artifact]
-
-    def with_options(self, **options: object) -> Callable[..., Artifact]:
-        """The function: how Prefect would call it is another test's business."""
-        return self.function
-
-
-@dataclass(frozen=True)
 class FinishedRun:
     """What a run came to."""
 
@@ -92,21 +80,10 @@ def run_pipeline(
     """Run the pipeline in this process; `overrides` come after those of `small`."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("THINKLESS_HOME", str(home))
-        with start_run(profile, overrides=(*small, *overrides), until=until, only=only, refresh=refresh) as run:
-            build_all(_Direct(run))  # type: ignore[arg-type]
+        run = run_directly(
+            check_request(profile, overrides=(*small, *overrides), until=until, only=only, refresh=refresh)
+        )
     return FinishedRun(run.record.run_id, run.artifacts, run.record.stages)
-
-
-class _Direct:
-    """A StageRunner that is handed tasks without Prefect."""
-
-    def __init__(self, runner: Any) -> None:
-        self.config = runner.config
-        self._runner = runner
-
-    def __call__(self, task: Any, plan: Any) -> Artifact:
-        artifact: Artifact = self._runner(WithoutPrefect(task.fn), plan)
-        return artifact
 
 
 def command(home: Path, *overrides: str, until: str | None = None) -> list[str]:

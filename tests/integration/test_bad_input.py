@@ -38,7 +38,7 @@ WRONG_RUNS = [
     (["--set", "rl.clip_low=0"], "rl.clip_low: Input should be greater than 0, got 0"),
     (["--set", "rl.clip_high=-0.2"], "rl.clip_high: Input should be greater than 0, got -0.2"),
     (["--set", "rl.clip_high=inf"], "rl.clip_high: "),
-    (["--set", "rl.objective=paper2"], "rl.objective: Input should be 'paper', 'token' or 'grpo', got 'paper2'"),
+    (["--set", "rl.objective=paper2"], "rl.objective: unknown objective 'paper2'; did you mean"),
     (["--set", "rl.objective=grpo", "--set", "rl.alpha=0.3"], "rl.alpha would have no effect"),
     (["--set", "problems.source.mix=[0.5, 0.1]"], "problems.source.mix: "),
     (["--set", "problems.source.kind=locl"], "problems.source: "),

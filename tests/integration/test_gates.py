@@ -23,6 +23,7 @@ from schemas.records import Generation, Problem
 from tasks import prepare_problems
 from tasks.context import RunContext, StageOutcome, StagePlan
 from tasks.parquet_files import read_records, write_records
+from tasks.plans import plan_problems
 from tasks.stage import run_stage
 from tests.integration.conftest import BuiltHome
 from tests.integration.driver import run_pipeline
@@ -195,7 +196,7 @@ def test_a_problem_set_that_breaks_the_contract_is_never_published(
         write_records(path, Problem, spoil(read_records(path, Problem)))
         return outcome
 
-    plan = replace(prepare_problems.plan(config), key="spoiled")
+    plan = replace(plan_problems(config), key="spoiled")
     before = published(home)
     guilty = read_records(Path(built.run.artifacts["problems"].path) / prepare_problems.FILE, Problem)[-1].problem_id
     with pytest.raises(ContractError) as caught:

@@ -26,9 +26,10 @@ from prefect.testing.utilities import prefect_test_harness
 
 from flows.cli import main
 from flows.pipeline import thinkless
+from flows.study_flow import thinkless_study
 from infra.artifact_store import ArtifactStore
 from infra.runs import list_runs
-from schemas.errors import ContractError
+from schemas.errors import ContractError, TrainingError
 from schemas.mode import Mode
 from tests.integration.conftest import BuiltHome
 from tests.integration.driver import LABELS, SMALL
@@ -158,6 +159,41 @@ def test_a_bad_data_file_ends_the_command_with_exit_code_2(
     assert code == 2
     assert "p.jsonl, line 2: no column 'answer'" in capsys.readouterr().err
     assert not list((tmp_path / "home").glob("artifacts/problems/*/manifest.json"))
+
+
+def test_a_study_on_a_server_is_one_task_per_member_and_a_failed_member_fails_it_at_its_end(
+    finished: tuple[Path, Recorded], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, study = tmp_path / "home", tmp_path / "pair.toml"
+    shutil.copytree(finished[0], home)
+    study.write_text(
+        """
+title = "One that works, one that cannot"
+overrides = ['evaluate.models=["rl"]']
+benchmarks = { easy = "tiny-easy", mixed = "tiny-mixed", hard = "tiny-hard" }
+claims = [{ claim = "reaches-oracle", conditions = { policy = "works" } }]
+
+[conditions.works]
+about = "as it is"
+
+[conditions.cannot]
+about = "a teacher whose recording is missing"
+overrides = ["teach.short.teacher.kind=recorded", "teach.short.teacher.path=absent.jsonl"]
+""",
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("THINKLESS_HOME", str(home))
+    with pytest.raises(TrainingError, match="1 of 2 members are missing"):
+        thinkless_study(str(study), seeds=1, overrides=list(SMALL))
+    recorded = newest_run()
+    assert recorded.flow_run.state_name == "Failed"
+    assert {name: task.state_name for name, task in recorded.tasks.items()} == {
+        "works-seed0": "Completed",
+        "cannot-seed0": "Failed",
+    }
+    assert "reaches-oracle" in str(recorded.artifacts["claims-pair"].data)
+    (page,) = home.glob("artifacts/study/*/report.html")
+    assert page.as_uri() in str(recorded.artifacts["study-pair"].data)
 
 
 def json_line(row: dict[str, str]) -> str:

@@ -1,7 +1,8 @@
 """What must hold of the loss and its KL term, as functions of the module that implements them.
 
 The unit tests call each check on the real module, the mutant test calls the same check on a damaged copy of it.
-Every check raises AssertionError where the module is wrong. The same holds of training_checks and rollout_checks.
+Every check raises AssertionError where the module is wrong. The same holds of objective_checks, training_checks and
+rollout_checks.
 
 Shapes: B rollouts, T completion tokens.
 """
@@ -17,11 +18,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from schemas.configs.objective import OBJECTIVES
 from tests.oracles import method as oracle
+from tests.oracles import objectives as objective_oracle
 from thinkless_core.degrpo import StepCounts
+from thinkless_core.objectives import registry
 from thinkless_core.seeding import random_stream
 
-OBJECTIVES = ("paper", "token", "grpo")
+LIMIT = 10
+"""Limit of a completion, rl.max_new_tokens."""
 
 
 def padded(rows: Sequence[Sequence[float]], *, fill: float) -> Tensor:
@@ -45,7 +50,9 @@ def step_loss(
     old: Sequence[Sequence[float]],
     reference: Sequence[Sequence[float]] | None = None,
     advantages: Sequence[float],
-    objective: str = "paper",
+    control_advantages: Sequence[float] | None = None,
+    importance: Sequence[float] | None = None,
+    objective: str = "degrpo-paper",
     alpha: float = 0.3,
     beta: float = 0.0,
     clip_low: float = 0.2,
@@ -55,52 +62,78 @@ def step_loss(
     """LossTerms of one whole step in float64, and the gradient with respect to the log-probabilities (B, T)."""
     lengths = [len(row) for row in logprobs]
     logprobs_BT = padded(logprobs, fill=fill).requires_grad_()
+    mask_BT = torch.tensor([[t < n for t in range(max(lengths))] for n in lengths])
+    counts = StepCounts(len(lengths), sum(lengths) - len(lengths), LIMIT)
+    weights = registry.OBJECTIVES[objective].token_weights(mask_BT, control_weight=alpha, counts=counts)
     terms = degrpo.degrpo_loss(
         logprobs_BT,
         old_logprobs_BT=padded(old, fill=-fill),
         ref_logprobs_BT=None if reference is None else padded(reference, fill=-2 * fill),
-        advantages_B=torch.tensor(advantages, dtype=torch.float64),
-        completion_mask_BT=torch.tensor([[t < n for t in range(max(lengths))] for n in lengths]),
-        objective=objective,
-        control_weight=alpha,
+        control_advantages_B=torch.tensor(control_advantages or advantages, dtype=torch.float64),
+        response_advantages_B=torch.tensor(advantages, dtype=torch.float64),
+        completion_mask_BT=mask_BT,
+        weights=weights,
+        control_importance_B=None if importance is None else torch.tensor(importance, dtype=torch.float64),
         clip_low=clip_low,
         clip_high=clip_high,
         kl_coef=beta,
-        counts=StepCounts(len(lengths), sum(lengths) - len(lengths)),
     )
     terms.total.backward()
     return terms, logprobs_BT.grad
 
 
 def loss_equals_the_oracle(degrpo: ModuleType) -> None:
-    """All objectives, with and without KL, ragged, with one-token completions: value, terms and gradient."""
+    """All objectives, with and without KL, ragged, with one-token completions: value, terms and gradient.
+
+    Every second case has another advantage for control tokens, and importance weights on them.
+    """
     shapes = ((5, 1, 3, 1, 8), (2, 2), (1, 1, 2), (4,))
     for seed, (objective, lengths, beta) in enumerate(itertools.product(OBJECTIVES, shapes, (0.0, 0.7))):
+        stream = random_stream("advantages", seed)
+        apart = seed % 4 < 2
         logprobs = random_rows(seed, lengths=lengths)
         old = random_rows(seed + 1000, lengths=lengths, around=logprobs, spread=0.3)
         reference = random_rows(seed + 2000, lengths=lengths, around=logprobs, spread=0.8) if beta else None
-        advantages = random_stream("advantages", seed).standard_normal(len(lengths)).tolist()
-        settings: dict[str, Any] = {
-            "old": old,
-            "reference": reference,
-            "advantages": advantages,
-            "objective": objective,
-            "alpha": 0.3,
-            "beta": beta,
-            "clip_low": 0.2,
-            "clip_high": 0.25,
-        }
-        terms, gradient_BT = step_loss(degrpo, logprobs, **settings)
-        expected = oracle.degrpo(logprobs, **settings)
+        advantages = stream.standard_normal(len(lengths)).tolist()
+        control_advantages = stream.standard_normal(len(lengths)).tolist() if apart else advantages
+        importance = stream.uniform(0.0, 2.0, size=len(lengths)).tolist() if apart else None
+        terms, gradient_BT = step_loss(
+            degrpo,
+            logprobs,
+            old=old,
+            reference=reference,
+            advantages=advantages,
+            control_advantages=control_advantages,
+            importance=importance,
+            objective=objective,
+            beta=beta,
+        )
+        weights = objective_oracle.token_weights(objective, lengths, alpha=0.3, limit=LIMIT)
+        expected = oracle.clipped_loss(
+            logprobs,
+            old=old,
+            reference=reference,
+            weights=weights.policy,
+            kl_weights=weights.kl,
+            control_advantages=control_advantages,
+            response_advantages=advantages,
+            importance=importance,
+            clip_low=0.2,
+            clip_high=0.25,
+            beta=beta,
+        )
         for name in ("total", "control", "response", "kl"):
             value = torch.tensor(getattr(expected, name), dtype=torch.float64)
-            torch.testing.assert_close(getattr(terms, name).detach(), value, msg=lambda m, n=name: f"{n}: {m}")
-        torch.testing.assert_close(gradient_BT, padded(expected.gradient, fill=0.0))
-        assert int(terms.num_clipped) == expected.num_clipped
+            # Weights are made in float32, the rest is float64.
+            torch.testing.assert_close(
+                getattr(terms, name).detach(), value, rtol=2e-7, atol=1e-8, msg=lambda m, n=name: f"{n}: {m}"
+            )
+        torch.testing.assert_close(gradient_BT, padded(expected.gradient, fill=0.0), rtol=2e-7, atol=1e-8)
+        assert int(terms.num_clipped_B.sum()) == expected.num_clipped
 
 
 def clip_hand_cases_hold(degrpo: ModuleType) -> None:
-    """One rollout of two tokens, `paper`, alpha 1, so that the loss is -(L_0 + L_1); eps 0.2 below, 0.25 above."""
+    """One rollout of two tokens, `degrpo-paper`, alpha 1, so the loss is -(L_0 + L_1); eps 0.2 below, 0.25 above."""
     # advantage, ratio, L = min(ratio A, clip(ratio, 0.8, 1.25) A), gradient of the loss -L = -ratio A, or 0 where cut
     cases = (
         (2.0, 1.5, 2.5, 0.0),  # clip active above: min(3, 1.25 * 2)
@@ -117,31 +150,29 @@ def clip_hand_cases_hold(degrpo: ModuleType) -> None:
         torch.testing.assert_close(terms.control, expected)
         torch.testing.assert_close(terms.response, expected)
         torch.testing.assert_close(gradient_BT, torch.full((1, 2), slope, dtype=torch.float64))
-        assert int(terms.num_clipped) == (2 if slope == 0 else 0)
+        assert terms.num_clipped_B.tolist() == [2 if slope == 0 else 0]
 
 
-def weight_hand_cases_hold(degrpo: ModuleType) -> None:
-    """Ratio 1 and advantage 1, so that the gradient of -loss is the weight of each token.
+def importance_hand_cases_hold(degrpo: ModuleType) -> None:
+    """A control token drawn with q = 0.5 that the policy gives 0.1 counts a fifth, and the clip does not see that."""
+    logprobs = [[math.log(0.1), -1.0], [math.log(0.9), -1.0]]
+    settings: dict[str, Any] = {"advantages": [1.0, 1.0], "alpha": 1.0, "importance": [0.1 / 0.5, 0.9 / 0.5]}
+    # Two rollouts: control tokens weigh alpha / B = 0.5 each, times 0.2 and 1.8; responses 1 / (B T) = 0.5.
+    _, gradient_BT = step_loss(degrpo, logprobs, old=logprobs, **settings)
+    torch.testing.assert_close(-gradient_BT, torch.tensor([[0.1, 0.5], [0.9, 0.5]], dtype=torch.float64))
+    # rho = pi / pi_old is clipped: at 1.5 the first is cut, though pi / q = 0.3 is far below 1.25.
+    moved = [[math.log(0.15), -1.0], [math.log(0.9), -1.0]]
+    terms, gradient_BT = step_loss(degrpo, moved, old=logprobs, **settings)
+    torch.testing.assert_close(-gradient_BT, torch.tensor([[0.0, 0.5], [0.9, 0.5]], dtype=torch.float64))
+    assert terms.num_clipped_B.tolist() == [1, 0]
 
-    Two rollouts: one of a control token and 3 response tokens, one of a control token and 1.
-    """
-    logprobs = [[-1.0] * 4, [-1.0] * 2]
-    expected = {
-        # alpha/B = 0.3/2; 1/(B T) = 1/(2*3) and 1/(2*1)
-        "paper": [[0.15, 1 / 6, 1 / 6, 1 / 6], [0.15, 0.5]],
-        # alpha/B = 0.3/2; 1/sum T = 1/(3+1)
-        "token": [[0.15, 0.25, 0.25, 0.25], [0.15, 0.25]],
-        # 1/(B (T+1)) = 1/(2*4) and 1/(2*2), alpha has no part in it
-        "grpo": [[0.125] * 4, [0.25] * 2],
-    }
-    for objective, weights in expected.items():
-        _, gradient_BT = step_loss(degrpo, logprobs, old=logprobs, advantages=[1.0, 1.0], objective=objective)
-        torch.testing.assert_close(-gradient_BT, padded(weights, fill=0.0))
-    # A control token alone: no response term, and no division by zero.
-    for objective, weight in (("paper", 0.3), ("token", 0.3), ("grpo", 1.0)):
-        terms, gradient_BT = step_loss(degrpo, [[-1.0]], old=[[-1.0]], advantages=[1.0], objective=objective)
-        torch.testing.assert_close(-gradient_BT, torch.tensor([[weight]], dtype=torch.float64))
-        assert float(terms.response) == 0.0
+
+def control_and_response_advantages_stay_apart(degrpo: ModuleType) -> None:
+    """Ratio 1: the control token's gradient has its advantage, the response's the other."""
+    logprobs = [[-1.0] * 3]
+    _, gradient_BT = step_loss(degrpo, logprobs, old=logprobs, advantages=[-2.0], control_advantages=[3.0], alpha=1.0)
+    # 1 * 3 on the control token, 1/2 * -2 on each of two response tokens.
+    torch.testing.assert_close(-gradient_BT, torch.tensor([[3.0, -1.0, -1.0]], dtype=torch.float64))
 
 
 def padding_never_reaches_the_loss(degrpo: ModuleType) -> None:
@@ -164,7 +195,7 @@ def padding_never_reaches_the_loss(degrpo: ModuleType) -> None:
         ]
         for terms, gradient_BT in results[1:]:
             assert torch.equal(terms.total, results[0][0].total)
-            assert torch.equal(terms.num_clipped, results[0][0].num_clipped)
+            assert torch.equal(terms.num_clipped_B, results[0][0].num_clipped_B)
             assert torch.equal(gradient_BT, results[0][1])
             assert not gradient_BT[1, 1:].any()
 
@@ -176,14 +207,10 @@ def ratio_one_gives_reinforce(degrpo: ModuleType) -> None:
     advantages = [0.75, -0.25, -0.5]
     for objective in OBJECTIVES:
         _, gradient_BT = step_loss(degrpo, logprobs, old=logprobs, advantages=advantages, objective=objective)
-        for i, (length, advantage) in enumerate(zip(lengths, advantages, strict=True)):
-            for t in range(length):
-                weight = {
-                    "paper": 0.3 / 3 if t == 0 else 1 / (3 * (length - 1 or 1)),
-                    "token": 0.3 / 3 if t == 0 else 1 / 7,
-                    "grpo": 1 / (3 * length),
-                }[objective]
-                torch.testing.assert_close(float(gradient_BT[i, t]), -weight * advantage)
+        weights = objective_oracle.token_weights(objective, lengths, alpha=0.3, limit=LIMIT).policy
+        expected = [[-w * a for w in row] for row, a in zip(weights, advantages, strict=True)]
+        # weights are made in float32
+        torch.testing.assert_close(gradient_BT, padded(expected, fill=0.0), rtol=2e-7, atol=1e-8)
 
 
 def k3_equals_the_oracle(kl: ModuleType) -> None:

@@ -30,10 +30,13 @@ from tests.specimens import (
     spelt_out,
 )
 from thinkless_core.control_tokens import ControlTokens
+from thinkless_core.mode_assignment import AssignedMode, free_choice
 from thinkless_core.rendering import decode_completion
 from thinkless_core.rollouts import SampleRequest
+from thinkless_core.schedules import settings_at
 from thinkless_core.seeding import random_stream
 from thinkless_core.tiny_model import tiny_tokenizer
+from thinkless_core.transformers_sampler import TransformersSampler
 
 EOS_ID = 1
 END_BIAS = 3.0
@@ -116,10 +119,48 @@ def scoring_is_strict(scoring: ModuleType) -> None:
         make_rollout(ids, mode=mode, completion=text, finish_reason=finish, problem=problem)
         for mode, text, ids, finish, _ in cases
     ]
-    scored = scoring.score_rollouts(rollouts, control=control, config=rl_config(gamma=0.5, short_max_tokens=6))
+    config = rl_config(gamma=0.5, short_max_tokens=6)
+    scored = scoring.score_rollouts(rollouts, control=control, config=config, settings=settings_at(config, step=1))
     assert [s.reward for s in scored] == [reward for *_, reward in cases]
     assert [s.correct for s in scored] == [reward > 0 for *_, reward in cases]
     assert cases[-1][1] == "<short>3"
+
+
+def assigned_modes_are_sampled_and_remembered(scoring: ModuleType) -> None:
+    """Forced rollouts begin with their token, are marked, and continue as the free one of that mode would have."""
+    tokenizer, config = tiny_tokenizer(), rl_config(max_new_tokens=8)
+    control, model = ControlTokens.of(tokenizer), make_student(scale=LIVELY, bias={5: 12.0, 6: 12.0})
+    settings: dict[str, Any] = {
+        "tokenizer": tokenizer,
+        "config": config,
+        "settings": settings_at(config, step=3),
+    }
+    sampler = TransformersSampler(model, tokenizer.pad_token_id, tokenizer.eos_token_id)
+    problems = [make_problem("11+22=?"), make_problem("11+33=?")]
+    free = scoring.sample_groups(sampler, problems, assigned=free_choice(4), **settings)
+    assigned = (AssignedMode(), AssignedMode(Mode.SHORT), AssignedMode(Mode.THINK, 0.5), AssignedMode(Mode.THINK))
+    mixed = scoring.sample_groups(sampler, problems, assigned=assigned, **settings)
+    assert {r.mode for r in free} == set(Mode), "both modes were meant to be chosen"
+    assert [r.forced for r in mixed] == [False, True, True, True] * 2
+    assert [r.assigned_probability for r in mixed] == [None, None, 0.5, None] * 2
+    assert not any(r.forced for r in free)
+    for before, after, choice in zip(free, mixed, assigned * 2, strict=True):
+        assert (before.problem, before.sample) == (after.problem, after.sample)
+        if choice.mode is None or choice.mode is before.mode:
+            assert after.completion_ids == before.completion_ids
+        if choice.mode is not None:
+            assert after.mode is choice.mode
+            assert after.completion_ids[0] == control.id_of(choice.mode)
+
+
+def the_guard_forces_the_end_of_a_free_group(assignment: ModuleType) -> None:
+    """The last k of a free group, as if chosen; a group that an objective assigns stays as it is."""
+    free = assignment.free_choice(4)
+    assert assignment.force_rare(free, forced=None) == free
+    forced = assignment.force_rare(free, forced=(Mode.SHORT, 1))
+    assert [(choice.mode, choice.probability) for choice in forced] == [(None, None)] * 3 + [(Mode.SHORT, None)]
+    for assigned in (assignment.in_halves(4, probability=0.5), assignment.all_think(4)):
+        assert assignment.force_rare(assigned, forced=(Mode.SHORT, 1)) == assigned
 
 
 def evaluation_is_strict(evaluation: ModuleType) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
 
+from schemas.records import Problem
 from tests.specimens import (
     RoutedSampler,
     ScriptedSampler,
@@ -51,6 +53,7 @@ def reinforce(
     tokenizer: PreTrainedTokenizerFast,
     *,
     sampler: Sampler | None = None,
+    problems: Sequence[Problem] | None = None,
     **changes: object,
 ) -> Qwen2ForCausalLM:
     """`start` after RL; the sampler is RoutedSampler where none is given."""
@@ -72,7 +75,7 @@ def reinforce(
         reference=models[1],
         tokenizer=tokenizer,
         sampler=sampler or RoutedSampler(models[0], tokenizer),
-        problems=make_problems(200, mix=(0.65, 0.35), seed=3),
+        problems=problems or make_problems(200, mix=(0.65, 0.35), seed=3),
         config=rl_config(**(settings | changes)),
         scratch=scratch,
         progress=no_progress,
@@ -97,10 +100,60 @@ def test_a_policy_learns_to_route_short_for_easy_and_think_for_hard(
     before = [mean_think_probability(warmed_up, tokenizer, num_operations=n) for n in (1, 2)]
     assert all(0.3 < p < 0.7 for p in before), before
     # With gamma 0.7 and this mix, easy problems pull as hard towards short as the others pull towards think.
-    routed = reinforce(warmed_up, tmp_path, tokenizer, objective="paper", gamma=0.7, steps=120)
+    routed = reinforce(warmed_up, tmp_path, tokenizer, objective="degrpo-paper", gamma=0.7, steps=120)
     easy, hard = (mean_think_probability(routed, tokenizer, num_operations=n) for n in (1, 2))
     assert easy < 0.1
     assert hard > 0.9
+
+
+@pytest.mark.parametrize(
+    ("objective", "settings"),
+    [("hgpo", {"alpha": 1.0}), ("adaptthink", {"adaptthink_delta": 0.6, "reference_samples": 1})],
+)
+def test_objectives_that_force_both_modes_learn_to_route_as_well(
+    warmed_up: Qwen2ForCausalLM,
+    tmp_path: Path,
+    tokenizer: PreTrainedTokenizerFast,
+    objective: str,
+    settings: dict[str, object],
+) -> None:
+    """Over seeds 0 to 2, hgpo ended at 0.00 / 1.00 and adaptthink at 0.00 / 0.70 to 0.93 (easy / hard)."""
+    routed = reinforce(warmed_up, tmp_path, tokenizer, objective=objective, steps=60, **settings)
+    easy, hard = (mean_think_probability(routed, tokenizer, num_operations=n) for n in (1, 2))
+    assert easy < 0.1
+    assert hard > 0.5
+
+
+def test_a_mode_that_was_lost_comes_back_under_force_split_where_it_pays_and_not_without(
+    warmed_up: Qwen2ForCausalLM, tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    """A policy that thinks once in ten thousand times, on problems that short answers wrongly: 5120 rollouts in all."""
+    lost = make_student()
+    lost.load_state_dict(warmed_up.state_dict())
+    train_sft(
+        lost,
+        tokenizer=tokenizer,
+        pairs=[p.model_copy(update={"think_completion": p.short_completion}) for p in make_pairs(64)],
+        config=sft_config(steps=160, pairs_per_step=16, optimizer=optimizer_config(learning_rate=5e-3)),
+        scratch=tmp_path / "lost",
+        progress=no_progress,
+    )
+    before = mean_think_probability(lost, tokenizer, num_operations=2)
+    assert before < 1e-3
+    after = {}
+    for policy in ("warn", "force_split"):
+        guard = {"policy": policy, "window": 2}
+        trained = reinforce(
+            lost,
+            tmp_path / policy,
+            tokenizer,
+            guard=guard,
+            steps=40,
+            problems=make_problems(200, mix=(0.0, 1.0), seed=3),
+        )
+        after[policy] = mean_think_probability(trained, tokenizer, num_operations=2)
+    assert after["warn"] < 0.05
+    assert after["force_split"] > 0.9
 
 
 def test_a_constant_reward_teaches_nothing_not_even_by_momentum(

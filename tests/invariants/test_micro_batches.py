@@ -6,20 +6,23 @@ import pytest
 import torch
 from accelerate import Accelerator
 from torch import Tensor
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from schemas.errors import TrainingError
 from tests.invariants import training_checks
+from tests.invariants.training_checks import run_update
 from tests.specimens import (
     GradientRecorder,
+    identical,
     make_batch,
     make_pairs,
     make_student,
     ragged_samples,
     rl_config,
+    weights_of,
 )
 from thinkless_core import policy_update, sft_trainer
-from thinkless_core.logprobs import split_by_tokens
+from thinkless_core.micro_batches import padded_micro_batches
 from thinkless_core.policy_batch import PolicyBatch
 from thinkless_core.rendering import Sample
 from thinkless_core.sft_trainer import SidedSamples, SideLosses, accumulate_sft_loss, join, pair_samples
@@ -31,6 +34,20 @@ def test_policy_updates_in_one_pass_and_in_many_have_the_same_gradient() -> None
 
 def test_a_policy_update_equals_the_oracle_on_plain_forward_passes() -> None:
     training_checks.update_loss_equals_the_oracle(policy_update)
+
+
+def test_a_control_token_may_be_learned_where_the_response_is_not_and_the_other_way_round() -> None:
+    """A rollout is left out only where neither of its advantages says anything."""
+    samples = ragged_samples(4)
+    batch = make_batch(samples, [0.0, 0.0, 1.0, 0.0], control_advantages=[0.0, 1.0, 0.0, 0.0])
+    kept = [
+        i for micro in batch.micro_batches(model=make_student(), max_tokens=64, skip_zero_advantage=True) for i in micro
+    ]
+    assert sorted(kept) == [1, 2]
+
+
+def test_clipped_tokens_are_counted_by_mode() -> None:
+    training_checks.clipped_tokens_are_counted_by_mode(policy_update)
 
 
 def _sft_gradient(batch: SidedSamples, *, micro_batch_tokens: int) -> tuple[SideLosses, dict[str, Tensor]]:
@@ -69,19 +86,12 @@ def test_the_gradient_of_a_step_is_the_sum_over_its_shares_of_rollouts() -> None
         counts = whole.counts
 
     gradients = []
-    for batch in (whole, *(Share(whole.scored[i : i + 3], whole.advantages_B[i : i + 3]) for i in (0, 3))):
-        model = make_student(scale=2.0)
-        recorder = GradientRecorder(model)
-        policy_update.update_policy(
-            model,
-            batch,
-            old_logprobs=None,
-            reference=None,
-            optimizer=recorder,
-            accelerator=Accelerator(),
-            config=rl_config(objective="token"),
-            pad_id=0,
-        )
+    halves = [
+        Share(whole.scored[rows], whole.advantages_B[rows], whole.control_advantages_B[rows], whole.max_new_tokens)
+        for rows in (slice(0, 3), slice(3, 6))
+    ]
+    for batch in (whole, *halves):
+        _, recorder = run_update(policy_update, batch, config=rl_config(objective="degrpo-token"))
         gradients.append(recorder.gradients[0])
     training_checks.same_gradient(gradients[0], {n: gradients[1][n] + gradients[2][n] for n in gradients[0]})
 
@@ -90,43 +100,23 @@ def test_rollouts_without_advantage_may_be_skipped_where_no_kl_acts() -> None:
     samples, advantages = ragged_samples(6), [0.5, 0.0, -0.5, 0.0, 0.0, 0.25]
 
     class Unskipped(PolicyBatch):
-        def micro_batches(self, *, max_tokens: int, skip_zero_advantage: bool) -> list[list[int]]:
+        def micro_batches(
+            self, *, model: PreTrainedModel, max_tokens: int, skip_zero_advantage: bool
+        ) -> list[list[int]]:
             assert skip_zero_advantage, "with no reference, skipping is what is tested"
-            return super().micro_batches(max_tokens=max_tokens, skip_zero_advantage=False)
+            return super().micro_batches(model=model, max_tokens=max_tokens, skip_zero_advantage=False)
 
     made = make_batch(samples, advantages)
     gradients = []
-    for batch in (made, Unskipped(made.scored, made.advantages_B)):
-        model = make_student(scale=2.0)
-        recorder = GradientRecorder(model)
-        numbers = policy_update.update_policy(
-            model,
-            batch,
-            old_logprobs=None,
-            reference=None,
-            optimizer=recorder,
-            accelerator=Accelerator(),
-            config=rl_config(),
-            pad_id=0,
-        )
+    for batch in (made, Unskipped(made.scored, made.advantages_B, made.control_advantages_B, made.max_new_tokens)):
+        numbers, recorder = run_update(policy_update, batch, config=rl_config())
         gradients.append((numbers["loss"], recorder.gradients[0]))
     assert gradients[0][0] == pytest.approx(gradients[1][0], abs=1e-6)  # float32 sums, other order
     training_checks.same_gradient(gradients[0][1], gradients[1][1])
 
 
 def test_a_step_without_any_gradient_does_not_move_the_weights_by_momentum() -> None:
-    model = make_student()
-    recorder = GradientRecorder(model)
-    numbers = policy_update.update_policy(
-        model,
-        make_batch(ragged_samples(3), [0.0] * 3),
-        old_logprobs=None,
-        reference=None,
-        optimizer=recorder,
-        accelerator=Accelerator(),
-        config=rl_config(),
-        pad_id=0,
-    )
+    numbers, recorder = run_update(policy_update, make_batch(ragged_samples(3), [0.0] * 3), config=rl_config())
     assert recorder.gradients == []
     assert numbers["loss"] == numbers["grad_norm"] == 0.0
 
@@ -136,17 +126,12 @@ def test_old_logprobs_left_out_equal_those_of_a_policy_that_has_not_moved() -> N
     results = []
     for given in (False, True):
         model = make_student(scale=2.0)
-        batch, config, recorder = make_batch(samples, advantages), rl_config(), GradientRecorder(model)
-        old = policy_update.sampling_logprobs(model, batch, config=config, pad_id=0) if given else None
-        policy_update.update_policy(
-            model,
-            batch,
-            old_logprobs=old,
-            reference=None,
-            optimizer=recorder,
-            accelerator=Accelerator(),
-            config=config,
-            pad_id=0,
+        _, recorder = run_update(
+            policy_update,
+            make_batch(samples, advantages),
+            config=rl_config(),
+            model=model,
+            sampled_by=model if given else None,
         )
         results.append(recorder.gradients[0])
     training_checks.same_gradient(results[0], results[1])
@@ -154,31 +139,23 @@ def test_old_logprobs_left_out_equal_those_of_a_policy_that_has_not_moved() -> N
 
 def test_micro_batches_hold_every_sample_once_and_stay_within_the_limit() -> None:
     samples = [Sample(tuple(p), tuple(c)) for p, c in ragged_samples(40)]
-    batches = split_by_tokens(samples, max_tokens=50)
+    batches = padded_micro_batches(samples, max_tokens=50)
     assert sorted(i for batch in batches for i in batch) == list(range(40))
     for batch in batches:
         assert len(batch) == 1 or max(len(samples[i]) for i in batch) * len(batch) <= 50
     assert len(batches) > 5
-    assert split_by_tokens([], max_tokens=50) == []
+    assert padded_micro_batches([], max_tokens=50) == []
 
 
 def test_a_sample_longer_than_the_limit_gets_a_micro_batch_of_its_own() -> None:
     samples = [Sample((3,), (5, 1)), Sample((3,) * 90, (5, 1)), Sample((3,) * 91, (5, 1))]
-    assert split_by_tokens(samples, max_tokens=64) == [[0], [1], [2]]
+    assert padded_micro_batches(samples, max_tokens=64) == [[0], [1], [2]]
 
 
 def test_a_loss_that_is_not_finite_stops_training_before_the_weights_move() -> None:
+    batch = make_batch(ragged_samples(2), torch.tensor([float("nan"), 1.0]))
     model = make_student()
-    recorder = GradientRecorder(model)
+    before = weights_of(model)
     with pytest.raises(TrainingError, match=r"loss nan .* not finite; lower rl.optimizer.learning_rate"):
-        policy_update.update_policy(
-            model,
-            make_batch(ragged_samples(2), torch.tensor([float("nan"), 1.0])),
-            old_logprobs=None,
-            reference=None,
-            optimizer=recorder,
-            accelerator=Accelerator(),
-            config=rl_config(),
-            pad_id=0,
-        )
-    assert recorder.gradients == []
+        run_update(policy_update, batch, config=rl_config(), model=model)
+    assert identical(weights_of(model), before)

@@ -8,12 +8,14 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
+from schemas.configs.objective import OBJECTIVES
 from schemas.mode import Mode
-from tests.invariants import loss_checks, training_checks
+from tests.invariants import training_checks
 from tests.oracles.student import sequence_logprobs
 from tests.specimens import GradientRecorder, make_batch, make_student, ragged_samples, rl_config
 from thinkless_core import logprobs, policy_update
 from thinkless_core.rendering import Sample
+from thinkless_core.schedules import settings_at
 from thinkless_core.sft_trainer import SidedSamples, accumulate_sft_loss
 
 
@@ -33,45 +35,55 @@ class LogitsSpy:
         self.seen.append(logits)
 
 
-def assert_only_completions_are_learned(spy: LogitsSpy, samples: list[Sample], *, control_alone: set[int]) -> None:
-    """Exactly zero gradient on every logit that predicts a prompt token or padding, some on every other."""
+def assert_only_completions_are_learned(spy: LogitsSpy, samples: list[Sample], *, first_learned: int = 0) -> None:
+    """Padded: exactly zero gradient on every logit that predicts a prompt token or padding, some on every other.
+
+    Packed: there are no other logits than those of completion tokens. `first_learned`: 1 where control tokens are not
+    to be learned.
+    """
     assert len(spy.seen) == 1, "one forward pass was expected"
     gradient_BLV = spy.seen[0].grad
+    packed = len(gradient_BLV) == 1
+    if packed:
+        learned = gradient_BLV[0].any(dim=1).tolist()
+        assert learned == [t >= first_learned for s in samples for t in range(len(s.completion_ids))]
+        return
     first = min(len(s.prompt_ids) for s in samples) - 1
     for row, sample in enumerate(samples):
-        begin = len(sample.prompt_ids) - 1 - first
-        end = begin + (1 if row in control_alone else len(sample.completion_ids))
+        start = len(sample.prompt_ids) - 1 - first
+        begin, end = start + first_learned, start + len(sample.completion_ids)
         for column in range(gradient_BLV.shape[1]):
             learned = bool(gradient_BLV[row, column].any())
             assert learned == (begin <= column < end), f"sample {row}, column {column + first}"
 
 
-def test_prompt_tokens_get_exactly_zero_gradient_in_sft() -> None:
+@pytest.mark.parametrize("packed", [True, False])
+def test_prompt_tokens_get_exactly_zero_gradient_in_sft(packed: bool) -> None:
     model = make_student()
+    model._supports_attention_backend = packed
     spy = LogitsSpy(model)
     # Sorted by length, as one micro-batch has them.
     samples = sorted((Sample(tuple(p), tuple(c)) for p, c in ragged_samples(6)), key=len)
     batch = SidedSamples(tuple(samples), (Mode.SHORT,) * 6)
     accumulate_sft_loss(model, batch, pad_id=0, micro_batch_tokens=4096, accelerator=Accelerator())
-    assert_only_completions_are_learned(spy, samples, control_alone=set())
+    assert_only_completions_are_learned(spy, samples)
 
 
-@pytest.mark.parametrize("objective", loss_checks.OBJECTIVES)
-def test_prompt_tokens_get_exactly_zero_gradient_in_rl(objective: str) -> None:
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_prompt_tokens_get_exactly_zero_gradient_in_rl(objective: str, packed: bool) -> None:
     model = make_student()
+    model._supports_attention_backend = packed
     spy = LogitsSpy(model)
     pairs = sorted(ragged_samples(6), key=lambda s: len(s[0]) + len(s[1]))
-    policy_update.update_policy(
-        model,
+    training_checks.run_update(
+        policy_update,
         make_batch(pairs, [1.0, -1.0, 0.5, -0.5, 0.25, 0.75]),
-        old_logprobs=None,
-        reference=None,
-        optimizer=GradientRecorder(model),
-        accelerator=Accelerator(),
-        config=rl_config(objective=objective),
-        pad_id=0,
+        config=rl_config(objective=objective, reference_samples=1),
+        model=model,
     )
-    assert_only_completions_are_learned(spy, [Sample(tuple(p), tuple(c)) for p, c in pairs], control_alone=set())
+    samples = [Sample(tuple(p), tuple(c)) for p, c in pairs]
+    assert_only_completions_are_learned(spy, samples, first_learned=int(objective == "length-truncation"))
 
 
 def test_the_order_of_rollouts_is_irrelevant_to_the_gradient() -> None:
@@ -99,7 +111,7 @@ def test_sampling_logprobs_come_back_in_the_order_of_the_rollouts_with_their_own
     samples = ragged_samples(9)
     batch = make_batch(samples, [0.0] * 9)  # no advantage: they are needed all the same
     config = rl_config(micro_batch_tokens=64, temperature=0.8)
-    old = policy_update.sampling_logprobs(model, batch, config=config, pad_id=0)
+    old = policy_update.sampling_logprobs(model, batch, config=config, settings=settings_at(config, step=1), pad_id=0)
     assert [len(row) for row in old] == [len(c) for _, c in samples]
     for row, (prompt, completion) in zip(old, samples, strict=True):
         expected = sequence_logprobs(model, prompt, completion, temperature=0.8)

@@ -6,6 +6,7 @@ leaves behind: a half-written line in the logs, a half-written checkpoint.
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -19,8 +20,10 @@ from transformers import Qwen2ForCausalLM
 
 from schemas.configs.rl import RlConfig
 from schemas.configs.sft import SftConfig
+from schemas.errors import CollapseError
 from schemas.records import Pair, Problem
 from tests.specimens import (
+    Script,
     ScriptedSampler,
     identical,
     make_pairs,
@@ -35,6 +38,7 @@ from tests.specimens import (
 from thinkless_core.progress import no_progress
 from thinkless_core.rl_trainer import train_rl
 from thinkless_core.rollouts import SampledCompletion, SampleRequest
+from thinkless_core.seeding import random_stream
 from thinkless_core.sft_trainer import train_sft
 from thinkless_core.tiny_model import tiny_tokenizer
 from thinkless_core.transformers_sampler import TransformersSampler
@@ -53,7 +57,7 @@ class CrashAt:
 
     step: int
 
-    def __call__(self, done: int, total: int, numbers: Mapping[str, float]) -> None:
+    def __call__(self, done: int, total: int, numbers: Mapping[str, float], notes: Sequence[str] = ()) -> None:
         if done == self.step:
             raise CrashError(f"step {done}")
 
@@ -112,7 +116,7 @@ def run_rl(
     problems: Sequence[Problem],
     crash_at: int | None = None,
     crash_in_sampling: int | None = None,
-    scripted: bool = True,
+    script: Script | None = mixed_script,
 ) -> Outcome:
     """One launch of RL on the same student as ever; the reference must come out as it went in."""
     tokenizer, model, reference = tiny_tokenizer(), make_student(), make_student()
@@ -122,7 +126,7 @@ def run_rl(
             model,
             reference=reference,
             tokenizer=tokenizer,
-            sampler=CrashingSampler(ScriptedSampler(tokenizer, mixed_script) if scripted else real, crash_in_sampling),
+            sampler=CrashingSampler(ScriptedSampler(tokenizer, script) if script else real, crash_in_sampling),
             problems=problems,
             config=config,
             scratch=scratch,
@@ -213,10 +217,75 @@ def test_rl_that_crashed_several_times_and_in_the_middle_of_a_step_ends_the_same
 
 def test_rl_with_true_sampling_resumes_to_the_same_bits(tmp_path: Path, problems: list[Problem]) -> None:
     config = RL.model_copy(update={"steps": 5, "checkpoint_every": 2, "max_new_tokens": 8})
-    whole = run_rl(tmp_path / "whole", config=config, problems=problems, scripted=False)
+    whole = run_rl(tmp_path / "whole", config=config, problems=problems, script=None)
     with pytest.raises(CrashError):
-        run_rl(tmp_path / "broken", config=config, problems=problems, crash_at=3, scripted=False)
-    run_rl(tmp_path / "broken", config=config, problems=problems, scripted=False).assert_equals(whole)
+        run_rl(tmp_path / "broken", config=config, problems=problems, crash_at=3, script=None)
+    run_rl(tmp_path / "broken", config=config, problems=problems, script=None).assert_equals(whole)
+
+
+def always_short(prompt: str, request: SampleRequest) -> str:
+    """A policy that has lost thinking: where it is not forced to, it never does."""
+    return f"<short>{random_stream('digit', *request.stream).integers(10)}"
+
+
+MOVING_SETTINGS: dict[str, object] = {
+    "alpha": {"kind": "linear", "start": 1.0, "end": 0.1},
+    "gamma": {"kind": "cosine", "start": 0.2, "end": 0.6, "last_step": 8},
+    "kl_coef": {"kind": "piecewise", "points": [[1, 0.0], [4, 0.0], [5, 0.05]]},
+    "max_new_tokens": {"kind": "linear", "start": 16, "end": 12},
+}
+GUARDED: dict[str, object] = {
+    "guard": {"policy": "force_split", "window": 2, "forced_per_group": 1, "max_forced_steps": 3, "min_share": 0.05}
+}
+
+
+@pytest.mark.parametrize("crash_at", [2, 4, 6, 7, 9])
+def test_schedules_and_the_guard_go_on_where_they_were(tmp_path: Path, problems: list[Problem], crash_at: int) -> None:
+    """Thinking is never chosen: lost at step 2, forced until step 5, let go. Crashes before, in and after that."""
+    config = rl_config(**(RL.model_dump() | MOVING_SETTINGS | GUARDED))
+    settings = {"config": config, "problems": problems, "script": always_short}
+    whole = run_rl(tmp_path / "whole", **settings)
+    with pytest.raises(CrashError):
+        run_rl(tmp_path / "broken", **settings, crash_at=crash_at)
+    run_rl(tmp_path / "broken", **settings).assert_equals(whole)
+    events = [json.loads(line) for line in whole.logs["guard_events.jsonl"].splitlines()]
+    assert [(e["step"], e["action"], e["rare_mode"]) for e in events] == [
+        (2, "force", "think"),
+        (5, "release", "think"),
+    ]
+    forced = [json.loads(line) for line in whole.logs["rollouts.jsonl"].splitlines() if '"forced":true' in line]
+    # one of four in each of four groups, at the three steps after the alarm; it is the last of its group
+    assert [r["step"] for r in forced] == [3] * 4 + [4] * 4 + [5] * 4
+    assert {(r["mode"], r["sample"]) for r in forced} == {("think", 3)}
+
+
+def test_reference_accuracies_are_measured_once_before_the_policy_moves(
+    tmp_path: Path, problems: list[Problem]
+) -> None:
+    config = rl_config(**(RL.model_dump() | {"objective": "adaptthink", "reference_samples": 3}))
+    whole = run_rl(tmp_path / "whole", config=config, problems=problems)
+    scores = [json.loads(line) for line in whole.logs["reference_scores.jsonl"].splitlines()]
+    assert sorted(s["problem_id"] for s in scores) == sorted(p.problem_id for p in problems)
+    assert len({s["num_correct"] for s in scores}) > 1, "the script was meant to be right now and then"
+    # In the middle of measuring (12 problems are three pieces), right after it, and in training after a checkpoint.
+    for crash in ({"crash_in_sampling": 2}, {"crash_in_sampling": 3}, {"crash_in_sampling": 7}):
+        broken = tmp_path / f"broken-{crash['crash_in_sampling']}"
+        with pytest.raises(CrashError):
+            run_rl(broken, config=config, problems=problems, **crash)
+        leave_half_a_line(broken)
+        run_rl(broken, config=config, problems=problems).assert_equals(whole)
+
+
+def test_a_run_that_the_guard_stops_stops_again_where_it_is_resumed(tmp_path: Path, problems: list[Problem]) -> None:
+    guard = {"policy": "stop", "window": 5, "min_share": 0.05}
+    config = rl_config(**(RL.model_dump() | {"guard": guard}))
+    logs = []
+    for _ in range(2):
+        with pytest.raises(CollapseError, match=r"think fell to 0\.0% .* step 5"):
+            run_rl(tmp_path, config=config, problems=problems, script=always_short)
+        logs.append({p.name: p.read_text() for p in sorted(tmp_path.glob("*.jsonl"))})
+    assert logs[0] == logs[1]
+    assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == ["step-000003"], "the last checkpoint is kept"
 
 
 def test_a_half_written_checkpoint_is_ignored(tmp_path: Path, pairs: list[Pair], unbroken_sft: Outcome) -> None:
@@ -262,7 +331,7 @@ from tests.specimens import make_pairs, make_problems
 torch.set_num_threads(1)
 class Kill:
     def __init__(self, step): self.step = step
-    def __call__(self, done, total, numbers):
+    def __call__(self, done, total, numbers, notes=()):
         if done == self.step: os.kill(os.getpid(), signal.SIGKILL)
 test_resume.CrashAt = Kill
 if sys.argv[1] == "sft":

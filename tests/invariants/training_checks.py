@@ -14,10 +14,13 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from torch import Tensor
+from transformers import PreTrainedModel
 
+from schemas.configs.objective import OBJECTIVES
+from schemas.configs.rl import RlConfig
 from schemas.mode import Mode
-from tests.invariants.loss_checks import OBJECTIVES
 from tests.oracles import method as oracle
+from tests.oracles import objectives as objective_oracle
 from tests.oracles.statistics import learning_rates
 from tests.oracles.student import next_token_logprobs, sequence_logprobs
 from tests.specimens import (
@@ -30,7 +33,9 @@ from tests.specimens import (
     ragged_samples,
     rl_config,
 )
+from thinkless_core.policy_batch import PolicyBatch
 from thinkless_core.rendering import Sample
+from thinkless_core.schedules import settings_at
 from thinkless_core.tiny_model import tiny_tokenizer
 
 
@@ -55,38 +60,65 @@ def logprobs_equal_a_plain_forward(logprobs: ModuleType) -> None:
         assert bool(values_BT.isfinite().all())
 
 
+def run_update(
+    update: ModuleType,
+    batch: PolicyBatch,
+    *,
+    config: RlConfig,
+    model: PreTrainedModel | None = None,
+    sampled_by: PreTrainedModel | None = None,
+    reference: PreTrainedModel | None = None,
+) -> tuple[dict[str, float], GradientRecorder]:
+    """Numbers of one optimiser step at the settings of step 1, and what the optimiser was given.
+
+    `sampled_by`: the policy that sampled, where it is another one than `model`.
+    """
+    model = model or make_student(scale=2.0)
+    recorder, settings = GradientRecorder(model), settings_at(config, step=1)
+    old = None
+    if sampled_by is not None:
+        old = update.sampling_logprobs(sampled_by, batch, config=config, settings=settings, pad_id=0)
+    numbers = update.update_policy(
+        model,
+        batch,
+        old_logprobs=old,
+        reference=reference,
+        optimizer=recorder,
+        accelerator=Accelerator(),
+        config=config,
+        settings=settings,
+        pad_id=0,
+    )
+    return numbers, recorder
+
+
 def update_gradient(
     update: ModuleType,
     samples: Sequence[tuple[Sequence[int], Sequence[int]]],
     advantages: Sequence[float],
     *,
     micro_batch_tokens: int,
-    objective: str = "paper",
+    objective: str = "degrpo-paper",
     with_old: bool = False,
     with_reference: bool = False,
+    batch_class: type[PolicyBatch] = PolicyBatch,
+    **of_batch: Any,
 ) -> tuple[dict[str, float], dict[str, Tensor]]:
     """Numbers and gradient of one optimiser step through a real model."""
-    model = make_student(scale=2.0)
     config = rl_config(
         objective=objective,
+        reference_samples=1,
         micro_batch_tokens=micro_batch_tokens,
         kl_coef=0.5 if with_reference else 0.0,
         temperature=0.8,
     )
-    batch = make_batch(samples, advantages)
-    recorder = GradientRecorder(model)
-    old = None
-    if with_old:  # the policy that sampled was another one
-        old = update.sampling_logprobs(make_student(seed=1, scale=2.0), batch, config=config, pad_id=0)
-    numbers = update.update_policy(
-        model,
-        batch,
-        old_logprobs=old,
-        reference=make_student(seed=2, scale=2.0) if with_reference else None,
-        optimizer=recorder,
-        accelerator=Accelerator(),
+    made = make_batch(samples, advantages, **of_batch)
+    numbers, recorder = run_update(
+        update,
+        batch_class(made.scored, made.advantages_B, made.control_advantages_B, made.max_new_tokens),
         config=config,
-        pad_id=0,
+        sampled_by=make_student(seed=1, scale=2.0) if with_old else None,
+        reference=make_student(seed=2, scale=2.0) if with_reference else None,
     )
     return numbers, recorder.gradients[0] if recorder.gradients else {}
 
@@ -102,59 +134,50 @@ def same_gradient(left: dict[str, Tensor], right: dict[str, Tensor]) -> None:
         )
 
 
+ASSIGNED = (0.5, None, 0.5, 0.25, None, 0.5, 0.5)
+"""Probabilities with which the modes of seven rollouts were drawn; None: chosen."""
+CONTROL_ADVANTAGES = (0.2, 0.7, -0.3, -0.1, 0.4, -0.6, 0.5)
+
+
 def micro_batches_do_not_change_the_gradient(update: ModuleType) -> None:
     """One pass over everything, and one pass per rollout: the same gradient and the same numbers."""
     samples = ragged_samples(7)
     advantages = [0.9, -0.4, 0.3, -1.0, 0.6, 0.2, -0.6]
-    for objective, full in itertools.product(OBJECTIVES, (False, True)):
-        settings = {"objective": objective, "with_old": full, "with_reference": full}
-        whole, gradient = update_gradient(update, samples, advantages, micro_batch_tokens=4096, **settings)
-        parts, gradient_of_parts = update_gradient(update, samples, advantages, micro_batch_tokens=64, **settings)
-        single = _one_by_one(update, samples, advantages, **settings)
-        same_gradient(gradient, gradient_of_parts)
-        same_gradient(gradient, single[1])
-        for name, value in whole.items():
-            for other in (parts[name], single[0][name]):
-                # float32 sums in another order; the numbers are of order 1
-                assert math.isclose(value, other, rel_tol=1e-5, abs_tol=1e-6), f"{objective} {name}: {value} {other}"
 
+    class Alone(PolicyBatch):
+        """Each rollout in a micro-batch of its own; the configuration's least is 64 tokens."""
 
-def _one_by_one(update: ModuleType, samples: Any, advantages: Any, **settings: Any) -> Any:
-    """The same step with each rollout in a micro-batch of its own (the configuration's least is 64 tokens)."""
-
-    class Alone(update.PolicyBatch):  # type: ignore[misc, name-defined]
-        def micro_batches(self, *, max_tokens: int, skip_zero_advantage: bool) -> list[list[int]]:
+        def micro_batches(self, **settings: object) -> list[list[int]]:
             return [[i] for i in range(len(self.scored))]
 
-    model = make_student(scale=2.0)
-    config = rl_config(
-        objective=settings["objective"], kl_coef=0.5 if settings["with_reference"] else 0.0, temperature=0.8
-    )
-    made = make_batch(samples, advantages)
-    batch = Alone(made.scored, made.advantages_B)
-    recorder = GradientRecorder(model)
-    other = make_student(seed=1, scale=2.0)
-    numbers = update.update_policy(
-        model,
-        batch,
-        old_logprobs=update.sampling_logprobs(other, batch, config=config, pad_id=0) if settings["with_old"] else None,
-        reference=make_student(seed=2, scale=2.0) if settings["with_reference"] else None,
-        optimizer=recorder,
-        accelerator=Accelerator(),
-        config=config,
-        pad_id=0,
-    )
-    return numbers, recorder.gradients[0]
+    # One of each kind of weights.
+    for objective, full in itertools.product(("degrpo-paper", "degrpo-token", "grpo", "adaptthink"), (False, True)):
+        settings: dict[str, Any] = {"objective": objective, "with_old": full, "with_reference": full}
+        if objective == "adaptthink":
+            settings |= {"assigned_probabilities": ASSIGNED, "control_advantages": CONTROL_ADVANTAGES}
+        whole, gradient = update_gradient(update, samples, advantages, micro_batch_tokens=4096, **settings)
+        parts, gradient_of_parts = update_gradient(update, samples, advantages, micro_batch_tokens=64, **settings)
+        single, gradient_of_single = update_gradient(
+            update, samples, advantages, micro_batch_tokens=64, batch_class=Alone, **settings
+        )
+        same_gradient(gradient, gradient_of_parts)
+        same_gradient(gradient, gradient_of_single)
+        for name, value in whole.items():
+            for other in (parts[name], single[name]):
+                # float32 sums in another order; the numbers are of order 1
+                assert math.isclose(value, other, rel_tol=1e-5, abs_tol=1e-6), f"{objective} {name}: {value} {other}"
 
 
 def update_loss_equals_the_oracle(update: ModuleType) -> None:
     """A whole step through a real model: loss terms from log-probabilities of plain forward passes."""
     samples = ragged_samples(5)
     advantages = [1.0, -0.5, 0.25, -0.75, 0.4]
+    control_advantages, assigned = CONTROL_ADVANTAGES[:5], ASSIGNED[:5]
     models = [make_student(seed=seed, scale=2.0) for seed in (0, 1, 2)]
     current, old, reference = (
         [sequence_logprobs(model, p, c, temperature=0.8) for p, c in samples] for model in models
     )
+    importance = [1.0 if q is None else math.exp(row[0]) / q for row, q in zip(old, assigned, strict=True)]
     for objective in OBJECTIVES:
         numbers, _ = update_gradient(
             update,
@@ -164,14 +187,19 @@ def update_loss_equals_the_oracle(update: ModuleType) -> None:
             objective=objective,
             with_old=True,
             with_reference=True,
+            control_advantages=control_advantages,
+            assigned_probabilities=assigned,
         )
-        expected = oracle.degrpo(
+        weights = objective_oracle.token_weights(objective, [len(c) for _, c in samples], alpha=0.5, limit=16)
+        expected = oracle.clipped_loss(
             current,
             old=old,
             reference=reference,
-            advantages=advantages,
-            objective=objective,
-            alpha=0.5,
+            weights=weights.policy,
+            kl_weights=weights.kl,
+            control_advantages=control_advantages,
+            response_advantages=advantages,
+            importance=importance,
             clip_low=0.2,
             clip_high=0.2,
             beta=0.5,
@@ -186,6 +214,28 @@ def update_loss_equals_the_oracle(update: ModuleType) -> None:
         ):
             # the model computes in float32
             assert math.isclose(numbers[name], value, rel_tol=2e-5, abs_tol=1e-5), f"{name}: {numbers[name]}, {value}"
+
+
+def clipped_tokens_are_counted_by_mode(update: ModuleType) -> None:
+    """Each mode's clip fraction is of its own tokens, and together they make the whole."""
+    samples = [([3, 9], [5, 20, 21]), ([3, 10], [6, 30, 31, 32, 33]), ([3, 11], [5, 22]), ([3, 12], [40, 41])]
+    numbers, _ = update_gradient(update, samples, [1.0, -1.0, 1.0, -1.0], micro_batch_tokens=64, with_old=True)
+    alone = {
+        mode: update_gradient(update, rows, values, micro_batch_tokens=64, with_old=True)[0]
+        for mode, rows, values in (
+            ("short", [samples[0], samples[2]], [1.0, 1.0]),
+            ("think", [samples[1]], [-1.0]),
+            ("malformed", [samples[3]], [-1.0]),
+        )
+    }
+    assert numbers["clip_fraction/short"] == alone["short"]["clip_fraction"]
+    assert numbers["clip_fraction/think"] == alone["think"]["clip_fraction"]
+    assert numbers["clip_fraction/short"] != numbers["clip_fraction/think"]
+    # 5 short tokens, 5 of thinking, 2 malformed
+    clipped = 5 * numbers["clip_fraction/short"] + 5 * numbers["clip_fraction/think"]
+    clipped += 2 * alone["malformed"]["clip_fraction"]
+    assert math.isclose(numbers["clip_fraction"], clipped / 12)
+    assert "clip_fraction/think" not in alone["short"], "a mode nobody was in has no number"
 
 
 def sft_loss_equals_the_oracle(sft: ModuleType) -> None:

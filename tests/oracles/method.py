@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 Rows = Sequence[Sequence[float]]
 """One list per rollout, as long as its completion; entry 0 is the control token."""
@@ -50,46 +49,42 @@ class Loss:
     gradient: list[list[float]] = field(default_factory=list)
 
 
-def degrpo(
+def clipped_loss(
     logprobs: Rows,
     *,
     old: Rows,
     reference: Rows | None,
-    advantages: Sequence[float],
-    objective: Literal["paper", "token", "grpo"],
-    alpha: float,
+    weights: Rows,
+    kl_weights: Rows,
+    control_advantages: Sequence[float],
+    response_advantages: Sequence[float],
+    importance: Sequence[float] | None = None,
     clip_low: float,
     clip_high: float,
     beta: float,
 ) -> Loss:
-    """-J of one optimiser step; J = 1/B sum_i [ alpha L_i0 + 1/T_i sum_t L_it ] - beta KL for `paper`."""
-    num_rollouts = len(logprobs)
-    num_responses = sum(len(row) - 1 for row in logprobs)
+    """-J of one optimiser step; J = sum_it w_it L_it - beta sum_it v_it KL_it, w_i0 times the importance of token 0."""
     loss = Loss()
     for i, row in enumerate(logprobs):
         gradient = []
         for t, logprob in enumerate(row):
-            if objective == "grpo":
-                weight = kl_weight = 1 / num_rollouts / len(row)
-            elif objective == "paper":
-                weight = alpha / num_rollouts if t == 0 else 1 / num_rollouts / (len(row) - 1)
-                kl_weight = 1 / num_rollouts / len(row)
-            else:
-                weight = alpha / num_rollouts if t == 0 else 1 / num_responses
-                kl_weight = 1 / (num_responses + num_rollouts)
+            advantage = control_advantages[i] if t == 0 else response_advantages[i]
+            weight = weights[i][t]
+            if t == 0 and importance is not None:
+                weight *= importance[i]
             ratio = math.exp(logprob - old[i][t])
             bounded = 1 - clip_low if ratio < 1 - clip_low else 1 + clip_high if ratio > 1 + clip_high else ratio
-            free, clipped = ratio * advantages[i], bounded * advantages[i]
+            free, clipped = ratio * advantage, bounded * advantage
             value = -weight * (free if free <= clipped else clipped)
-            slope = -weight * ratio * advantages[i] if free <= clipped else 0.0
+            slope = -weight * ratio * advantage if free <= clipped else 0.0
             loss.num_clipped += clipped < free
             if t == 0:
                 loss.control += value
             else:
                 loss.response += value
             if reference is not None:
-                loss.kl += kl_weight * k3(logprob, reference[i][t])
-                slope += beta * kl_weight * (1 - math.exp(reference[i][t] - logprob))
+                loss.kl += kl_weights[i][t] * k3(logprob, reference[i][t])
+                slope += beta * kl_weights[i][t] * (1 - math.exp(reference[i][t] - logprob))
             gradient.append(slope)
         loss.gradient.append(gradient)
     loss.total = loss.control + loss.response + beta * loss.kl

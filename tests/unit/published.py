@@ -18,11 +18,14 @@ from schemas.records import (
     EvalSummary,
     FinishReason,
     Generation,
+    GuardEvent,
     Metric,
     Pair,
+    ParetoPoint,
     Problem,
     ProblemSplit,
     RolloutRecord,
+    RouterScore,
 )
 
 PROBLEM = Problem(
@@ -76,6 +79,34 @@ SUMMARY = EvalSummary(
     malformed_share=0.0,
     fake_short_share=0.0,
     grader="exact",
+    accuracy_paper=1.0,
+)
+ROUTER = RouterScore(
+    model="rl",
+    benchmark="chains",
+    router="auto",
+    threshold=None,
+    n=1,
+    accuracy=1.0,
+    accuracy_stderr=0.0,
+    think_share=0.0,
+    mean_tokens=3.0,
+    mean_tokens_stderr=0.0,
+    hybrid_accuracy=1.0,
+)
+PARETO_POINT = ParetoPoint(
+    model="rl",
+    benchmark="chains",
+    think_bias=0.0,
+    n=1,
+    accuracy=1.0,
+    accuracy_stderr=0.0,
+    think_share=0.25,
+    mean_tokens=4.5,
+    mean_tokens_stderr=0.0,
+)
+GUARD_EVENT = GuardEvent(
+    step=3, action="warn", rare_mode=Mode.THINK, share=0.01, forced_per_group=0, reason="think share 0.01 under 0.05"
 )
 
 
@@ -116,6 +147,7 @@ def eval_completion(completion_id: str, *, model: str) -> EvalCompletion:
         fake_short=False,
         p_think=0.25,
         grader="exact",
+        correct_paper=True,
     )
 
 
@@ -197,6 +229,7 @@ def publish_pipeline(home: Path) -> dict[str, Artifact]:
         "sft",
         metrics=[Metric(stage="rl", step=0, name="reward", value=0.5)],
         rollouts=[ROLLOUT],
+        guard_events=[GUARD_EVENT],
     )
     completions = [eval_completion(f"c-{model}", model=model) for model in ("base", "sft", "rl")]
     add(
@@ -208,6 +241,8 @@ def publish_pipeline(home: Path) -> dict[str, Artifact]:
         "rl",
         eval_completions=list(completions),
         eval_summary=[SUMMARY],
+        eval_routers=[ROUTER],
+        eval_pareto=[PARETO_POINT],
     )
     return made
 

@@ -220,12 +220,15 @@ def test_a_reader_never_mistakes_a_replacement_for_damage(store: ArtifactStore) 
 
     def read() -> None:
         while not stop.is_set():
-            if store.find("rl", KEY) is None:
-                missed.append(1)
+            try:
+                if store.find("rl", KEY) is None:
+                    missed.append("not found")
+            except Exception as error:  # noqa: BLE001 - handed to the test's thread
+                missed.append(error)
 
     reader = threading.Thread(target=read)
     reader.start()
-    for number in range(30):
+    for number in range(50):
         publish(store, "rl", KEY, payload=f"version {number}")
     stop.set()
     reader.join()

@@ -94,6 +94,13 @@ def test_artifacts_of_every_stage_are_in_their_tables(tmp_path: Path) -> None:
         "metrics": 2,
         "eval_completions": 3,
         "eval_summary": 1,
+        "eval_routers": 1,
+        "eval_pareto": 1,
+        "guard_events": 1,
+        "study_members": 0,
+        "study_pareto": 0,
+        "study_curves": 0,
+        "study_claims": 0,
     }
     assert rows(tmp_path, "select run_id, name, value, artifact_key from metrics order by name") == [
         ("run-1", "loss", 2.5, made["sft"].key),

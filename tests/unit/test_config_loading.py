@@ -11,7 +11,9 @@ from pydantic import ValidationError
 from schemas.configs.loading import known_keys, load_config, profile_names
 from schemas.configs.pipeline import STAGES
 from schemas.configs.problems import LocalSource, ProceduralSource
+from schemas.configs.teach import TeachSideConfig
 from schemas.errors import ConfigError, Terminal
+from schemas.mode import Mode
 
 
 @pytest.mark.parametrize("profile", profile_names())
@@ -38,12 +40,32 @@ def test_overrides_are_written_as_in_toml_and_text_needs_no_quotes() -> None:
             "rl.optimizer.learning_rate=1e-5",
         ],
     )
-    assert (config.rl.gamma, config.rl.objective, config.sft.steps) == (0.3, "token", 7)
+    assert (config.rl.gamma, config.rl.objective, config.sft.steps) == (0.3, "degrpo-token", 7)
     assert config.report.title == "A title = with signs"
     assert isinstance(config.problems.source, ProceduralSource)
     assert config.problems.source.mix == (0.25, 0.75)
     assert config.evaluate.limit == 10
     assert config.rl.optimizer.learning_rate == 1e-5
+
+
+def test_a_whole_number_is_a_number_and_text_is_a_path_a_choice_or_a_mode() -> None:
+    config = load_config(
+        "tiny",
+        overrides=[
+            "rl.optimizer.learning_rate=1",
+            "problems.source.mix=[1]",
+            "teach.think.teacher.kind=recorded",
+            'teach.think.teacher.path="7"',
+            'pairs.truncated="drop"',
+        ],
+    )
+    assert config.rl.optimizer.learning_rate == 1.0
+    assert isinstance(config.problems.source, ProceduralSource)
+    assert config.problems.source.mix == (1.0,)
+    assert config.teach.think.teacher.path == "7"
+    side = TeachSideConfig(mode=Mode.THINK, side=config.teach.think, chunk_size=10)
+    assert TeachSideConfig.model_validate_json(side.model_dump_json()) == side
+    assert TeachSideConfig.model_validate(side.model_dump(mode="json")).mode is Mode.THINK
 
 
 def test_the_last_of_two_overrides_of_one_key_wins() -> None:
@@ -89,6 +111,14 @@ BAD_OVERRIDES = {
     "no key at all": ("=3", ["'=3'", "key=value", "rl.gamma=0.3"]),
     "no equals sign": ("rl.gamma", ["'rl.gamma'", "key=value"]),
     "text for a number": ("rl.steps=many", ["rl.steps", "integer", "'many'"]),
+    "a truth value for a whole number": ("rl.steps=true", ["rl.steps", "integer", "got True"]),
+    "a truth value for a number": ("rl.gamma=false", ["rl.gamma", "number", "got False"]),
+    "quoted digits for a whole number": ('rl.steps="7"', ["rl.steps", "integer", "got '7'"]),
+    "quoted digits for a number": ('rl.optimizer.learning_rate="1e-3"', ["learning_rate", "number", "got '1e-3'"]),
+    "quoted digits for a number or nothing": ('evaluate.limit="3"', ["evaluate.limit", "integer", "got '3'"]),
+    "quoted digits in a list": ('problems.source.mix=["0.5", 0.5]', ["problems.source.mix", "number", "got '0.5'"]),
+    "a truth value for a choice": ("pairs.truncated=true", ["pairs.truncated", "'drop'", "got True"]),
+    "a truth value for text": ("report.title=true", ["report.title", "string", "got True"]),
     "a fraction for a whole number": ("rl.steps=1.5", ["rl.steps", "1.5"]),
     "a value for a table": ("rl=3", ["rl:", "got 3"]),
     "a table for a value": ("rl.steps.x=3", ["rl.steps.x", "'steps' is a value, not a table"]),
@@ -103,7 +133,7 @@ BAD_OVERRIDES = {
     "a negative KL": ("rl.kl_coef=-1", ["rl.kl_coef", "greater than or equal to 0", "got -1"]),
     "a temperature of zero": ("rl.temperature=0", ["rl.temperature", "greater than 0"]),
     "a nucleus of nothing": ("evaluate.top_p=0", ["evaluate.top_p", "greater than 0", "got 0"]),
-    "an unknown objective": ("rl.objective=grop", ["rl.objective", "'paper', 'token' or 'grpo'", "'grop'"]),
+    "an unknown objective": ("rl.objective=grop", ["rl.objective", "'grop'", "did you mean 'grpo'?"]),
     "an unknown rule": ("pairs.truncated=keep", ["pairs.truncated", "'keep_truncated' or 'drop'", "'keep'"]),
     "an unknown kind": ("problems.source.kind=hub", ["problems.source", "'hub'", "'procedural', 'local'"]),
     "a kind without what it needs": (

@@ -7,7 +7,7 @@ import torch
 
 from tests.invariants import loss_checks
 from thinkless_core import degrpo, kl
-from thinkless_core.degrpo import StepCounts, degrpo_loss, token_weights
+from thinkless_core.degrpo import TokenWeights, degrpo_loss
 
 
 def test_loss_terms_and_gradient_equal_the_oracle_for_all_objectives() -> None:
@@ -23,8 +23,12 @@ def test_the_clip_cuts_good_tokens_above_and_bad_tokens_below() -> None:
     loss_checks.clip_hand_cases_hold(degrpo)
 
 
-def test_token_weights_are_those_of_the_table() -> None:
-    loss_checks.weight_hand_cases_hold(degrpo)
+def test_control_token_and_response_have_advantages_of_their_own() -> None:
+    loss_checks.control_and_response_advantages_stay_apart(degrpo)
+
+
+def test_importance_weighs_the_control_token_and_stays_outside_the_clip() -> None:
+    loss_checks.importance_hand_cases_hold(degrpo)
 
 
 def test_padding_never_reaches_the_loss() -> None:
@@ -47,19 +51,6 @@ def test_k3_averages_to_the_true_divergence() -> None:
     torch.testing.assert_close((policy_V * estimate_V).sum(), (policy_V * (policy_V / reference_V).log()).sum())
 
 
-@pytest.mark.parametrize("objective", loss_checks.OBJECTIVES)
-def test_weights_of_a_step_do_not_depend_on_how_it_is_split(objective: str) -> None:
-    mask_BT = torch.tensor([[True] * 4, [True] * 2 + [False] * 2, [True] + [False] * 3])
-    settings = {"objective": objective, "control_weight": 0.3, "counts": StepCounts(3, 4)}
-    whole = token_weights(mask_BT, **settings)
-    for row in range(3):
-        alone = token_weights(mask_BT[row : row + 1], **settings)
-        assert torch.equal(alone.policy_BT[0], whole.policy_BT[row])
-        assert torch.equal(alone.kl_BT[0], whole.kl_BT[row])
-    # The KL term weighs all tokens of the step as one mean, whatever the objective.
-    torch.testing.assert_close(float(whole.kl_BT.sum()), 1.0)
-
-
 def test_a_zero_advantage_leaves_the_kl_term_alone() -> None:
     reference = [[-0.5, -1.5]]
     terms, gradient_BT = loss_checks.step_loss(
@@ -76,14 +67,13 @@ def test_gradient_flows_through_the_policy_alone() -> None:
         tensors[0],
         old_logprobs_BT=tensors[1].detach(),
         ref_logprobs_BT=tensors[2].detach(),
-        advantages_B=torch.ones(1),
+        control_advantages_B=torch.ones(1),
+        response_advantages_B=torch.ones(1),
         completion_mask_BT=torch.ones(1, 2, dtype=torch.bool),
-        objective="paper",
-        control_weight=1.0,
+        weights=TokenWeights(torch.ones(1, 2), torch.ones(1, 2)),
         clip_low=0.2,
         clip_high=0.2,
         kl_coef=0.1,
-        counts=StepCounts(1, 1),
     )
     terms.total.backward()
     assert tensors[0].grad is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+from pydantic import ValidationError
 from transformers import PreTrainedTokenizerFast
 
 from schemas.configs.evaluate import EvaluateConfig
@@ -13,10 +14,11 @@ from schemas.mode import EvalMode, Mode
 from tests.invariants import rollout_checks
 from tests.oracles import statistics as oracle
 from tests.oracles.student import think_probability
-from tests.specimens import LIVELY, ScriptedSampler, make_problems, make_student
+from tests.specimens import LIVELY, ScriptedSampler, make_problem, make_problems, make_student, spelt_out
 from thinkless_core import evaluation
 from thinkless_core.control_tokens import ControlTokens
 from thinkless_core.evaluation import clustered_stderr, evaluate_cell, summarise_cell
+from thinkless_core.routers import score_routers
 from thinkless_core.seeding import random_stream
 from thinkless_core.think_probability import think_probabilities
 from thinkless_core.transformers_sampler import TransformersSampler
@@ -138,6 +140,75 @@ def test_what_a_free_mode_writes_is_what_the_forced_mode_of_its_choice_writes(
         if free.chosen_mode is not None:
             forced = cells[EvalMode(free.chosen_mode.value)][row]
             assert free == forced.model_copy(update={"mode": EvalMode.AUTO, "completion_id": free.completion_id})
+
+
+def test_routers_without_a_choice_of_their_own_are_the_cells_and_auto_is_the_forced_rows_it_chose(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    control = ControlTokens.of(tokenizer)
+    # Raised so far that token 0 is always one of both.
+    bias = {control.short_id: 12.0, control.think_id: 12.0, tokenizer.eos_token_id: 3.0}
+    model = make_student(scale=LIVELY, bias=bias)
+    rows = [
+        completion
+        for mode in EvalMode
+        for completion in evaluate_cell(
+            model,
+            make_problems(24),
+            sampler=TransformersSampler(model, tokenizer.pad_token_id, tokenizer.eos_token_id),
+            tokenizer=tokenizer,
+            model_name="m",
+            benchmark="b",
+            mode=mode,
+            config=EvaluateConfig(max_new_tokens=12, short_max_tokens=4, num_samples=2),
+        )
+    ]
+    cells = {mode: [c for c in rows if c.mode is mode] for mode in EvalMode}
+    scores = {score.router: score for score in score_routers(rows, threshold=0.5)}
+    for mode, cell in cells.items():
+        summary = summarise_cell(cell)
+        for name in ("accuracy", "accuracy_stderr", "think_share", "mean_tokens"):
+            assert getattr(scores[mode.value], name) == pytest.approx(getattr(summary, name)), (mode, name)
+    assert 0 < scores["auto"].think_share < 1
+    forced = {(c.mode.value, c.problem_id, c.sample): c for c in rows}
+    chosen = [forced[str(c.chosen_mode), c.problem_id, c.sample] for c in cells[EvalMode.AUTO]]
+    assert sum(c.num_tokens for c in chosen) / 48 == pytest.approx(scores["auto"].mean_tokens)
+
+
+def test_the_lenient_verdict_stands_beside_the_strict_one(tokenizer: PreTrainedTokenizerFast) -> None:
+    texts: dict[str, str | tuple[int, ...]] = {
+        "11+22=?": "<short>3",
+        "11+33=?": "<short>9",  # wrong for both: 1+3=4
+        "11+44=?": spelt_out(tokenizer, "<short>5"),  # malformed, yet its number is right
+        "11+55=?": "<think>1+5=6,5=5</think>6",  # 13 tokens, cut before the end token, the number is there
+    }
+    cell = evaluate_cell(
+        make_student(),
+        [make_problem(text) for text in texts],
+        sampler=ScriptedSampler(tokenizer, lambda prompt, _: texts[prompt]),
+        tokenizer=tokenizer,
+        model_name="m",
+        benchmark="b",
+        mode=EvalMode.AUTO,
+        config=EvaluateConfig(max_new_tokens=12, short_max_tokens=6),
+    )
+    assert [c.correct for c in cell] == [True, False, False, False]
+    assert [c.correct_paper for c in cell] == [True, False, True, True]
+    summary = summarise_cell(cell)
+    assert (summary.accuracy, summary.accuracy_paper) == (0.25, 0.75)
+
+
+def test_models_are_evaluated_in_the_order_of_the_pipeline_each_once() -> None:
+    settings = {"max_new_tokens": 8, "short_max_tokens": 4}
+    assert EvaluateConfig(**settings).models == ("base", "sft", "rl")
+    assert EvaluateConfig(models=["rl", "base"], **settings) == EvaluateConfig(models=["base", "rl"], **settings)
+    for models, message in (
+        (["rl", "rl"], "each model once"),
+        ([], "at least 1 item"),
+        (["policy"], "'base', 'sft' or 'rl'"),
+    ):
+        with pytest.raises(ValidationError, match=message):
+            EvaluateConfig(models=models, **settings)
 
 
 # P(think)

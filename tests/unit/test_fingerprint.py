@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+from importlib import resources
 from pathlib import Path
 
 import pytest
 
-from infra.fingerprint import KEY_LENGTH, canonical_json, file_sha256, source_fingerprint, stage_key
+from infra.fingerprint import KEY_LENGTH, canonical_json, file_sha256, query_fingerprint, source_fingerprint, stage_key
 from schemas.artifact import Artifact
 
 PROJECT = {
@@ -135,3 +136,20 @@ def test_place_and_key_of_inputs_and_order_of_settings_do_not() -> None:
 def test_file_hash_is_sha256_of_the_bytes(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"abc" * 1_000_000)
     assert file_sha256(tmp_path / "f") == hashlib.sha256(b"abc" * 1_000_000).hexdigest()
+
+
+def test_comments_and_layout_of_a_query_do_not_count_and_its_words_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resources, "files", lambda package: tmp_path / package)
+    folder = tmp_path / "infra" / "sql"
+    folder.mkdir(parents=True)
+    (folder / "other.sql").write_text("select 2")
+    found = []
+    for text in ("-- One row: one.\nselect 1\n", "select\n    1  -- the one\n", "select 3", "select 2"):
+        (folder / "one.sql").write_text(text)
+        found.append(query_fingerprint(["one"]))
+    assert found[0] == found[1]
+    assert len(set(found)) == 3
+    assert query_fingerprint(["one"]) != query_fingerprint(["other"])
+    assert query_fingerprint(["one", "other"]) == query_fingerprint(["other", "one"])

@@ -1,4 +1,4 @@
-"""Teachers and pairs: what is recorded about an answer, and which problems become a pair."""
+"""Teachers: what is recorded about an answer."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from pathlib import Path
 import pytest
 from transformers import PreTrainedTokenizerFast
 
-from schemas.configs.pairs import PairsConfig
 from schemas.configs.teach import ProceduralTeacher, RecordedTeacher, TeacherSide
-from schemas.errors import SourceError, TeacherError
+from schemas.errors import TeacherError
 from schemas.mode import Mode
-from schemas.records import FinishReason, Generation, Problem
+from schemas.records import FinishReason, Generation
 from tests.specimens import make_problem, make_problems
-from thinkless_core.pairing import PairSet, build_pairs
 from thinkless_core.problem_set import normalise
 from thinkless_core.rendering import render_completion
 from thinkless_core.teachers import ChainTeacher, RecordingTeacher, ask_teacher, build_teacher
@@ -177,89 +175,3 @@ def test_a_missing_recording_is_refused(tmp_path: Path, tokenizer: PreTrainedTok
     teacher = RecordingTeacher(RecordedTeacher(path=str(tmp_path / "absent.jsonl")), tokenizer)
     with pytest.raises(TeacherError, match=r"recording \S*absent\.jsonl: .*No such file .*check teach\."):
         ask_teacher(teacher, [make_problem("11+22=?")], mode=Mode.SHORT, max_tokens=8, seed=0)
-
-
-# Pairs
-
-
-def generations(
-    tokenizer: PreTrainedTokenizerFast, problems: list[Problem]
-) -> tuple[list[Generation], list[Generation]]:
-    """Think and short answers of five problems: right; truncated think; wrong short; both; no short one at all."""
-    think, short = (
-        ask_teacher(chain_teacher(tokenizer), problems, mode=m, max_tokens=64, seed=0) for m in (Mode.THINK, Mode.SHORT)
-    )
-    cut = {"truncated": True, "correct": False, "answer": None, "finish_reason": FinishReason.LENGTH}
-    wrong = {"correct": False, "completion": "<short>no", "answer": "no"}
-    for index in (1, 3):
-        think[index] = think[index].model_copy(update=cut)
-    for index in (2, 3):
-        short[index] = short[index].model_copy(update=wrong)
-    return think, short[:4]
-
-
-def pair(tokenizer: PreTrainedTokenizerFast, **config: object) -> PairSet:
-    problems = make_problems(5)
-    think, short = generations(tokenizer, problems)
-    return build_pairs(problems, think=think, short=short, tokenizer=tokenizer, config=PairsConfig(**config))
-
-
-def kept(pairs: PairSet) -> list[int]:
-    ids = [p.problem_id for p in make_problems(5)]
-    return [ids.index(p.problem_id) for p in pairs.pairs]
-
-
-def test_every_rule_is_counted_where_it_drops(tokenizer: PreTrainedTokenizerFast) -> None:
-    pairs = pair(tokenizer, validation_share=0)
-    assert kept(pairs) == [0]
-    assert pairs.touched == {"think_truncated_dropped": 2, "short_incorrect_dropped": 2, "missing_side": 1}
-
-
-@pytest.mark.parametrize(
-    ("truncated", "incorrect", "expected"),
-    [("drop", "keep", [0, 2]), ("keep_truncated", "drop", [0, 1]), ("keep_truncated", "keep", [0, 1, 2, 3])],
-)
-def test_every_rule_is_counted_where_it_keeps(
-    tokenizer: PreTrainedTokenizerFast, truncated: str, incorrect: str, expected: list[int]
-) -> None:
-    pairs = pair(tokenizer, truncated=truncated, incorrect=incorrect, validation_share=0)
-    assert kept(pairs) == expected
-    verbs = {"drop": "dropped"}
-    assert pairs.touched == {
-        f"think_truncated_{verbs.get(truncated, 'kept')}": 2,
-        f"short_incorrect_{verbs.get(incorrect, 'kept')}": 2,
-        "missing_side": 1,
-    }
-
-
-def test_a_kept_truncated_side_is_marked_and_has_no_end_token_to_count(tokenizer: PreTrainedTokenizerFast) -> None:
-    pairs = pair(tokenizer, truncated="keep_truncated", validation_share=0).pairs
-    whole, cut = pairs
-    assert (whole.think_truncated, cut.think_truncated) == (False, True)
-    assert whole.think_tokens == len(render_completion(tokenizer, whole.think_completion, finished=True))
-    assert cut.think_tokens == len(render_completion(tokenizer, cut.think_completion, finished=False))
-
-
-def test_a_share_is_held_out_for_validation_the_same_every_time(tokenizer: PreTrainedTokenizerFast) -> None:
-    problems = make_problems(40)
-    teacher = chain_teacher(tokenizer)
-    think, short = (ask_teacher(teacher, problems, mode=m, max_tokens=64, seed=0) for m in (Mode.THINK, Mode.SHORT))
-    made = [
-        build_pairs(
-            problems,
-            think=think[::step],
-            short=short[::step],
-            tokenizer=tokenizer,
-            config=PairsConfig(validation_share=0.25, seed=seed),
-        )
-        for step, seed in ((1, 0), (-1, 0), (1, 1))
-    ]
-    assert [p.split for p in made[0].pairs].count("validation") == 10
-    assert made[0] == made[1], "the order of the generations is irrelevant"
-    assert made[0] != made[2]
-
-
-def test_no_pair_left_is_an_error(tokenizer: PreTrainedTokenizerFast) -> None:
-    problems = make_problems(3)
-    with pytest.raises(SourceError, match=r"no pair is left of 3 problems .*missing_side.*loosen pairs"):
-        build_pairs(problems, think=[], short=[], tokenizer=tokenizer, config=PairsConfig())

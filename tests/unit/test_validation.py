@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -22,6 +23,7 @@ import pytest
 
 from infra.validation.checks import Suite, holds, required_columns
 from infra.validation.gate import MAX_FAILING_ROWS, contract_error, failing, validate_parquet, validate_table
+from infra.validation.suites import rollouts_suite
 from schemas.artifact import CheckResult
 from schemas.base import arrow_schema
 from schemas.errors import ContractError
@@ -126,6 +128,22 @@ def test_every_check_is_tripped_by_some_fault(table: str) -> None:
     tripped |= {"table_is_not_empty", "columns_match_the_record", "column_types_match_the_record"}
     tripped |= {f"{suite.id_column}_is_unique"}
     assert tripped == {check.name for check in suite.checks}
+
+
+def test_rewards_and_advantages_of_another_objective_are_judged_by_its_own_range(tmp_path: Path) -> None:
+    rows = CLEAN["rollouts"].rows()
+    for row in rows:
+        row["reward"] = 0.0 if row["malformed"] else 1.05
+        row["advantage"] = row["reward"] - 0.5
+    path = write(tmp_path / "table.parquet", "rollouts", rows)
+
+    def checked(**settings: Any) -> Failed:
+        return failed(validate_parquet(path, suite=rollouts_suite(group_size=4, **settings), docs_dir=None))
+
+    assert checked(rewards=(0.0, 1.05), advantages_cancel=False) == {}
+    assert checked(rewards=(0.0, 1.05)).keys() == {"advantages_of_a_group_cancel"}
+    assert checked(rewards=(0.0, 1.0), advantages_cancel=False).keys() == {"reward_is_in_range"}
+    assert checked(rewards=(-1.0, 1.05), advantages_cancel=False).keys() == {"malformed_rollout_earns_the_least"}
 
 
 def test_a_check_that_raises_has_failed_and_says_why(tmp_path: Path) -> None:

@@ -1,0 +1,87 @@
+"""What one row of each of the report's queries is."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+Series = tuple[tuple[int, float], ...]
+"""(step, value), steps rising."""
+
+
+class RolloutCount(NamedTuple):
+    """Rollouts of one RL step, by mode."""
+
+    step: int
+    think: int
+    short: int
+    malformed: int
+
+
+class ThinkByDifficulty(NamedTuple):
+    """P(think) of one model at one difficulty, over problems."""
+
+    model: str
+    difficulty: int
+    n: int
+    mean: float
+    low: float
+    """10th percentile."""
+    high: float
+    """90th percentile."""
+
+
+class AccuracyByDifficulty(NamedTuple):
+    """Accuracy of one model in one mode at one difficulty."""
+
+    model: str
+    mode: str
+    difficulty: int
+    n: int
+    accuracy: float
+    stderr: float
+
+
+class Comparison(NamedTuple):
+    """The rl model's accuracy in auto mode, compared problem by problem; differences with standard errors."""
+
+    against_think: float
+    against_think_stderr: float
+    against_coin: float
+    """Against choosing the mode by a coin that has the model's own think share."""
+    against_coin_stderr: float
+    need: float
+    """Forced think minus forced short: how much thinking is worth here."""
+    need_stderr: float
+
+
+class RoutingGroup(NamedTuple):
+    """Problems the rl model leans to one mode on, and how well a short answer would have done there."""
+
+    leans_to_think: bool
+    n: int
+    short_accuracy: float
+    stderr: float
+
+
+class GraderCount(NamedTuple):
+    """One model's completions, by the verdicts of the strict grader and of the reference code's lenient rules."""
+
+    model: str
+    n: int
+    both_right: int
+    only_strict: int
+    only_lenient: int
+
+
+class Disagreement(NamedTuple):
+    """One completion that one grader accepts and the other does not."""
+
+    model: str
+    benchmark: str
+    mode: str
+    prompt: str | None
+    reference: str | None
+    completion: str
+    answer: str | None
+    correct: bool
+    """The strict verdict; the lenient one is the opposite."""

@@ -1,0 +1,69 @@
+"""SQL behind the browser of examples, over the views of tables.py; every result has a fixed order."""
+
+from __future__ import annotations
+
+HELD_OUT = """
+-- one row: one completion of one model for a held-out problem. `rank` 0 are the first problems, of every benchmark and
+-- difficulty in turn; 1 up to two more that it got wrong in auto mode; 2 all others. Which ones is decided by a hash of
+-- the identifier
+WITH asked AS (
+    SELECT problem_id, benchmark, any_value(difficulty) AS difficulty,
+           bool_or(NOT correct) FILTER (mode = 'auto') AS wrong
+    FROM eval_completions
+    WHERE model = $model AND sample = 0
+    GROUP BY problem_id, benchmark
+),
+numbered AS (
+    SELECT *, row_number() OVER (PARTITION BY difficulty ORDER BY md5(problem_id), benchmark) AS turn
+    FROM asked
+),
+placed AS (
+    SELECT *, row_number() OVER (ORDER BY turn, difficulty NULLS LAST, md5(problem_id), benchmark) AS place
+    FROM numbered
+),
+late_wrong AS (
+    SELECT problem_id, benchmark
+    FROM placed
+    WHERE wrong AND place > $first
+    ORDER BY md5(problem_id), benchmark
+    LIMIT 2
+),
+chosen AS (
+    SELECT p.*, CASE WHEN p.place <= $first THEN 0 WHEN w.problem_id IS NOT NULL THEN 1 ELSE 2 END AS rank
+    FROM placed p
+    LEFT JOIN late_wrong w ON w.problem_id = p.problem_id AND w.benchmark = p.benchmark
+    WHERE p.place <= $most OR w.problem_id IS NOT NULL
+),
+problem AS (SELECT problem_id, any_value(prompt) AS prompt, any_value(answer) AS answer FROM problems GROUP BY 1)
+SELECT c.benchmark, c.problem_id, c.rank, c.difficulty, coalesce(p.prompt, c.problem_id), p.answer,
+       e.p_think, e.mode, e.chosen_mode, e.completion, e.answer, e.correct, e.correct_paper, e.num_tokens,
+       e.truncated, e.fake_short
+FROM chosen c
+JOIN eval_completions e ON e.problem_id = c.problem_id AND e.benchmark = c.benchmark
+LEFT JOIN problem p ON p.problem_id = c.problem_id
+WHERE e.model = $model AND e.sample = 0
+ORDER BY c.rank, CASE WHEN c.rank < 2 THEN c.difficulty END NULLS LAST, c.place,
+         list_position(['auto', 'short', 'think'], e.mode), e.completion_id
+"""
+
+TAUGHT = """
+-- one row: one pair of the warm-up, difficulties in turn, chosen by a hash of the identifier; verdict and teacher of
+-- either side come from the generation with the same text, null where there is none
+WITH side AS (
+    SELECT problem_id, mode, completion, any_value(correct) AS correct, any_value(teacher) AS teacher
+    FROM generations
+    GROUP BY problem_id, mode, completion
+),
+numbered AS (
+    SELECT *, row_number() OVER (PARTITION BY difficulty ORDER BY md5(problem_id), problem_id) AS turn
+    FROM pairs
+)
+SELECT n.split, n.difficulty, n.prompt, n.answer,
+       n.think_completion, n.think_tokens, n.think_truncated, t.correct, t.teacher,
+       n.short_completion, n.short_tokens, n.short_truncated, s.correct, s.teacher
+FROM numbered n
+LEFT JOIN side t ON t.problem_id = n.problem_id AND t.mode = 'think' AND t.completion = n.think_completion
+LEFT JOIN side s ON s.problem_id = n.problem_id AND s.mode = 'short' AND s.completion = n.short_completion
+ORDER BY n.turn, n.difficulty NULLS LAST, md5(n.problem_id), n.problem_id
+LIMIT $most
+"""

@@ -1,0 +1,113 @@
+"""The page of a study: its claims as measured, and the pictures behind them; one file without scripts or network.
+
+study_{claims,curves,pareto,members}.parquet -> StudyEvidence per study -> charts -> study.html.j2 -> str
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from infra.report.figures import Chart
+from infra.report.study_charts import condition_charts, sweep_charts
+from infra.report.study_evidence import StudyEvidence, read_studies, sweeps
+from infra.report.study_pareto_charts import objective_charts
+from infra.report.templates import render, script_policy
+from infra.report.wording import listing
+from schemas.records import StudyClaim
+
+TONES = {"holds": ("good", "✓"), "fails": ("bad", "✗"), "undecided": ("unknown", "?")}
+"""Verdict -> tone and mark."""
+
+
+class MemberRow(NamedTuple):
+    """One condition and its runs."""
+
+    condition: str
+    seeds: tuple[int, ...]
+    overrides: str
+    """Of its first run."""
+
+
+@dataclass(frozen=True)
+class StudySection:
+    """One study with all its pictures; what has no data is empty."""
+
+    identifier: str
+    study: str
+    counts: tuple[Chart, ...]
+    sweeps: tuple[Chart, ...]
+    objectives: tuple[Chart, ...]
+    members: tuple[MemberRow, ...]
+
+
+def render_study_page(folder: Path) -> str:
+    """The whole page as text; sections appear only where there is data, and the same tables give the same bytes.
+
+    Raises MissingArtifactError where the folder holds no table of a study.
+    """
+    studies = read_studies(folder)
+    sections = [_section(evidence, index) for index, evidence in enumerate(studies)]
+    claims = [claim for evidence in studies for claim in evidence.claims]
+    names = [evidence.study for evidence in studies]
+    linked = {"claims": "Claims"} if claims else {}
+    for section in sections:
+        parts = {"counts": "Choice of mode", "sweeps": "Sweeps", "objectives": "Accuracy and tokens", "members": "Runs"}
+        for part, words in parts.items():
+            if getattr(section, part):
+                linked[f"{section.identifier}-{part}"] = words if len(sections) == 1 else f"{section.study}: {words}"
+    return render(
+        "study.html.j2",
+        title=f"Study {listing(names)}" if names else "An empty study",
+        policy=script_policy(""),
+        sections=linked,
+        headline=_headline(claims),
+        claims=claims,
+        tones=TONES,
+        studies=sections,
+    )
+
+
+def _section(evidence: StudyEvidence, index: int) -> StudySection:
+    identifier = f"study-{index}"
+    swept = [
+        chart
+        for number, sweep in enumerate(sweeps(evidence.members))
+        for chart in sweep_charts(evidence, sweep, prefix=f"{identifier}-sweep-{number}")
+    ]
+    by_condition: dict[str, list[int]] = {}
+    overrides: dict[str, str] = {}
+    for member in evidence.members:
+        by_condition.setdefault(member.condition, []).append(member.seed)
+        overrides.setdefault(member.condition, member.overrides)
+    return StudySection(
+        identifier=identifier,
+        study=evidence.study,
+        counts=condition_charts(evidence, prefix=identifier),
+        sweeps=tuple(swept),
+        objectives=objective_charts(evidence, prefix=identifier),
+        members=tuple(
+            MemberRow(condition, tuple(sorted(seeds)), overrides[condition])
+            for condition, seeds in by_condition.items()
+        ),
+    )
+
+
+def _headline(claims: Sequence[StudyClaim]) -> str:
+    """How many claims came out how, in a sentence; empty without claims."""
+    if not claims:
+        return ""
+    counts: Counter[str] = Counter(claim.verdict for claim in claims)
+    parts = [
+        f"{counts[verdict]} {words[0] if counts[verdict] == 1 else words[1]}"
+        for verdict, words in {
+            "holds": ("holds", "hold"),
+            "fails": ("fails", "fail"),
+            "undecided": ("is undecided", "are undecided"),
+        }.items()
+        if counts[verdict]
+    ]
+    return f"Of {len(claims)} claim{'s' if len(claims) != 1 else ''} {listing(parts)}."

@@ -1,0 +1,59 @@
+"""Files of rows as tables of an in-memory database, each with every column its record class has.
+
+{table: Parquet files, or logs of a stage at work} -> views over columns of the record UNION ALL BY NAME rows of files
+
+So a table without files reads as empty, and a file of an older run that lacks a newer column reads as null there.
+"""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from schemas.base import Record, arrow_schema
+from schemas.errors import MissingArtifactError
+
+_TYPES = {pa.string(): "VARCHAR", pa.int64(): "BIGINT", pa.float64(): "DOUBLE", pa.bool_(): "BOOLEAN"}
+
+
+def connect(tables: Mapping[str, Sequence[Path]], *, schemas: Mapping[str, type[Record]]) -> Any:
+    """A DuckDB connection with one view per name of `schemas`; one thread, so that sums come out the same.
+
+    Raises MissingArtifactError where a file that is named does not exist.
+    """
+    import duckdb
+
+    connection = duckdb.connect(config={"threads": 1})
+    for name, record in schemas.items():
+        connection.register(f"{name}_columns", arrow_schema(record).empty_table())
+        rows = f"SELECT * FROM {name}_columns"
+        for path in tables.get(name, ()):
+            if not path.is_file():
+                connection.close()
+                raise MissingArtifactError(
+                    f"report: table {name} has no file at {path}; rerun the stage that writes it"
+                )
+            rows += f" UNION ALL BY NAME SELECT * FROM {_reader(path, record)}"
+        connection.execute(f"CREATE VIEW {name} AS {rows}")
+    return connection
+
+
+def _reader(path: Path, record: type[Record]) -> str:
+    """The table function that reads one file; of a log, a last line that is half written is left out."""
+    literal = "'" + glob.escape(str(path)).replace("'", "''") + "'"
+    if path.suffix != ".jsonl":
+        return f"read_parquet({literal})"
+    columns = ", ".join(f"\"{field.name}\": '{_TYPES[field.type]}'" for field in arrow_schema(record))
+    return f"read_json({literal}, format = 'newline_delimited', columns = {{{columns}}}, ignore_errors = true)"
+
+
+def read_rows(connection: Any, table: str, record: type[Any], *, order: str = "") -> list[Any]:
+    """All rows of a view as records, in the order asked for."""
+    columns = list(record.model_fields)
+    names = ", ".join(f'"{column}"' for column in columns)
+    found = connection.execute(f"SELECT {names} FROM {table}{f' ORDER BY {order}' if order else ''}").fetchall()
+    return [record(**dict(zip(columns, row, strict=True))) for row in found]

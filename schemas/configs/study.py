@@ -1,0 +1,193 @@
+"""What a study IS: conditions, each run under several seeds, and the claims that are read off them.
+
+study name or TOML file -> StudyConfig -> members (condition x seed), each a list of overrides of a profile
+
+Only `rl.seed` differs between the seeds of a condition, so that all of them share one warm-up through the store.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from schemas.configs.stage import StageConfig, Table
+from schemas.errors import ConfigError, nearest
+
+CLAIM_ROLES: Mapping[str, tuple[str, ...]] = {
+    "think-share-falls": ("policy",),
+    "hard-keeps-thinking": ("policy",),
+    "grpo-loses-a-mode": ("grpo", "degrpo"),
+    "u-shaped-think-count": ("policy",),
+    "alpha-sweep": ("small", "middle", "large"),
+    "warm-up-scale": ("few", "all"),
+    "smooth-p-think": ("policy",),
+    "long-chains-shorten": ("policy",),
+    "reaches-oracle": ("policy",),
+    "guard-recovers": ("guarded", "unguarded"),
+}
+"""Every claim that can be checked, with the parts its conditions play in it; thinkless_core/claims.py measures them."""
+
+
+class Condition(Table):
+    """One setting, run under every seed."""
+
+    about: str
+    """What it is for, in a sentence."""
+    overrides: tuple[str, ...] = ()
+    """`dotted.key=value`, applied after those of the whole study."""
+
+
+class ClaimCheck(Table):
+    """One claim, and the conditions it is read off."""
+
+    claim: str
+    """Name of the claim."""
+    conditions: dict[str, str]
+    """Part -> name of the condition that plays it."""
+
+    @model_validator(mode="after")
+    def _every_part_is_played(self) -> Self:
+        if self.claim not in CLAIM_ROLES:
+            raise ValueError(f"unknown claim {self.claim!r}; {nearest(self.claim, CLAIM_ROLES)}")
+        roles = CLAIM_ROLES[self.claim]
+        if set(self.conditions) != set(roles):
+            got = ", ".join(sorted(self.conditions)) or "none"
+            raise ValueError(
+                f"claim {self.claim!r} has parts {got}, expected {', '.join(roles)}; name a condition each"
+            )
+        return self
+
+
+class StudyBenchmarks(Table):
+    """Which of the profile's benchmarks play which part."""
+
+    easy: str
+    """What the short mode can do (GSM8K's part)."""
+    mixed: str
+    """As the training problems are mixed (MATH-500's part)."""
+    hard: str
+    """What the short mode cannot do (AIME's part)."""
+
+
+class StudyConfig(Table):
+    """A whole study."""
+
+    name: str
+    """Its name: that of the file it came from."""
+    title: str
+    """Headline of its page."""
+    overrides: tuple[str, ...] = ()
+    """Applied to every member, before its condition's own."""
+    benchmarks: StudyBenchmarks
+    conditions: dict[str, Condition] = Field(min_length=1)
+    """By name, in the order in which they are run."""
+    claims: tuple[ClaimCheck, ...] = ()
+    """What is read off; one claim may be checked on several conditions."""
+
+    @model_validator(mode="after")
+    def _claims_name_conditions(self) -> Self:
+        for check in self.claims:
+            for condition in check.conditions.values():
+                if condition not in self.conditions:
+                    way_out = nearest(condition, self.conditions)
+                    raise ValueError(f"claim {check.claim!r} names an unknown condition {condition!r}; {way_out}")
+        return self
+
+    def only(self, claim: str) -> StudyConfig:
+        """The study without all that one claim does not need; raises ConfigError where it has no such claim."""
+        checks = tuple(check for check in self.claims if check.claim == claim)
+        if not checks:
+            known = {check.claim for check in self.claims}
+            way_out = nearest(claim, known) if known else "it has none"
+            raise ConfigError(f"study {self.name} has no claim {claim!r}; {way_out}")
+        needed = {condition for check in checks for condition in check.conditions.values()}
+        conditions = {name: condition for name, condition in self.conditions.items() if name in needed}
+        return self.model_copy(update={"claims": checks, "conditions": conditions})
+
+    def members(self, *, num_seeds: int, overrides: Sequence[str] = ()) -> tuple[MemberSpec, ...]:
+        """Every run of the study, seed by seed, so that an early stop leaves whole rounds; `overrides` come last.
+
+        Raises ConfigError for a number of seeds below 1.
+        """
+        if num_seeds < 1:
+            raise ConfigError(f"--seeds is {num_seeds}, expected at least 1 (5 give an interval worth reading)")
+        return tuple(
+            MemberSpec(name, seed, (*self.overrides, *condition.overrides, *overrides, f"rl.seed={seed}"))
+            for seed in range(num_seeds)
+            for name, condition in self.conditions.items()
+        )
+
+
+@dataclass(frozen=True)
+class MemberSpec:
+    """One run of a study, as it is asked for."""
+
+    condition: str
+    seed: int
+    overrides: tuple[str, ...]
+    """All that differs from the profile, `rl.seed` included."""
+
+    @property
+    def label(self) -> str:
+        """How it is called on the screen and in file names."""
+        return f"{self.condition}-seed{self.seed}"
+
+
+class FinishedMember(Table):
+    """One finished run of a study; its policy and evaluation are the next two inputs of the summary."""
+
+    condition: str
+    """Name of its condition."""
+    seed: int
+    """Its `rl.seed`."""
+    overrides: tuple[str, ...]
+    """All that differs from the profile."""
+
+
+class StudySummaryConfig(StageConfig):
+    """Configuration of stage `study`: what is read off which runs."""
+
+    study: StudyConfig
+    members: tuple[FinishedMember, ...] = Field(min_length=1)
+    """The runs that are finished."""
+    num_seeds: int = Field(ge=1)
+    """Seeds asked for; a claim with fewer says so."""
+
+
+def study_names() -> tuple[str, ...]:
+    """Names of the studies that ship with the package."""
+    files = resources.files("schemas.studies").iterdir()
+    return tuple(sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml")))
+
+
+def load_study(study: str) -> StudyConfig:
+    """A study that ships with the package, by name, or one's own, by the path of a TOML file; raises ConfigError."""
+    names = study_names()
+    try:
+        if study in names:
+            text = resources.files("schemas.studies").joinpath(f"{study}.toml").read_text(encoding="utf-8")
+        elif study.endswith(".toml"):
+            text = Path(study).read_text(encoding="utf-8")
+        else:
+            raise ConfigError(
+                f"unknown study {study!r}; {nearest(study, names)} (shipped: {', '.join(names)}; a path that ends in "
+                ".toml is read as a study of your own)"
+            )
+        return StudyConfig.model_validate({"name": Path(study).stem, **tomllib.loads(text)})
+    except OSError as error:
+        raise ConfigError(f"study file {study}: {error.strerror}; give the path of a TOML file") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"study {study} is not TOML: {error}") from error
+    except ValidationError as error:
+        lines = [f"  - {'.'.join(map(str, e['loc'])) or 'study'}: {_words(e['msg'])}" for e in error.errors()]
+        raise ConfigError(f"study {study!r} cannot be used:\n" + "\n".join(lines)) from error
+
+
+def _words(message: str) -> str:
+    return message.removeprefix("Value error, ")

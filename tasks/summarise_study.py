@@ -1,0 +1,172 @@
+"""Stage `study`: the finished runs of a study -> members, accuracy-token curves, training curves, claims, and a page.
+
+policy and evaluation of each member -> MemberResults -> claims -> four tables -> report.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from prefect import task
+
+from schemas.artifact import Artifact
+from schemas.base import Record
+from schemas.configs.study import FinishedMember, StudySummaryConfig
+from schemas.mode import EvalMode
+from schemas.records import (
+    EvalCompletion,
+    EvalSummary,
+    GuardEvent,
+    Metric,
+    ParetoPoint,
+    RouterScore,
+    StudyClaim,
+    StudyCurve,
+    StudyMember,
+    StudyPareto,
+)
+from tasks.context import RunContext, StageOutcome, StagePlan
+from tasks.parquet_files import read_records, write_records
+from tasks.stage import STAGE_CACHE, run_stage
+from thinkless_core.claims import measure_claim
+from thinkless_core.member_results import MemberResults
+from thinkless_core.progress import Progress
+
+R = TypeVar("R", bound=Record)
+
+MEMBERS_FILE = "study_members.parquet"
+PARETO_FILE = "study_pareto.parquet"
+CURVES_FILE = "study_curves.parquet"
+CLAIMS_FILE = "study_claims.parquet"
+PAGE_FILE = "report.html"
+
+CURVES = frozenset({
+    "probe_p_think", "think_count", "short_count", "free_think_count", "free_short_count", "think_share",
+    "think_accuracy", "short_accuracy", "think_tokens", "short_tokens", "reward_mean", "accuracy", "mean_tokens", "kl",
+    "control_entropy", "generated_tokens",
+})  # fmt: skip
+"""Training metrics that are kept of every member."""
+CURVES_BY_DIFFICULTY = "probe_p_think/difficulty_"
+"""And those whose names begin so."""
+
+
+def build(
+    plan: StagePlan[StudySummaryConfig], context: RunContext, workspace: Path, progress: Progress
+) -> StageOutcome:
+    """Write four tables and the page made from them."""
+    config, name = plan.config, plan.config.study.name
+    members: list[StudyMember] = []
+    pareto: list[StudyPareto] = []
+    curves: list[StudyCurve] = []
+    results: dict[str, list[MemberResults]] = {}
+    pairs = zip(plan.inputs[::2], plan.inputs[1::2], strict=True)
+    for number, (member, (policy, evaluation)) in enumerate(zip(config.members, pairs, strict=True), start=1):
+        files = _MemberFiles(context, policy, evaluation)
+        members.append(_member_row(name, member, policy, evaluation))
+        pareto += _pareto_rows(name, member, files)
+        own = list(_curve_rows(name, member, files))
+        curves += own
+        results.setdefault(member.condition, []).append(_results(member, files, own))
+        progress(number, len(config.members), {})
+    claims = [
+        row
+        for check in config.study.claims
+        for row in measure_claim(
+            check, study=name, members=results, benchmarks=config.study.benchmarks, num_seeds=config.num_seeds
+        )
+    ]
+    write_records(workspace / MEMBERS_FILE, StudyMember, members)
+    write_records(workspace / PARETO_FILE, StudyPareto, pareto)
+    write_records(workspace / CURVES_FILE, StudyCurve, curves)
+    write_records(workspace / CLAIMS_FILE, StudyClaim, claims)
+    from infra.report.study_page import render_study_page  # slow: it draws
+
+    (workspace / PAGE_FILE).write_text(render_study_page(workspace), encoding="utf-8")
+    return StageOutcome(
+        rows=len(members),
+        tables={
+            MEMBERS_FILE: "study_members",
+            PARETO_FILE: "study_pareto",
+            CURVES_FILE: "study_curves",
+            CLAIMS_FILE: "study_claims",
+        },
+    )
+
+
+class _MemberFiles:
+    """The Parquet files of one member, by the table they belong to."""
+
+    def __init__(self, context: RunContext, *artifacts: Artifact) -> None:
+        self._paths = {
+            file.table: Path(artifact.path) / file.name
+            for artifact in artifacts
+            for file in context.store.manifest(artifact.stage, artifact.key).files
+            if file.table
+        }
+
+    def read(self, table: str, record: type[R], **where: str) -> list[R]:
+        """Rows of a table; none where the member made no such table."""
+        path = self._paths.get(table)
+        return read_records(path, record, where=list(where.items())) if path else []
+
+
+def _member_row(study: str, member: FinishedMember, policy: Artifact, evaluation: Artifact) -> StudyMember:
+    return StudyMember(
+        study=study,
+        condition=member.condition,
+        seed=member.seed,
+        overrides=json.dumps(member.overrides),
+        rl_key=policy.key,
+        evaluate_key=evaluation.key,
+    )
+
+
+def _pareto_rows(study: str, member: FinishedMember, files: _MemberFiles) -> Iterator[StudyPareto]:
+    for point in files.read("eval_pareto", ParetoPoint, model="rl"):
+        yield StudyPareto(
+            study=study,
+            condition=member.condition,
+            seed=member.seed,
+            benchmark=point.benchmark,
+            think_bias=point.think_bias,
+            accuracy=point.accuracy,
+            think_share=point.think_share,
+            mean_tokens=point.mean_tokens,
+        )
+
+
+def _curve_rows(study: str, member: FinishedMember, files: _MemberFiles) -> Iterator[StudyCurve]:
+    for metric in files.read("metrics", Metric):
+        if metric.name in CURVES or metric.name.startswith(CURVES_BY_DIFFICULTY):
+            yield StudyCurve(
+                study=study,
+                condition=member.condition,
+                seed=member.seed,
+                step=metric.step,
+                name=metric.name,
+                value=metric.value,
+            )
+
+
+def _results(member: FinishedMember, files: _MemberFiles, curves: list[StudyCurve]) -> MemberResults:
+    by_name: dict[str, list[float]] = {}
+    for row in sorted(curves, key=lambda row: row.step):
+        by_name.setdefault(row.name, []).append(row.value)
+    return MemberResults(
+        condition=member.condition,
+        seed=member.seed,
+        summary=files.read("eval_summary", EvalSummary),
+        routers=files.read("eval_routers", RouterScore),
+        completions=files.read("eval_completions", EvalCompletion, model="rl", mode=EvalMode.AUTO),
+        curves=by_name,
+        guard_events=files.read("guard_events", GuardEvent),
+    )
+
+
+@task(name="study", cache_policy=STAGE_CACHE, persist_result=True, result_serializer="json")
+def summarise_study(context: RunContext, plan: StagePlan[StudySummaryConfig]) -> Artifact:
+    """Read the claims off the finished runs."""
+    return run_stage(context, plan, build)

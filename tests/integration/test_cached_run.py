@@ -1,0 +1,103 @@
+"""A run that finds everything in the store: neither Prefect nor torch is loaded, and it is on record like any other."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flows.prefect_server import server_is_configured
+from infra.query import run_query
+from infra.runs import list_runs
+from tests.integration.conftest import BuiltHome
+from tests.integration.driver import LABELS, SMALL
+from tests.integration.processes import ROOT, environment
+
+RUN_AND_TELL = """
+import sys
+from flows.cli import main
+code = main(sys.argv[1:])
+print("loaded:", *sorted({name.partition(".")[0] for name in sys.modules}))
+sys.stdout.flush()
+import os
+os._exit(code)
+"""
+
+
+def run_from_the_store(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """`thinkless run` of the small pipeline, and which packages it loaded."""
+    overrides = [word for override in SMALL for word in ("--set", override)]
+    return subprocess.run(
+        [sys.executable, "-c", RUN_AND_TELL, "run", *overrides, *words],
+        cwd=ROOT,
+        env=environment(home, PREFECT_HOME=str(home)),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_a_cached_run_loads_neither_prefect_nor_torch(home: Path, built: BuiltHome) -> None:
+    finished = run_from_the_store(home)
+    assert finished.returncode == 0, finished.stderr
+    loaded = set(finished.stdout.splitlines()[-1].split())
+    assert loaded & {"prefect", "torch", "transformers", "great_expectations", "matplotlib"} == set()
+    assert {"duckdb", "pydantic"} <= loaded, "it did run"
+    assert "tiny-easy" in finished.stdout, "the result table"
+    assert str(built.run.artifacts["report"].key) in finished.stdout
+    assert [line.split()[1:3] for line in finished.stderr.splitlines()[1:]] == [[label, "cached"] for label in LABELS]
+
+
+def test_it_is_on_record_and_counted_as_a_hit(home: Path, built: BuiltHome) -> None:
+    run_from_the_store(home, "--until", "rl")
+    (record,) = [run for run in list_runs(home) if run.run_id != built.run.run_id]
+    assert (record.status, record.error) == ("completed", None)
+    assert record.stages == tuple(use.model_copy(update={"cached": True}) for use in built.run.uses[:7])
+    rows = run_query(
+        home, "select stage, cached_hits from artifacts where cached_hits > 0 order by all", timeout_seconds=20
+    ).to_pylist()
+    assert [row["stage"] for row in rows] == ["base", "pairs", "problems", "rl", "sft", "teach", "teach"]
+    assert {row["cached_hits"] for row in rows} == {1}
+
+
+def test_only_says_what_is_missing_before_anything_slow(home: Path) -> None:
+    finished = run_from_the_store(home, "--only", "rl", "--set", "sft.seed=7")
+    assert finished.returncode == 2
+    assert "stage sft (" in finished.stderr
+    assert "torch" not in finished.stdout.splitlines()[-1].split()
+
+
+@pytest.mark.parametrize(
+    ("files", "variables", "configured"),
+    [
+        ({}, {}, False),
+        ({}, {"PREFECT_API_URL": "http://127.0.0.1:4200/api"}, True),
+        ({"home/profiles.toml": 'active = "a"\n[profiles.a]\nPREFECT_API_URL = "http://x/api"\n'}, {}, True),
+        ({"home/profiles.toml": 'active = "b"\n[profiles.a]\nPREFECT_API_URL = "http://x/api"\n'}, {}, False),
+        (
+            {"home/profiles.toml": 'active = "b"\n[profiles.a]\nPREFECT_API_URL = "http://x/api"\n'},
+            {"PREFECT_PROFILE": "a"},
+            True,
+        ),
+        ({"home/profiles.toml": "active = "}, {}, False),
+        ({".env": "PREFECT_API_URL=http://x/api\n"}, {}, True),
+        ({"prefect.toml": '[api]\nurl = "http://x/api"\n'}, {}, True),
+        ({"pyproject.toml": '[tool.prefect.api]\nurl = "http://x/api"\n'}, {}, True),
+        ({"pyproject.toml": "[tool.ruff]\n"}, {}, False),
+    ],
+)
+def test_a_server_is_found_wherever_prefect_would_find_it(
+    files: dict[str, str], variables: dict[str, str], configured: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith("PREFECT_")]:
+        monkeypatch.delenv(name)
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    for name, value in {"PREFECT_HOME": str(tmp_path / "home"), **variables}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    assert server_is_configured() is configured

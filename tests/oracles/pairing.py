@@ -1,0 +1,64 @@
+"""Pairs by a loop over problems: slow, in memory, and easy to believe."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from schemas.configs.pairs import PairsConfig
+from schemas.records import Generation, Pair, Problem
+from thinkless_core.seeding import epoch_order
+
+
+class LoopedPairs(NamedTuple):
+    """Pairs in the order of the problems, and the rows each rule touched."""
+
+    pairs: list[Pair]
+    touched: dict[str, int]
+
+
+def pairs_by_loop(
+    problems: Sequence[Problem], *, think: Sequence[Generation], short: Sequence[Generation], config: PairsConfig
+) -> LoopedPairs:
+    """Join both sides by problem, apply the rules in words of the configuration, hold a share out."""
+    touched: Counter[str] = Counter()
+    kept = []
+    for problem in problems:
+        t = [g for g in think if g.problem_id == problem.problem_id]
+        s = [g for g in short if g.problem_id == problem.problem_id]
+        if not t or not s:
+            touched["missing_side"] += 1
+            continue
+        drop = False
+        for side, generation in (("think", t[-1]), ("short", s[-1])):
+            if generation.truncated:
+                verb = "dropped" if config.truncated == "drop" else "kept"
+                touched[f"{side}_truncated_{verb}"] += 1
+            elif not generation.correct:
+                verb = "dropped" if config.incorrect == "drop" else "kept"
+                touched[f"{side}_incorrect_{verb}"] += 1
+            else:
+                continue
+            drop = drop or verb == "dropped"
+        if not drop:
+            kept.append((problem, t[-1], s[-1]))
+    order = epoch_order(len(kept), seed=config.seed, epoch=0)
+    held_out = order[: round(config.validation_share * len(kept))]
+    pairs = [
+        Pair(
+            problem_id=problem.problem_id,
+            prompt=problem.prompt,
+            answer=problem.answer,
+            think_completion=t.completion,
+            short_completion=s.completion,
+            think_tokens=t.num_tokens,
+            short_tokens=s.num_tokens,
+            think_truncated=t.truncated,
+            short_truncated=s.truncated,
+            split="validation" if number in held_out else "train",
+            difficulty=problem.difficulty,
+        )
+        for number, (problem, t, s) in enumerate(kept)
+    ]
+    return LoopedPairs(pairs, dict(touched))

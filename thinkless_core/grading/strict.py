@@ -1,0 +1,138 @@
+"""Is a final value right? By exact comparison where that is certain, else by math-verify within a time limit.
+
+(answer, reference) -> spelling, number, formula compared exactly -> right | wrong
+                    -> in doubt: a grading process asks math-verify -> right | wrong | out of time
+
+Differs from math-verify alone, which rounds decimals to 6 places, drops units and number bases, reads words as
+products of letters and two numbers side by side as their sum: values that differ in those are wrong here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+from thinkless_core.grading.canonical import Value, read_value
+from thinkless_core.grading.exact import compare_exactly
+from thinkless_core.grading.pool import shared_pool
+
+GRADER = "strict"
+"""Name under which these verdicts are stored."""
+TIMEOUT_SECONDS = 5.0
+"""Processor seconds math-verify has for one pair; a few hundredths are usual."""
+WORKERS = 2
+"""Grading processes at most; none is started before a pair needs one."""
+REMEMBERED_PAIRS = 65536
+"""Verdicts of math-verify that are kept: the samples of one problem repeat their answers."""
+
+logger = logging.getLogger(__name__)
+
+
+class Reason(StrEnum):
+    """How a verdict was reached."""
+
+    EXACT = "exact"
+    """Right: one spelling, or one exact value."""
+    SYMBOLIC = "symbolic"
+    """Right: math-verify finds the two equal."""
+    DIFFERENT = "different"
+    """Wrong: two values."""
+    MISSING = "missing"
+    """Wrong: the completion has no final value."""
+    UNPARSABLE = "unparsable"
+    """Wrong: no mathematics anybody can read, and not the reference letter by letter."""
+    TIMEOUT = "timeout"
+    """Wrong: math-verify did not end in time."""
+    CRASHED = "crashed"
+    """Wrong: the value ended the grading process."""
+
+
+class Grade(NamedTuple):
+    """Right or wrong, and why."""
+
+    correct: bool
+    reason: Reason
+
+
+_OF_OUTCOME = {
+    "equal": Grade(True, Reason.SYMBOLIC),
+    "different": Grade(False, Reason.DIFFERENT),
+    "unparsable": Grade(False, Reason.UNPARSABLE),
+    "timeout": Grade(False, Reason.TIMEOUT),
+    "crashed": Grade(False, Reason.CRASHED),
+}
+_remembered: dict[tuple[str, str, float], Grade] = {}
+
+
+def is_correct(answer: str | None, *, reference: str) -> bool:
+    """Whether an extracted value equals the reference value; None never does."""
+    return judge_batch([answer], [reference])[0].correct
+
+
+def grade_batch(
+    answers: Sequence[str | None],
+    references: Sequence[str],
+    *,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    workers: int = WORKERS,
+) -> list[bool]:
+    """Whether each value equals its reference; see judge_batch."""
+    return [v.correct for v in judge_batch(answers, references, timeout_seconds=timeout_seconds, workers=workers)]
+
+
+def judge_batch(
+    answers: Sequence[str | None],
+    references: Sequence[str],
+    *,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    workers: int = WORKERS,
+) -> list[Grade]:
+    """A verdict per pair, in order. Equal pairs are judged once.
+
+    Raises EvaluationError if a pair needs math-verify and it cannot be loaded.
+    """
+    verdicts: list[Grade | None] = []
+    doubtful: dict[tuple[str, str, float], list[int]] = {}
+    for index, (answer, reference) in enumerate(zip(answers, references, strict=True)):
+        if answer is None:
+            verdicts.append(Grade(False, Reason.MISSING))
+            continue
+        ours, theirs = read_value(answer), read_value(reference)
+        certain = compare_exactly(ours, theirs)
+        if certain is None:
+            pair = (_for_math_verify(ours), _for_math_verify(theirs), timeout_seconds)
+            verdicts.append(_remembered.get(pair))
+            if verdicts[-1] is None:
+                doubtful.setdefault(pair, []).append(index)
+        else:
+            verdicts.append(Grade(certain, Reason.EXACT if certain else Reason.DIFFERENT))
+    for pair, verdict in _ask_math_verify(list(doubtful), workers=workers).items():
+        for index in doubtful[pair]:
+            verdicts[index] = verdict
+    return [verdict for verdict in verdicts if verdict is not None]
+
+
+def _ask_math_verify(pairs: Sequence[tuple[str, str, float]], *, workers: int) -> dict[tuple[str, str, float], Grade]:
+    if not pairs:
+        return {}
+    outcomes = shared_pool().compare([p[:2] for p in pairs], timeout_seconds=pairs[0][2], workers=workers)
+    judged = {pair: _OF_OUTCOME[outcome] for pair, outcome in zip(pairs, outcomes, strict=True)}
+    for (answer, reference, seconds), verdict in judged.items():
+        if verdict.reason in (Reason.TIMEOUT, Reason.CRASHED):
+            logger.warning(
+                "grading %r against %r: %s (limit %g s of processor time); counted as wrong",
+                answer[:60],
+                reference[:60],
+                verdict.reason,
+                seconds,
+            )
+    if len(_remembered) + len(judged) > REMEMBERED_PAIRS:
+        _remembered.clear()
+    _remembered.update(judged)
+    return judged
+
+
+def _for_math_verify(value: Value) -> str:
+    return value.latex + ("\\%" if value.percent else "")
