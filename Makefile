@@ -4,8 +4,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
+BENCH_VENV ?= .venv-bench
+BENCH_OPTIONS ?=
 
-.PHONY: help setup demo test lint format build clean
+.PHONY: help setup demo test lint bench format build clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -33,6 +35,17 @@ lint: $(READY) ## format check, ruff, mypy --strict, layer rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+$(BENCH_VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/python -m pip install --quiet --upgrade pip
+	$(BENCH_VENV)/bin/python -m pip install --quiet torch --constraint constraints.txt
+	$(BENCH_VENV)/bin/python -m pip install --quiet --editable '.[bench]' --constraint constraints.txt
+	@touch $@
+
+bench: $(BENCH_VENV)/.installed ## speed beside TRL, pandas and others, equal losses first: docs/benchmarks.md
+	$(BENCH_VENV)/bin/python -m pytest -q tests/benchmarks
+	$(BENCH_VENV)/bin/python -m tests.benchmarks $(BENCH_OPTIONS)
+
 format: $(READY) ## format and sort imports
 	$(BIN)/ruff check --fix --select I .
 	$(BIN)/ruff format .
@@ -41,4 +54,4 @@ build: $(READY) ## wheel and source distribution in dist/
 	$(BIN)/python -m build
 
 clean: ## remove environment, store and caches
-	rm -rf $(VENV) .thinkless build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(BENCH_VENV) .thinkless build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
