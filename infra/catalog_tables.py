@@ -11,10 +11,10 @@ from typing import NamedTuple
 import duckdb
 import pyarrow as pa
 
-from schemas import records
+from schemas import records, removals
 from schemas.base import Record, arrow_schema
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Bumped with every change of a table; a catalog with another one is rebuilt, never migrated."""
 
 
@@ -30,6 +30,8 @@ class DataTable(NamedTuple):
 
 DATA_TABLES = {
     "problems": DataTable(records.Problem, has_run_id=False),
+    "removed_problems": DataTable(removals.RemovedProblem, has_run_id=False),
+    "unreadable_answers": DataTable(removals.UnreadableAnswer, has_run_id=False),
     "generations": DataTable(records.Generation, has_run_id=False),
     "pairs": DataTable(records.Pair, has_run_id=False),
     "rollouts": DataTable(records.RolloutRecord, has_run_id=False, added=frozenset({"forced"})),

@@ -1,14 +1,26 @@
-"""Stage `teach`: one teacher answers every warm-up problem in one mode; it runs once per mode."""
+"""Stage `teach`: one teacher answers every warm-up problem in one mode; it runs once per mode.
+
+problems -> chunks -> teacher (an endpoint's replies go through <home>/replay) -> generations.parquet, dropped.jsonl
+"""
 
 from __future__ import annotations
 
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from prefect import task
 
+from infra.chat_endpoint import ChatEndpoint
+from infra.disk import write_whole
+from infra.replay_cache import ReplayCache
 from infra.validation.suites import generations_suite
 from schemas.artifact import Artifact
-from schemas.configs.teach import TeachSideConfig
+from schemas.configs.teach import OpenAITeacher, TeachSideConfig
+from schemas.errors import TeacherError
 from schemas.records import Generation, Problem, ProblemSplit
 from tasks.context import Gate, RunContext, StageOutcome, StagePlan
 from tasks.parquet_files import read_records, write_records
@@ -16,39 +28,102 @@ from tasks.prepare_problems import FILE as PROBLEMS_FILE
 from tasks.stage import STAGE_CACHE, run_stage
 from thinkless_core.model_files import load_tokenizer
 from thinkless_core.progress import Progress
-from thinkless_core.teachers import ask_teacher, build_teacher
+from thinkless_core.seeding import random_stream
+from thinkless_core.teachers import DroppedAnswer, SampleRules, ask_teacher, build_teacher
 
 FILE = "generations.parquet"
+DROPPED_FILE = "dropped.jsonl"
+"""Answers that could not be kept, one JSON object per line; written where there are any."""
 
 
 def build(plan: StagePlan[TeachSideConfig], context: RunContext, workspace: Path, progress: Progress) -> StageOutcome:
-    """Write `generations.parquet`, chunk by chunk; a chunk that is there already is not asked for again."""
+    """Write `generations.parquet`, chunk by chunk; a chunk that is there already is not asked for again.
+
+    Raises TeacherError where a teacher cannot answer or not one of its answers can be used, and Transient where
+    trying later may help.
+    """
     config = plan.config
     base, problems_artifact = plan.inputs
     problems = read_records(Path(problems_artifact.path) / PROBLEMS_FILE, Problem, where=[("split", ProblemSplit.SFT)])
-    teacher = build_teacher(config.side, tokenizer=load_tokenizer(Path(base.path) / "model"))
+    replies: Counter[str] = Counter()
+    num_done = 0
+
+    def connect(teacher: OpenAITeacher) -> ChatEndpoint:
+        def on_reply(replayed: bool) -> None:
+            replies["replayed" if replayed else "asked"] += 1
+            progress(num_done, len(problems), {name: float(count) for name, count in replies.items()})
+
+        def jitter(problem_id: str, attempt: int) -> float:
+            return float(random_stream("backoff", config.seed, config.mode, problem_id, attempt).random())
+
+        return ChatEndpoint(teacher, ReplayCache(context.settings.home), jitter, on_reply)
+
+    tokenizer = load_tokenizer(Path(base.path) / "model")
+    teacher = build_teacher(config.side, tokenizer=tokenizer, connect=connect)
     chunks = []
-    for start in range(0, len(problems), config.chunk_size):
-        chunk = workspace / "scratch" / f"chunk-{start:08d}.parquet"
-        chunks.append(chunk)
-        part = problems[start : start + config.chunk_size]
-        if not chunk.exists():
-            generations = ask_teacher(
-                teacher, part, mode=config.mode, max_tokens=config.side.max_tokens, seed=config.seed
-            )
-            write_records(chunk, Generation, generations)
-        progress(min(start + config.chunk_size, len(problems)), len(problems), {})
+    try:
+        for start in range(0, len(problems), config.chunk_size):
+            chunk = workspace / "scratch" / f"chunk-{start:08d}.parquet"
+            chunks.append(chunk)
+            part = problems[start : start + config.chunk_size]
+            if not chunk.exists():
+                dropped: list[DroppedAnswer] = []
+                generations = ask_teacher(
+                    teacher,
+                    part,
+                    mode=config.mode,
+                    max_tokens=config.side.max_tokens,
+                    seed=config.seed,
+                    rules=SampleRules.of(config.side),
+                    on_drop=dropped.append,
+                )
+                # Before the file that says that the chunk is finished.
+                write_whole(_drops_of(chunk), _lines(asdict(answer) for answer in dropped))
+                write_records(chunk, Generation, generations)
+            num_done = min(start + config.chunk_size, len(problems))
+            progress(num_done, len(problems), {})
+    finally:
+        teacher.close()
+    return _outcome(config, workspace, chunks, num_problems=len(problems))
+
+
+def _outcome(config: TeachSideConfig, workspace: Path, chunks: list[Path], *, num_problems: int) -> StageOutcome:
+    """The chunks put together, and what was dropped from them listed."""
     rows = [row for chunk in chunks for row in read_records(chunk, Generation)]
+    drops = [
+        json.loads(line)
+        for chunk in chunks
+        for line in _drops_of(chunk).read_text(encoding="utf-8").split("\n")
+        if line
+    ]
+    reasons = Counter(drop["reason"] for drop in drops)
+    if not rows:
+        raise TeacherError(
+            f"not one of {num_problems} {config.mode} answers can be used: {dict(reasons)}; the first, to problem "
+            f"{drops[0]['problem_id']}, reads {drops[0]['text'][:80]!r}: correct teach.{config.mode}.teacher "
+            "(short_reasoned: take an instruct model, or switch thinking off; no_reasoning: take one that thinks)"
+        )
     write_records(workspace / FILE, Generation, rows)
+    if drops:
+        write_whole(workspace / DROPPED_FILE, _lines(drops))
     return StageOutcome(
         rows=len(rows),
         tables={FILE: "generations"},
         drops={
             "truncated": sum(g.truncated for g in rows),
             "incorrect": sum(not g.correct and not g.truncated for g in rows),
+            **reasons,
         },
-        gates=(Gate(FILE, generations_suite(mode=config.mode, num_problems=len(problems))),),
+        gates=(Gate(FILE, generations_suite(mode=config.mode, num_problems=num_problems - len(drops))),),
     )
+
+
+def _drops_of(chunk: Path) -> Path:
+    return chunk.with_suffix(".dropped.jsonl")
+
+
+def _lines(rows: Iterable[dict[str, Any]]) -> bytes:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
 
 
 @task(name="teach", cache_policy=STAGE_CACHE, persist_result=True, result_serializer="json")

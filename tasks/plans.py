@@ -15,12 +15,12 @@ from schemas.artifact import Artifact
 from schemas.configs.base_model import BaseModelConfig, PretrainedModel
 from schemas.configs.evaluate import EvaluateConfig
 from schemas.configs.pairs import PairsConfig
-from schemas.configs.problems import LocalSource, ProblemsConfig
+from schemas.configs.problems import ProblemsConfig
 from schemas.configs.report import ReportConfig
 from schemas.configs.rl import RlConfig
 from schemas.configs.sft import SftConfig
 from schemas.configs.study import StudySummaryConfig
-from schemas.configs.teach import RecordedTeacher, TeachConfig, TeachSideConfig
+from schemas.configs.teach import RecordedTeacher, TeachConfig, TeachSideConfig, TransformersTeacher, VllmTeacher
 from schemas.mode import Mode
 from tasks.context import StagePlan, make_plan
 
@@ -32,24 +32,28 @@ STUDY_VERSION = 1
 
 def plan_base(config: BaseModelConfig) -> StagePlan[BaseModelConfig]:
     """The student before training; a folder of weights counts by content."""
-    folder = Path(config.model.path) if isinstance(config.model, PretrainedModel) else None
-    if folder is None or not folder.is_dir():
-        return make_plan("base", module="tasks.prepare_base", config=config)
-    hashes = {path.name: file_sha256(path) for path in sorted(folder.iterdir()) if path.is_file()}
-    return make_plan("base", module="tasks.prepare_base", config=config, extra={"files": hashes})
+    named = []
+    if isinstance(config.model, PretrainedModel):
+        named = [path for path in (config.model.path, config.model.chat_template) if path is not None]
+    hashes = _hashes(named)
+    extra: dict[str, object] = {"files": hashes} if hashes else {}
+    return make_plan("base", module="tasks.prepare_base", config=config, extra=extra)
 
 
 def plan_problems(config: ProblemsConfig) -> StagePlan[ProblemsConfig]:
     """The problems; local files count by content."""
-    sources = (config.source, config.rl_source, *config.benchmarks.values())
-    hashes = _hashes(source.path for source in sources if isinstance(source, LocalSource))
+    hashes = _hashes(config.local_paths())
     return make_plan("problems", module="tasks.prepare_problems", config=config, extra={"files": hashes})
 
 
 def plan_teach(config: TeachConfig, *, mode: Mode, base: Artifact, problems: Artifact) -> StagePlan[TeachSideConfig]:
     """One teacher's answers in one mode; the base model lends its tokenizer, for counting."""
     side = config.think if mode is Mode.THINK else config.short
-    hashes = _hashes([side.teacher.path] if isinstance(side.teacher, RecordedTeacher) else [])
+    teacher = side.teacher
+    if isinstance(teacher, RecordedTeacher):
+        hashes = _hashes([teacher.path])
+    else:
+        hashes = _hashes([teacher.model] if isinstance(teacher, TransformersTeacher | VllmTeacher) else [])
     return make_plan(
         "teach",
         module="tasks.ask_teachers",
@@ -114,5 +118,7 @@ def plan_study(
 
 
 def _hashes(paths: Iterable[str]) -> dict[str, str]:
-    """Content of the files that exist; a missing one is the building stage's error to tell."""
-    return {path: file_sha256(Path(path)) for path in sorted(set(paths)) if Path(path).is_file()}
+    """Content of the files that exist, of folders all that is in them; a missing one is its stage's error to tell."""
+    named = {Path(path) for path in paths}
+    files = {file for path in named for file in ([path] if path.is_file() else path.rglob("*"))}
+    return {str(file): file_sha256(file) for file in sorted(files) if file.is_file()}

@@ -10,6 +10,7 @@ from infra.validation.suites import problems_suite
 from schemas.artifact import Artifact
 from schemas.configs.problems import ProblemsConfig
 from schemas.records import Problem
+from schemas.removals import RemovedProblem, UnreadableAnswer
 from tasks.context import Gate, RunContext, StageOutcome, StagePlan
 from tasks.parquet_files import write_records
 from tasks.stage import STAGE_CACHE, run_stage
@@ -17,16 +18,22 @@ from thinkless_core.problem_set import build_problem_set
 from thinkless_core.progress import Progress
 
 FILE = "problems.parquet"
+REMOVED_FILE = "decontaminated.parquet"
+"""Training problems that a benchmark holds: which benchmark problem, and the words both share."""
+UNREADABLE_FILE = "unreadable_answers.parquet"
+"""Rows that were dropped because their answer could not be extracted."""
 
 
 def build(plan: StagePlan[ProblemsConfig], context: RunContext, workspace: Path, progress: Progress) -> StageOutcome:
-    """Write `problems.parquet`."""
+    """Write `problems.parquet`, and beside it what was left out and why."""
     problem_set = build_problem_set(plan.config)
     rows = write_records(workspace / FILE, Problem, problem_set.problems)
+    write_records(workspace / REMOVED_FILE, RemovedProblem, problem_set.removed)
+    write_records(workspace / UNREADABLE_FILE, UnreadableAnswer, problem_set.unreadable)
     progress(1, 1, {"problems": float(rows)})
     return StageOutcome(
         rows=rows,
-        tables={FILE: "problems"},
+        tables={FILE: "problems", REMOVED_FILE: "removed_problems", UNREADABLE_FILE: "unreadable_answers"},
         drops=problem_set.drops,
         gates=(Gate(FILE, problems_suite(benchmarks=tuple(plan.config.benchmarks))),),
     )

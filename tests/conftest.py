@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("ACCELERATE_USE_CPU", "true")
+# Real data sets, no part of the product: beside the checkout, where somebody put them; else the tests skip.
+os.environ.setdefault("THINKLESS_TEST_DATA", str(Path(__file__).parents[2] / "shared" / "data"))
 
 import pytest
 import torch

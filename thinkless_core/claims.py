@@ -104,7 +104,7 @@ def grpo_loses_a_mode(members: Members, on: StudyBenchmarks) -> list[Reading]:
     share, held_out = "share of the rarer mode in the last 10 steps", f"think share on {on.hard}"
     return [
         Reading("grpo", share, of_each(members["grpo"], MemberResults.rarer_mode_share), at_most(0.01)),
-        Reading("degrpo", share, of_each(members["degrpo"], MemberResults.rarer_mode_share), at_least(0.03)),
+        Reading("degrpo", share, of_each(members["degrpo"], MemberResults.rarer_mode_share), at_least(0.02)),
         Reading("grpo", held_out, think_shares_on(on.hard, members["grpo"]), at_most(0.5)),
         Reading("degrpo", held_out, think_shares_on(on.hard, members["degrpo"]), at_least(0.9)),
     ]
@@ -195,16 +195,16 @@ def reaches_oracle(members: Members, on: StudyBenchmarks) -> list[Reading]:
 
 def guard_recovers(members: Members, on: StudyBenchmarks) -> list[Reading]:
     """The same setting that loses a mode, with and without forced rollouts."""
-    quantity = f"think share on {on.hard}"
-    lost, kept = (think_shares_on(on.hard, members[part]) for part in ("unguarded", "guarded"))
+    quantity = "share of the rarer mode among free rollouts in the last 10 steps"
+    lost, kept = (of_each(members[part], MemberResults.rarer_mode_share) for part in ("unguarded", "guarded"))
     told = [
         f"seed {m.seed}: " + ", ".join(f"{event.action} at step {event.step}" for event in m.guard_events)
         for m in members["guarded"]
         if m.guard_events
     ]
     return [
-        Reading("unguarded", quantity, lost, at_most(0.5)),
-        Reading("guarded", quantity, kept, at_least(0.9), "; ".join(told) or "the guard never stepped in"),
+        Reading("unguarded", quantity, lost, at_most(0.01)),
+        Reading("guarded", quantity, kept, at_least(0.05), "; ".join(told) or "the guard never stepped in"),
     ]
 
 
@@ -240,7 +240,7 @@ CLAIMS: Mapping[str, Claim] = {
         "The policy is within 1 point of the oracle router at no more than 1.15 x its tokens.", reaches_oracle
     ),
     "guard-recovers": Claim(
-        "force_split brings a lost mode back: at least 90% of the problems that need thinking are thought about.",
+        "force_split brings a lost mode back to at least 5% of rollouts.",
         guard_recovers,
     ),
 }

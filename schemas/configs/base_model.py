@@ -41,11 +41,17 @@ class TinyModel(Table):
 
 
 class PretrainedModel(Table):
-    """A Hugging Face causal language model from a local folder or, where the Hub can be reached, by its id."""
+    """A Hugging Face causal language model, from a local folder or by its Hub id; weights as safetensors only."""
 
     kind: Literal["pretrained"] = "pretrained"
     path: str = Field(min_length=1)
     """Local folder or Hub id."""
+    revision: str | None = Field(None, min_length=1)
+    """Commit, tag or branch of a Hub id; a commit, where runs are to be repeated. Refused for a local folder."""
+    chat_template: str | None = Field(None, min_length=1)
+    """File with a Jinja chat template, for a tokenizer that has none or one that cannot be repaired."""
+    trust_remote_code: bool = False
+    """Whether code that comes with the model may run; only for models that transformers has no classes for."""
 
 
 class BaseModelConfig(StageConfig):

@@ -22,7 +22,10 @@ from schemas.configs.schedule import KINDS as SCHEDULE_KINDS
 from schemas.configs.stage import Table
 from schemas.errors import ConfigError, nearest
 
-TAGS = frozenset({"tiny", "pretrained", "procedural", "local", "recorded", *SCHEDULE_KINDS})
+TAGS = frozenset(
+    {"tiny", "pretrained", "procedural", "local", "hub", "preset", "recorded", "openai", "transformers", "vllm"}
+    | set(SCHEDULE_KINDS)
+)
 """Values of `kind`; a discriminated union puts them into the location of an error."""
 
 

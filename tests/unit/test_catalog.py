@@ -88,6 +88,8 @@ def test_artifacts_of_every_stage_are_in_their_tables(tmp_path: Path) -> None:
     counts = {table: rows(tmp_path, f"select count(*) from {table}")[0][0] for table in DATA_TABLES}
     assert counts == {
         "problems": 1,
+        "removed_problems": 0,
+        "unreadable_answers": 0,
         "generations": 2,
         "pairs": 1,
         "rollouts": 1,

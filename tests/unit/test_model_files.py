@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
-from schemas.configs.base_model import BaseModelConfig, PretrainedModel
+from schemas.configs.base_model import BaseModelConfig
 from schemas.errors import CheckpointError, ConfigError
 from schemas.mode import THINK_END, Mode
 from tests.specimens import TINY, identical, make_student, optimizer_config, weights_of
@@ -18,7 +18,6 @@ from thinkless_core.control_tokens import ControlTokens
 from thinkless_core.model_files import build_base, load_model, load_tokenizer, save_folder
 from thinkless_core.optimization import build_optimizer
 from thinkless_core.rendering import decode_completion, render_completion, render_prompt
-from thinkless_core.tiny_model import tiny_tokenizer
 
 TEXTS = (
     "37+48*12=?",
@@ -48,7 +47,7 @@ def test_a_control_token_of_several_ids_is_refused(tokenizer: PreTrainedTokenize
 
     characters = Tokenizer(models.WordLevel({c: i for i, c in enumerate("<>/shorthink?")}, unk_token="?"))
     characters.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
-    with pytest.raises(ConfigError, match=r"control token '<short>' is 7 tokens .* expected one; add it"):
+    with pytest.raises(ConfigError, match=r"control token '<short>' is 7 tokens .* expected one; add it to"):
         ControlTokens.of(PreTrainedTokenizerFast(tokenizer_object=characters, unk_token="?"))
 
 
@@ -124,37 +123,6 @@ def test_making_a_student_leaves_the_global_random_state_alone() -> None:
     torch.manual_seed(5)
     make_student()
     assert torch.equal(torch.rand(3), expected)
-
-
-def test_a_model_folder_that_cannot_be_loaded_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"base\.model\.path: .* cannot be loaded .* give a local folder"):
-        build_base(BaseModelConfig(model=PretrainedModel(path=str(tmp_path))))
-
-
-def test_a_pretrained_folder_becomes_the_student(tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
-    model = make_student(seed=3)
-    save_folder(model, tokenizer, tmp_path)
-    loaded, _ = build_base(BaseModelConfig(model=PretrainedModel(path=str(tmp_path))))
-    assert identical(weights_of(loaded), weights_of(model))
-
-
-@pytest.mark.parametrize("opened", [Mode.THINK.token, Mode.SHORT.token])
-def test_a_chat_template_that_already_writes_the_control_token_is_refused(tmp_path: Path, opened: str) -> None:
-    tokenizer = tiny_tokenizer()
-    prompt_end = "{% if add_generation_prompt %}<assistant>"
-    assert prompt_end in tokenizer.chat_template
-    tokenizer.chat_template = tokenizer.chat_template.replace(prompt_end, prompt_end + opened)
-    save_folder(make_student(), tokenizer, tmp_path)
-    with pytest.raises(ConfigError, match=r"base\.model\.path: .* already writes the control token.* take it out"):
-        build_base(BaseModelConfig(model=PretrainedModel(path=str(tmp_path))))
-
-
-def test_a_folder_without_a_chat_template_is_refused(tmp_path: Path) -> None:
-    tokenizer = tiny_tokenizer()
-    tokenizer.chat_template = None
-    save_folder(make_student(), tokenizer, tmp_path)
-    with pytest.raises(ConfigError, match=r"base\.model\.path: .* has no chat template; add one"):
-        build_base(BaseModelConfig(model=PretrainedModel(path=str(tmp_path))))
 
 
 # Checkpoints

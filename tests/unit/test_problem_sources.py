@@ -1,100 +1,16 @@
-"""Problems: procedural chains, local files good and bad, and the set of a run put together from them."""
+"""Problems from local files, good and bad, in every format."""
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import re
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from schemas.configs.problems import LocalSource, ProblemsConfig, ProceduralSource
-from schemas.errors import ConfigError, SourceError
-from schemas.records import ProblemSplit
-from thinkless_core.problem_set import build_problem_set, normalise, problem_id
-from thinkless_core.problem_sources import read_source
-from thinkless_core.procedural import draw_distinct_chains, work_out
-from thinkless_core.seeding import random_stream
-
-GOOD = ({"prompt": "11+22=?", "answer": "3"}, {"prompt": "11+33=?", "answer": "4"})
-
-
-def write(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:
-    """Rows in the format of the file's ending."""
-    if path.suffix == ".parquet":
-        pq.write_table(pa.Table.from_pylist([dict(r) for r in rows]), path)
-    elif path.suffix == ".json":
-        path.write_text(json.dumps(list(rows)))
-    else:
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
-
-
-def read(path: Path, **settings: object) -> list[tuple[str, str, int | None]]:
-    """(prompt, answer, difficulty) of every problem in a file."""
-    problems = read_source(LocalSource(path=str(path), **settings), name="train", seed=0)
-    return [(p.prompt, p.answer, p.difficulty) for p in problems]
-
-
-# Procedural chains
-
-
-@pytest.mark.parametrize(
-    ("prompt", "steps", "answer"),
-    [
-        ("37+48=?", ["7+8=5"], "5"),
-        ("37+48*12=?", ["7+8=5", "5*2=0"], "0"),  # from left to right, not by precedence
-        ("11-19=?", ["1-9=2"], "2"),  # -8 modulo 10
-        ("99*99*99=?", ["9*9=1", "1*9=9"], "9"),
-        ("5+5=?", ["5+5=0"], "0"),
-    ],
-)
-def test_a_chain_is_worked_out_from_left_to_right_modulo_ten(prompt: str, steps: list[str], answer: str) -> None:
-    working = work_out(prompt)
-    assert working is not None
-    assert (list(working.steps), working.answer) == (steps, answer)
-
-
-@pytest.mark.parametrize("prompt", ["", "37=?", "37+48", "37+=?", "+37+48=?", "37/48=?", "x+1=?", "37+48=? ", "1+2=?3"])
-def test_what_is_no_chain_is_not_worked_out(prompt: str) -> None:
-    assert work_out(prompt) is None
-
-
-def test_chains_are_distinct_avoid_what_is_taken_and_follow_the_mix() -> None:
-    first = draw_distinct_chains(random_stream("a"), num_problems=300, mix=[0.5, 0.0, 0.5])
-    taken = frozenset(text for text, _ in first)
-    second = draw_distinct_chains(random_stream("a"), num_problems=300, mix=[0.5, 0.0, 0.5], taken=taken)
-    assert len(taken) == 300
-    assert taken.isdisjoint(text for text, _ in second)
-    for text, difficulty in first:
-        working = work_out(text)
-        assert working is not None
-        assert len(working.steps) == difficulty
-    # Half of 300, within 4 standard deviations (8.7 each).
-    assert {d for _, d in first} == {1, 3}
-    assert abs(sum(d == 1 for _, d in first) - 150) < 35
-
-
-def test_problems_that_run_out_are_an_error() -> None:
-    taken = frozenset(f"{a}{o}{b}=?" for a in range(10, 100) for b in range(10, 100) for o in "+-*")
-    with pytest.raises(ConfigError, match=r"1 operation\(s\) run out: 0 of 5 made; lower num_problems"):
-        draw_distinct_chains(random_stream("a"), num_problems=5, mix=[1.0], taken=taken)
-
-
-def test_a_procedural_source_gives_the_same_problems_for_the_same_name_and_seed() -> None:
-    source = ProceduralSource(num_problems=20, mix=(0.5, 0.5))
-    first = read_source(source, name="train", seed=1)
-    assert read_source(source, name="train", seed=1) == first
-    assert read_source(source, name="train", seed=2) != first
-    assert read_source(source, name="bench", seed=1) != first
-
-
-# Local files
+from schemas.errors import SourceError
+from tests.problem_rows import GOOD, read, write
+from tests.real_data import real_data
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".json", ".parquet"])
@@ -219,94 +135,11 @@ def test_a_text_that_is_neither_text_nor_a_number_is_refused(tmp_path: Path, col
         read(path)
 
 
-# The set of a run
-
-
-def local(path: Path, rows: Sequence[Mapping[str, object]]) -> LocalSource:
-    return LocalSource(path=str(write(path, rows)))
-
-
-def test_spellings_of_one_text_are_one_problem() -> None:
-    assert normalise("  a\u0301 \n b\t ") == "\u00e1 b"
-    assert problem_id("train", "x") == problem_id("train", "x") != problem_id("bench", "x")
-
-
-def test_duplicates_and_contaminated_problems_are_dropped_and_counted(tmp_path: Path) -> None:
-    rows = [{"prompt": f"p{i}", "answer": "1"} for i in range(10)]
-    training = [*rows, {"prompt": " p3 ", "answer": "1"}, {"prompt": "p4", "answer": "2"}]
-    benchmark = [{"prompt": "p0", "answer": "1"}, {"prompt": "p1\n", "answer": "1"}, {"prompt": "b", "answer": "1"}]
-    config = ProblemsConfig(
-        source=local(tmp_path / "train.jsonl", training),
-        benchmarks={"bench": local(tmp_path / "bench.jsonl", benchmark)},
-        rl_share=0.25,
-    )
-    made = build_problem_set(config)
-    assert made.drops == {"duplicate": 2, "contaminated": 2}
-    by_split = {split: [p for p in made.problems if p.split is split] for split in ProblemSplit}
-    assert sorted(p.prompt for p in by_split[ProblemSplit.TEST]) == ["b", "p0", "p1"]
-    assert (len(by_split[ProblemSplit.RL]), len(by_split[ProblemSplit.SFT])) == (2, 6)
-    assert len({p.problem_id for p in made.problems}) == len(made.problems)
-    assert {p.answer for p in made.problems if p.prompt == "p4"} == {"1"}, "the first of each text is kept"
-    assert all((p.benchmark == "bench") == (p.split is ProblemSplit.TEST) for p in made.problems)
-
-
-def test_a_source_for_rl_alone_gives_problems_that_sft_and_benchmarks_do_not_hold(tmp_path: Path) -> None:
-    def rows(*numbers: int) -> list[dict[str, str]]:
-        return [{"prompt": f"p{i}", "answer": "1"} for i in numbers]
-
-    config = ProblemsConfig(
-        source=local(tmp_path / "sft.jsonl", rows(0, 1, 2, 3)),
-        rl_source=local(tmp_path / "rl.jsonl", rows(2, 3, 4, 5, 6, 6)),
-        benchmarks={"bench": local(tmp_path / "bench.jsonl", rows(0, 4, 9))},
-    )
-    made = build_problem_set(config)
-    by_split = {split: sorted(p.prompt for p in made.problems if p.split is split) for split in ProblemSplit}
-    assert by_split == {
-        ProblemSplit.TEST: ["p0", "p4", "p9"],
-        ProblemSplit.SFT: ["p1", "p2", "p3"],
-        ProblemSplit.RL: ["p5", "p6"],
-    }
-    # p6 twice; p0 of sft and p4 of rl stand in the benchmark; p2 and p3 were taught.
-    assert made.drops == {"duplicate": 1, "contaminated": 2, "rl_problem_taught_in_sft": 2}
-    assert len({p.problem_id for p in made.problems}) == len(made.problems)
-
-
-def test_nothing_left_to_train_on_is_an_error(tmp_path: Path) -> None:
-    source = local(tmp_path / "p.jsonl", GOOD)
-    with pytest.raises(SourceError, match="no training problems are left of 2: each stands in a benchmark"):
-        build_problem_set(ProblemsConfig(source=source, benchmarks={"same": source}))
-
-
-def test_a_split_without_a_problem_is_an_error(tmp_path: Path) -> None:
-    rows = [{"prompt": f"p{i}", "answer": "1"} for i in range(4)]
-    bench = {"bench": local(tmp_path / "bench.jsonl", [{"prompt": "b", "answer": "1"}])}
-    source = local(tmp_path / "p.jsonl", rows)
-    for config, empty in (
-        # a tenth of four problems is none; nine tenths of four are all
-        (ProblemsConfig(source=source, benchmarks=bench, rl_share=0.1), "rl"),
-        (ProblemsConfig(source=source, benchmarks=bench, rl_share=0.9), "sft"),
-        (ProblemsConfig(source=source, benchmarks=bench, rl_source=source), "rl"),  # all were taught in SFT
-    ):
-        with pytest.raises(SourceError, match=rf"no problems are left for split {empty} .*change problems\.rl_share"):
-            build_problem_set(config)
-
-
-def test_the_same_configuration_gives_the_same_set_and_another_seed_another() -> None:
-    source = ProceduralSource(num_problems=40, mix=(0.5, 0.5))
-    make = [ProblemsConfig(source=source, benchmarks={"b": source}, seed=seed) for seed in (0, 0, 1)]
-    first, again, other = (build_problem_set(config) for config in make)
-    assert first == again
-    assert first != other
-
-
 @pytest.mark.parametrize(
     ("file", "prompt_field", "answer_field", "count"),
     [("gsm8k_test.jsonl", "question", "answer", 1319), ("math500.json", "problem", "answer", 500)],
 )
 def test_real_data_sets_are_read_as_they_are(file: str, prompt_field: str, answer_field: str, count: int) -> None:
-    folder = os.environ.get("THINKLESS_TEST_DATA")
-    if not folder or not (Path(folder) / file).exists():
-        pytest.skip(f"THINKLESS_TEST_DATA names no folder with {file}")
-    problems = read(Path(folder) / file, prompt_field=prompt_field, answer_field=answer_field)
+    problems = read(real_data(file), prompt_field=prompt_field, answer_field=answer_field)
     assert len(problems) == count
     assert all("####" not in answer for _, answer, _ in problems)

@@ -1,0 +1,66 @@
+"""Every response that was ever paid for, by what was asked: an interrupted or later run asks for none of them again.
+
+(address, payload, seed) -> sha256 -> <home>/replay/<first two>/<sha256>.json: what was asked, and the whole response
+
+One file per response, written whole by rename: kill -9 at any point loses at most the requests under way. All runs of
+a home share it, and so do concurrent ones, except that two which ask the same at the same moment both ask. The key
+of an endpoint is no part of a payload, so it is in no file. Delete the folder to have everything asked anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from infra.disk import write_whole
+from infra.fingerprint import canonical_json
+from schemas.chat import ChatRequest
+
+logger = logging.getLogger("thinkless")
+FOLDER = "replay"
+
+
+@dataclass(frozen=True)
+class ReplayCache:
+    """The responses kept under one home."""
+
+    home: Path
+
+    def path(self, request: ChatRequest, *, address: str) -> Path:
+        """Where the response to a request is kept, whether it is there or not."""
+        digest = hashlib.sha256(canonical_json(_asked(request, address)).encode()).hexdigest()
+        return self.home / FOLDER / digest[:2] / f"{digest}.json"
+
+    def find(self, request: ChatRequest, *, address: str) -> JsonValue | None:
+        """The response to a request; None where it has to be asked for.
+
+        A damaged file is left to be overwritten, with a warning: its response is lost whatever is done.
+        """
+        path = self.path(request, address=address)
+        try:
+            kept = json.loads(path.read_bytes())
+            if kept["asked"] == _asked(request, address):
+                response: JsonValue = kept["response"]
+                return response
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError):
+            pass
+        logger.warning("replay cache: %s is damaged; its request is made again", path)
+        return None
+
+    def keep(self, request: ChatRequest, *, address: str, response: JsonValue) -> None:
+        """Remember a response; on the disk when the call returns. Raises StoreError where it cannot be written."""
+        kept = {"asked": _asked(request, address), "response": response}
+        write_whole(self.path(request, address=address), canonical_json(kept).encode())
+
+
+def _asked(request: ChatRequest, address: str) -> Mapping[str, JsonValue]:
+    """What decides the response. The same model's name at two addresses may stand for two models."""
+    return {"address": address, "payload": dict(request.payload), "seed": request.seed}

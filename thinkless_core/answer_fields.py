@@ -1,0 +1,106 @@
+"""What a row's fields mean: the value in an answer, the subject in a name or path, the reasoning in a trace.
+
+row -> field_value (`conversations.-1.value`) -> answer_value | subject_name | trace_completion
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from pydantic import JsonValue
+
+from schemas.errors import SourceError, nearest
+from schemas.mode import THINK_END
+
+MARK = "####"
+"""GSM8K's worked solutions end in `#### value`."""
+_BOX = re.compile(r"\\(?:boxed|fbox|framebox)(?![a-zA-Z])\s*")
+_BARE = re.compile(r"\\[a-zA-Z]+(?:\{[^{}]*\})*|[^\s$\\{}.,;]+")
+_THINK = re.compile(r"^\s*<think>")
+_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
+
+
+def field_value(row: Mapping[str, JsonValue], path: str, *, where: str, key: str) -> JsonValue:
+    """The value a field path leads to; `key` is the setting that names the field. Raises SourceError if there is none.
+
+    A field whose own name has points in it comes first.
+    """
+    if path in row:
+        return row[path]
+    head, _, rest = path.partition(".")
+    if head not in row:
+        raise SourceError(
+            f"{where}: no column {head!r}; {nearest(head, row) if row else 'the row is empty'}; "
+            f"the columns are {', '.join(sorted(row))}; set {key} to one of them"
+        )
+    value = row[head]
+    for step in rest.split("."):
+        held: str
+        if isinstance(value, dict):
+            if step in value:
+                value = value[step]
+                continue
+            held = f"the fields {', '.join(sorted(value))}"
+        elif isinstance(value, list):
+            if re.fullmatch(r"-?\d+", step) and -len(value) <= int(step) < len(value):
+                value = value[int(step)]
+                continue
+            held = f"{len(value)} items"
+        else:
+            held = f"{value!r:.40}"
+        raise SourceError(
+            f"{where}: {key}={path!r} stops at {step!r}: there it holds {held}; set {key} to what is there"
+        )
+    return value
+
+
+def answer_value(text: str, *, answer_format: str) -> tuple[str, str]:
+    """(value, "") of an answer field, or ("", reason) where the value cannot be extracted."""
+    if answer_format == "boxed":
+        boxed = boxed_value(text)
+        if boxed is None:
+            return "", f"the problem has no \\boxed{{}} in its answer ({_tail(text)})"
+        return boxed, "" if boxed else "the problem has an empty answer (nothing in \\boxed{})"
+    if answer_format == "mark" and MARK not in text:
+        return "", f"the problem has no {MARK} in its answer ({_tail(text)})"
+    value = text.strip() if answer_format == "plain" else text.rpartition(MARK)[2].strip()
+    return value, "" if value else f"the problem has an empty answer (nothing after {MARK})"
+
+
+def _tail(text: str) -> str:
+    return f"it ends in {text[-40:]!r}"
+
+
+def boxed_value(text: str) -> str | None:
+    """What the last closed `\\boxed{...}` holds, braces balanced (`\\{` is none); also `\\boxed 7`, `\\fbox{}`."""
+    for box in reversed(list(_BOX.finditer(text))):
+        if not text.startswith("{", box.end()):
+            bare = _BARE.match(text, box.end())
+            if bare is not None:
+                return bare.group()
+            continue
+        depth = 0
+        for brace in _BRACE.finditer(text, box.end()):
+            depth += {"{": 1, "}": -1}.get(brace.group(), 0)
+            if depth == 0:
+                return text[box.end() + 1 : brace.start()].strip()
+    return None
+
+
+def subject_name(text: str) -> str:
+    """`Counting & Probability` and `test/counting_and_probability/12.json` are `counting_and_probability`."""
+    parts = text.split("/")
+    name = parts[-2] if len(parts) > 1 else text
+    return re.sub(r"\s+", "_", name.strip().lower().replace("&", "and"))
+
+
+def trace_completion(trace: str) -> str | None:
+    """A recorded answer as a think completion without its control token, `reasoning</think>answer`.
+
+    None where the trace never closes its thinking, closes it twice, or has nothing on either side.
+    """
+    reasoning, end, answer = _THINK.sub("", trace, count=1).partition(THINK_END)
+    if not end or THINK_END in answer or not reasoning.strip() or not answer.strip():
+        return None
+    return f"{reasoning.strip()}{THINK_END}{answer.strip()}"

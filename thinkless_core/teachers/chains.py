@@ -1,0 +1,53 @@
+"""The teacher of procedural problems: works them out, and overthinks as real ones do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from transformers import PreTrainedTokenizerBase
+
+from schemas.configs.teach import ProceduralTeacher
+from schemas.errors import TeacherError
+from schemas.mode import THINK_END, Mode
+from schemas.records import FinishReason, Problem
+from thinkless_core.procedural import work_out
+from thinkless_core.seeding import random_stream
+from thinkless_core.teachers.reply import TeacherReply
+
+
+@dataclass(frozen=True)
+class ChainTeacher:
+    """Works procedural chains out; long answers repeat the whole working as a re-check, on easy problems too."""
+
+    config: ProceduralTeacher
+    tokenizer: PreTrainedTokenizerBase
+
+    name = "procedural-chains"
+
+    def answer(self, problems: Sequence[Problem], *, mode: Mode, max_tokens: int, seed: int) -> list[TeacherReply]:
+        """See Teacher.answer. Tokens are those of the student's tokenizer."""
+        return [self._reply(problem, mode=mode, max_tokens=max_tokens, seed=seed) for problem in problems]
+
+    def close(self) -> None:
+        """Holds nothing."""
+
+    def _reply(self, problem: Problem, *, mode: Mode, max_tokens: int, seed: int) -> TeacherReply:
+        working = work_out(problem.prompt)
+        if working is None:
+            raise TeacherError(
+                f"problem {problem.problem_id}: the procedural teacher works out chains like '37+48*12=?', got "
+                f"{problem.prompt[:60]!r}; configure another teacher for this source"
+            )
+        text = working.answer
+        if mode is Mode.THINK:
+            weights = self.config.recheck_weights
+            stream = random_stream("rechecks", seed, problem.problem_id)
+            rechecks = int(stream.choice(len(weights), p=[w / sum(weights) for w in weights]))
+            text = ";".join([",".join(working.steps)] * (1 + rechecks)) + THINK_END + working.answer
+        ids = self.tokenizer(text, add_special_tokens=False).input_ids
+        generated = len(ids) + 2  # control token and end token
+        if generated <= max_tokens:
+            return TeacherReply(text, FinishReason.STOP, generated, mode)
+        cut = self.tokenizer.decode(ids[: max_tokens - 1], skip_special_tokens=False)
+        return TeacherReply(cut, FinishReason.LENGTH, max_tokens, mode)

@@ -1,0 +1,126 @@
+"""From what a language model wrote to the body of a completion, or the reason why it can be none.
+
+content, reasoning field -> thought | answer -> `thought</think>answer` or `answer` -> TeacherReply | UnusableReply
+
+Models return their thoughts in four ways, and all of them become the same body, with no white space added or taken
+between the parts: in a field of their own; as `<think>...</think>answer`; as `...</think>answer`, where the prompt's
+template opened the thought; or, cut by the limit, as thought without end. A thought that comes both ways is taken once.
+
+A short answer that was reasoned about is unusable (`short_reasoned`), even though the answer alone could be kept: it
+shows what the model can say after thinking, and would teach the student to guess it without. An empty thought, which is
+how some templates switch thinking off, is none.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Set
+from typing import NamedTuple
+
+from transformers import PreTrainedTokenizerBase
+
+from schemas.mode import THINK_END, Mode
+from schemas.records import FinishReason
+from thinkless_core.grading import extract_answer
+from thinkless_core.teachers.reply import TeacherReply, UnusableReply
+
+
+class Written(NamedTuple):
+    """What a model wrote, as it came."""
+
+    content: str
+    reasoning: str
+    """Empty where the model has no field for it."""
+    finish_reason: FinishReason
+    num_tokens: int | None
+    """None where the model does not say; the student's tokens are counted then."""
+
+
+class _Parts(NamedTuple):
+    thought: str
+    ended: bool
+    """Whether the thought came to its end."""
+    answer: str
+
+
+def as_reply(
+    written: Written, *, mode: Mode, max_tokens: int, tokenizer: PreTrainedTokenizerBase
+) -> TeacherReply | UnusableReply:
+    """The completion's body in `mode`, cut at `max_tokens` where the model did not keep to them.
+
+    `tokenizer` is the student's. Unusable, by reason: `short_reasoned`, `no_reasoning`, `reasoning_not_ended`,
+    `reasoning_ended_twice`, `special_token_inside`, `no_answer`, `empty`.
+    """
+    parts, finish_reason = _parts(written, mode), written.finish_reason
+    if mode is Mode.SHORT:
+        if _visible(parts.thought):
+            return UnusableReply("short_reasoned", _everything(written))
+        body = parts.answer.strip()
+    else:
+        body = (parts.thought + (THINK_END + parts.answer if parts.ended else "")).rstrip()
+        if not _visible(parts.thought) and _visible(parts.answer):
+            return UnusableReply("no_reasoning", _everything(written))
+        if not parts.ended and not _is_cut(written) and _visible(body):
+            return UnusableReply("reasoning_not_ended", _everything(written))
+    num_tokens = written.num_tokens
+    if num_tokens is None or num_tokens > max_tokens:
+        ids = tokenizer(body, add_special_tokens=False, split_special_tokens=False).input_ids
+        if num_tokens is not None or len(ids) + 2 > max_tokens:  # the control and the end token
+            body, finish_reason = _cut(tokenizer, body, ids, max_tokens), FinishReason.LENGTH
+        num_tokens = min(len(ids) + 1 + (finish_reason is FinishReason.STOP), max_tokens)
+    special = {*tokenizer.all_special_tokens, *(other.token for other in Mode)} - {THINK_END}
+    reason = _fault(body, mode=mode, finish_reason=finish_reason, special=special)
+    if reason is not None:
+        return UnusableReply(reason, _everything(written))
+    return TeacherReply(body, finish_reason, num_tokens, mode)
+
+
+def _parts(written: Written, mode: Mode) -> _Parts:
+    text = written.content.lstrip().removeprefix(Mode.SHORT.token) if mode is Mode.SHORT else written.content
+    opened = text.lstrip().startswith(Mode.THINK.token)
+    if opened:
+        text = text.lstrip().removeprefix(Mode.THINK.token)
+    thought, end, answer = text.rpartition(THINK_END)
+    if not end:
+        # Without any mark a cut text of a thinking model is thought; everything else is answer.
+        inside = opened or (mode is Mode.THINK and _is_cut(written) and not _visible(written.reasoning))
+        thought, answer = (text, "") if inside else ("", text)
+    if _visible(written.reasoning):
+        thought = written.reasoning.removesuffix(THINK_END)
+        if thought.lstrip().startswith(Mode.THINK.token):
+            thought = thought.lstrip().removeprefix(Mode.THINK.token)
+        return _Parts(thought, bool(end) or _visible(answer) or not _is_cut(written), answer)
+    return _Parts(thought, bool(end), answer)
+
+
+def _fault(body: str, *, mode: Mode, finish_reason: FinishReason, special: Set[str]) -> str | None:
+    """Why this body cannot be a completion's, in a word; None where it can."""
+    if not _visible(body):
+        return "empty"
+    if any(token in body for token in special):
+        return "special_token_inside"
+    if body.count(THINK_END) > 1:
+        return "reasoning_ended_twice"
+    if finish_reason is FinishReason.STOP and not _visible(extract_answer(mode.token + body) or ""):
+        return "no_answer"
+    return None
+
+
+def _cut(tokenizer: PreTrainedTokenizerBase, body: str, ids: list[int], max_tokens: int) -> str:
+    """The first tokens of a body that ran over; all of it where only the model's own count did."""
+    if len(ids) < max_tokens:
+        return body
+    return str(tokenizer.decode(ids[: max_tokens - 1], skip_special_tokens=False))
+
+
+def _is_cut(written: Written) -> bool:
+    return written.finish_reason is FinishReason.LENGTH
+
+
+def _everything(written: Written) -> str:
+    return f"{written.reasoning}{THINK_END}{written.content}" if written.reasoning else written.content
+
+
+def _visible(text: str) -> bool:
+    """Whether a text has a character that is neither white space nor a control character."""
+    return any(unicodedata.category(character)[0] not in "ZC" for character in text)
