@@ -44,6 +44,7 @@ SMALL = (
     "rl.checkpoint_every=2",
     "rl.probe_problems=8",
     "evaluate.limit=6",
+    "evaluate.num_samples=1",
     "evaluate.max_new_tokens=24",
     "report.examples=2",
 )
