@@ -17,6 +17,7 @@ from infra.settings import Settings
 from schemas.configs.base_model import TinyModel
 from schemas.configs.loading import load_config
 from schemas.configs.pipeline import PipelineConfig
+from schemas.configs.problems import source_paths
 from schemas.configs.teach import OpenAITeacher, RecordedTeacher, VllmTeacher
 from schemas.errors import ThinklessError
 
@@ -52,8 +53,10 @@ def examine(config: PipelineConfig) -> Iterator[Finding]:
     yield _checked("store", lambda: f"{Settings.from_environment().prepare().home} can be written")
     yield _disk(config)
     yield _memory(config)
-    for path in config.problems.local_paths():
-        yield Finding("problems file", Path(path).exists(), path)
+    sources = {"source": config.problems.source, "rl_source": config.problems.rl_source, **config.problems.benchmarks}
+    for where, source in sources.items():
+        for path in source_paths(source) if source is not None else ():
+            yield Finding(where, Path(path).exists(), path)
     for name, side in (("teach.think", config.teach.think), ("teach.short", config.teach.short)):
         yield from _teacher(name, side.teacher)
     yield _checked("tokenizer", lambda: _tokenizer(config))

@@ -21,7 +21,7 @@ from tests.integration.test_kill_and_resume import newest_checkpoint
 pytestmark = pytest.mark.prefect
 
 GONE_AFTER_SECONDS = 15.0
-LONG = "sft.steps=400"
+LONG = "sft.steps=1500"
 """Long enough to be met in the middle, short enough to be finished afterwards."""
 
 
@@ -56,7 +56,7 @@ def test_a_stopped_command_leaves_no_process_and_resumes(
         assert process.wait(timeout=60) == code, log.read_text()
         assert still_alive(family, after_seconds=GONE_AFTER_SECONDS) == []
     step = newest_checkpoint(directory)
-    assert 4 <= step < 400
+    assert 4 <= step < 1500
     (stopped,) = [record for record in list_runs(home) if record.run_id != built.run.run_id]
     assert stopped.status == "failed"
     assert said in (stopped.error or "")
