@@ -19,6 +19,7 @@ from schemas.configs.stage import OptimizerConfig
 from schemas.configs.teach import ProceduralTeacher
 from schemas.mode import Mode
 from schemas.records import FinishReason, Pair, Problem, ProblemSplit
+from tests.oracles.pairing import side_by_side
 from thinkless_core.pairing import held_out_pairs
 from thinkless_core.policy_batch import PolicyBatch
 from thinkless_core.procedural import draw_distinct_chains, work_out
@@ -148,19 +149,7 @@ def make_pairs(num_pairs: int, *, mix: Sequence[float] = (0.5, 0.5), validation_
     think, short = (ask_teacher(teacher, problems, mode=m, max_tokens=64, seed=0) for m in (Mode.THINK, Mode.SHORT))
     held_out = set(held_out_pairs(num_pairs, share=validation_share, seed=0).tolist())
     return [
-        Pair(
-            problem_id=problem.problem_id,
-            prompt=problem.prompt,
-            answer=problem.answer,
-            think_completion=t.completion,
-            short_completion=s.completion,
-            think_tokens=t.num_tokens,
-            short_tokens=s.num_tokens,
-            think_truncated=t.truncated,
-            short_truncated=s.truncated,
-            split="validation" if i in held_out else "train",
-            difficulty=problem.difficulty,
-        )
+        side_by_side(problem, think=t, short=s, held_out=i in held_out)
         for i, (problem, t, s) in enumerate(zip(problems, think, short, strict=True))
     ]
 

@@ -14,6 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from thinkless_core.control_tokens import ControlTokens
 from thinkless_core.rendering import render_prompt
+from thinkless_core.transformers_sampler import left_padded
 
 
 def think_probabilities(
@@ -32,13 +33,11 @@ def think_probabilities(
         with torch.inference_mode():
             for start in range(0, len(prompts), batch_size):
                 ids = [render_prompt(tokenizer, p) for p in prompts[start : start + batch_size]]
-                longest = max(map(len, ids))
-                pad = tokenizer.pad_token_id
-                mask_BL = torch.tensor([[0] * (longest - len(i)) + [1] * len(i) for i in ids], device=model.device)
+                padded = left_padded(ids, pad_id=tokenizer.pad_token_id, device=model.device)
                 logits_BV = model(
-                    input_ids=torch.tensor([[pad] * (longest - len(i)) + list(i) for i in ids], device=model.device),
-                    attention_mask=mask_BL,
-                    position_ids=(mask_BL.cumsum(dim=1) - 1).clamp(min=0),
+                    input_ids=padded.input_ids_BL,
+                    attention_mask=padded.mask_BL,
+                    position_ids=padded.position_ids_BL,
                     logits_to_keep=1,
                     use_cache=False,
                 ).logits[:, -1]

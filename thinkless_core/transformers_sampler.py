@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -106,22 +107,39 @@ class TransformersSampler:
     def _prefill(self, prompts: Sequence[tuple[int, ...]]) -> tuple[Tensor, Tensor, DynamicCache]:
         """Run each distinct prompt once; returns next-token logits (B, V), mask (B, L) and cache for all rows."""
         distinct = {prompt: row for row, prompt in enumerate(dict.fromkeys(prompts))}
-        longest = max(map(len, distinct))
-        device = self.model.device
-        ids_BL = torch.tensor([[self.pad_id] * (longest - len(p)) + list(p) for p in distinct], device=device)
-        mask_BL = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in distinct], device=device)
+        padded = left_padded(list(distinct), pad_id=self.pad_id, device=self.model.device)
         cache = DynamicCache(config=self.model.config)
         logits_BV = self.model(
-            input_ids=ids_BL,
-            attention_mask=mask_BL,
-            position_ids=(mask_BL.cumsum(dim=1) - 1).clamp(min=0),
+            input_ids=padded.input_ids_BL,
+            attention_mask=padded.mask_BL,
+            position_ids=padded.position_ids_BL,
             past_key_values=cache,
             use_cache=True,
             logits_to_keep=1,
         ).logits[:, -1]
-        rows = torch.tensor([distinct[p] for p in prompts], device=device)
+        rows = torch.tensor([distinct[p] for p in prompts], device=self.model.device)
         cache.batch_select_indices(rows)
-        return logits_BV[rows], mask_BL[rows], cache
+        return logits_BV[rows], padded.mask_BL[rows], cache
+
+
+class LeftPadded(NamedTuple):
+    """Prompts that end in the same column, so that the last one predicts token 0 of every row."""
+
+    input_ids_BL: Tensor
+    mask_BL: Tensor
+    """1 on tokens, 0 on padding."""
+    position_ids_BL: Tensor
+
+
+def left_padded(prompts: Sequence[Sequence[int]], *, pad_id: int, device: torch.device) -> LeftPadded:
+    """Prompts of different lengths as tensors."""
+    longest = max(map(len, prompts))
+    mask_BL = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in prompts], device=device)
+    return LeftPadded(
+        torch.tensor([[pad_id] * (longest - len(p)) + list(p) for p in prompts], device=device),
+        mask_BL,
+        (mask_BL.cumsum(dim=1) - 1).clamp(min=0),
+    )
 
 
 def _draw(logits_BV: Tensor, draws_B: Tensor, *, temperature: float, top_p: float) -> Tensor:

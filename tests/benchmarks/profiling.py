@@ -18,7 +18,6 @@ from torch.profiler import ProfilerActivity, profile
 
 from schemas.configs.loading import load_config
 from tests.benchmarks import rl, sft, update
-from tests.benchmarks.fixed_rollouts import fixed_batch, update_config
 from tests.benchmarks.models import build_model
 from tests.benchmarks.row import Setting, table
 from tests.benchmarks.samples import chain_problems, num_tokens, pairs_of
@@ -26,7 +25,6 @@ from tests.benchmarks.turns import wait_for_device
 from thinkless_core.acceleration import single_process_accelerator, use_threads
 from thinkless_core.model_files import load_model, load_tokenizer
 from thinkless_core.optimization import build_optimizer
-from thinkless_core.policy_update import update_policy
 from thinkless_core.rendering import render_prompt
 from thinkless_core.rollouts import SampleRequest
 from thinkless_core.sft_trainer import accumulate_sft_loss, join, pair_samples
@@ -84,27 +82,11 @@ def rollouts(size: str, setting: Setting) -> Callable[[], int]:
 def policy_update(size: str, setting: Setting) -> Callable[[], int]:
     """One optimiser step of RL; returns the tokens learned from."""
     spec = update.SIZES[size] | (update.QUICK[size] if setting.quick else {})
-    config = update_config(
-        prompts=spec["prompts"], group_size=update.GROUP_SIZE, max_new_tokens=spec["max_new_tokens"], objective="grpo"
-    )
-    batch, settings = fixed_batch(config)
-    model, accelerator = build_model(size), single_process_accelerator()
-    model.to(accelerator.device).train()
-    optimizer = build_optimizer(model, config.optimizer)
+    prepared = update.prepared_update(spec | {"size": size})
 
     def step() -> int:
-        update_policy(
-            model,
-            batch,
-            old_logprobs=None,
-            reference=None,
-            optimizer=optimizer,
-            accelerator=accelerator,
-            config=config,
-            settings=settings,
-            pad_id=model.config.pad_token_id,
-        )
-        return num_tokens([batch.sample(index) for index in range(len(batch.scored))])
+        prepared.step()
+        return num_tokens(prepared.samples)
 
     return step
 

@@ -8,14 +8,20 @@ model, 16 on the larger, which were its fastest of several on two cores.
 
 from __future__ import annotations
 
+import functools
 import tempfile
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tests.benchmarks.contest import Contestant, SideResult
 from tests.benchmarks.models import build_model
 from tests.benchmarks.row import Row, Setting, megabytes, speed_up, spread, table
 from tests.benchmarks.turns import Side, Spec, Turns
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from thinkless_core.rendering import Sample
 
 SIZES: dict[str, dict[str, Any]] = {
     "tiny": {
@@ -33,17 +39,22 @@ GROUP_SIZE = 8
 LEARNING_RATE = 1e-9
 
 
-def ours(spec: Spec, turns: Turns) -> None:
+class PreparedUpdate(NamedTuple):
+    """One optimiser step on fixed rollouts, ready to be taken again and again."""
+
+    step: Callable[[], object]
+    model: PreTrainedModel
+    samples: list[Sample]
+
+
+def prepared_update(spec: Spec) -> PreparedUpdate:
     """`update_policy`, policy unmoved since it sampled."""
     from schemas.configs.loading import load_config
     from tests.benchmarks.fixed_rollouts import fixed_batch, update_config
-    from tests.benchmarks.flops import training_flops
-    from tests.benchmarks.samples import num_tokens
-    from thinkless_core.acceleration import single_process_accelerator, use_threads
+    from thinkless_core.acceleration import single_process_accelerator
     from thinkless_core.optimization import build_optimizer
     from thinkless_core.policy_update import update_policy
 
-    use_threads(spec["threads"])
     changes = {"micro_batch_tokens": load_config("tiny").rl.micro_batch_tokens} if spec["size"] == "tiny" else {}
     config = update_config(
         prompts=spec["prompts"],
@@ -55,21 +66,32 @@ def ours(spec: Spec, turns: Turns) -> None:
     batch, settings = fixed_batch(config)
     model, accelerator = build_model(spec["size"]), single_process_accelerator()
     model.to(accelerator.device).train()
-    optimizer = build_optimizer(model, config.optimizer)
-    samples = [batch.sample(index) for index in range(len(batch.scored))]
-    sums = {"tokens": num_tokens(samples), "flops": training_flops(model, samples)}
+    step = functools.partial(
+        update_policy,
+        model,
+        batch,
+        old_logprobs=None,
+        reference=None,
+        optimizer=build_optimizer(model, config.optimizer),
+        accelerator=accelerator,
+        config=config,
+        settings=settings,
+        pad_id=model.config.pad_token_id,
+    )
+    return PreparedUpdate(step, model, [batch.sample(index) for index in range(len(batch.scored))])
+
+
+def ours(spec: Spec, turns: Turns) -> None:
+    """One update after the other."""
+    from tests.benchmarks.flops import training_flops
+    from tests.benchmarks.samples import num_tokens
+    from thinkless_core.acceleration import use_threads
+
+    use_threads(spec["threads"])
+    update = prepared_update(spec)
+    sums = {"tokens": num_tokens(update.samples), "flops": training_flops(update.model, update.samples)}
     while True:
-        update_policy(
-            model,
-            batch,
-            old_logprobs=None,
-            reference=None,
-            optimizer=optimizer,
-            accelerator=accelerator,
-            config=config,
-            settings=settings,
-            pad_id=model.config.pad_token_id,
-        )
+        update.step()
         turns.step(**sums)
 
 

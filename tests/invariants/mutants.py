@@ -569,8 +569,8 @@ MUTANTS = (
         "padding attended to",
         "transformers_sampler",
         rollout_checks.sampled_tokens_follow_the_model,
-        "[[0] * (longest - len(p)) + [1] * len(p) for p in distinct]",
-        "[[1] * longest for p in distinct]",
+        "[[0] * (longest - len(p)) + [1] * len(p) for p in prompts]",
+        "[[1] * longest for p in prompts]",
     ),
     Mutant(
         "cache not compacted with its rows",

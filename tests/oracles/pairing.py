@@ -46,19 +46,24 @@ def pairs_by_loop(
     order = epoch_order(len(kept), seed=config.seed, epoch=0)
     held_out = order[: round(config.validation_share * len(kept))]
     pairs = [
-        Pair(
-            problem_id=problem.problem_id,
-            prompt=problem.prompt,
-            answer=problem.answer,
-            think_completion=t.completion,
-            short_completion=s.completion,
-            think_tokens=t.num_tokens,
-            short_tokens=s.num_tokens,
-            think_truncated=t.truncated,
-            short_truncated=s.truncated,
-            split="validation" if number in held_out else "train",
-            difficulty=problem.difficulty,
-        )
+        side_by_side(problem, think=t, short=s, held_out=number in held_out)
         for number, (problem, t, s) in enumerate(kept)
     ]
     return LoopedPairs(pairs, dict(touched))
+
+
+def side_by_side(problem: Problem, *, think: Generation, short: Generation, held_out: bool) -> Pair:
+    """One pair, field by field."""
+    return Pair(
+        problem_id=problem.problem_id,
+        prompt=problem.prompt,
+        answer=problem.answer,
+        think_completion=think.completion,
+        short_completion=short.completion,
+        think_tokens=think.num_tokens,
+        short_tokens=short.num_tokens,
+        think_truncated=think.truncated,
+        short_truncated=short.truncated,
+        split="validation" if held_out else "train",
+        difficulty=problem.difficulty,
+    )
