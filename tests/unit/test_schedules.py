@@ -163,7 +163,7 @@ OUTSIDE = {
 def test_a_schedule_that_cannot_be_is_refused_before_the_run(name: str) -> None:
     override, said = OUTSIDE[name]
     with pytest.raises(ConfigError) as caught:
-        load_config("tiny", overrides=[override])
+        load_config("tiny", overrides=["rl.steps=80", override])
     missing = [text for text in said if text not in str(caught.value)]
     assert not missing, f"{missing} not in: {caught.value}"
 
