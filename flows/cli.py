@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 EXAMPLES = """examples:
   thinkless run --profile tiny                          the whole pipeline, minutes on a CPU
@@ -21,7 +22,10 @@ EXAMPLES = """examples:
   thinkless sql "select * from eval_summary"            ask the data
   thinkless lineage rl                                  what the newest policy was made from
   thinkless ask "37+48=?"                               let the newest model answer
+  thinkless export my-model                             the newest model as a folder, with cards and data
 """
+
+DATA_HELP = "read well-known data sets from their copies in this folder (gsm8k_train.jsonl, math500.json...)"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -38,6 +42,9 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument("--profile", default="tiny", help="shipped profile or path of a TOML file (default: tiny)")
     run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
                      help="override one key, for example rl.gamma=0.3; may be repeated")  # fmt: skip
+    run.add_argument("--data", metavar="DIR", help=DATA_HELP)
+    run.add_argument("--limit", type=int, metavar="N",
+                     help="evaluate on the first N problems of each benchmark, for a quick look")  # fmt: skip
     run.add_argument("--until", metavar="STAGE", help="stop after this stage")
     run.add_argument("--only", metavar="STAGE", help="build only this stage, from what the store holds")
     run.add_argument("--refresh", action="extend", nargs="+", default=[], metavar="STAGE",
@@ -72,6 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
     doctor = _command(commands, "doctor", "say now what would fail later")
     doctor.add_argument("--profile", default="tiny")
     doctor.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
+    doctor.add_argument("--data", metavar="DIR", help=DATA_HELP)
 
     ask = _command(commands, "ask", "answer a question with the newest model")
     ask.add_argument("question")
@@ -81,6 +89,11 @@ def build_parser() -> argparse.ArgumentParser:
     ask.add_argument("--temperature", type=float, default=0.6)
     ask.add_argument("--max-new-tokens", type=int, default=128)
     ask.add_argument("--seed", type=int, default=0)
+
+    export = _command(commands, "export", "a trained model as a folder to load, serve and publish, with cards and data")
+    export.add_argument("folder", metavar="DIR", help="a new or empty folder")
+    export.add_argument("--model", choices=("rl", "sft"), default="rl", help="the policy, or the warm-up alone")
+    export.add_argument("--run", metavar="RUN", help="run id (default: the newest run that has the model)")
 
     report = _command(commands, "report", "path of the newest HTML report, or of one run's")
     report.add_argument("run", nargs="?", help="run id (default: the newest run that has one)")
@@ -102,6 +115,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     from schemas.errors import ThinklessError
 
     try:
+        if getattr(arguments, "data", None) is not None:
+            from schemas.configs.local_copies import local_copy_overrides
+
+            arguments.overrides += local_copy_overrides(
+                arguments.profile, overrides=arguments.overrides, folder=Path(arguments.data)
+            )
         return int(command.execute(arguments))
     except ThinklessError as error:
         print(f"thinkless: {error}", file=sys.stderr)

@@ -14,7 +14,7 @@ import pyarrow as pa
 from schemas import records, removals
 from schemas.base import Record, arrow_schema
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Bumped with every change of a table; a catalog with another one is rebuilt, never migrated."""
 
 
@@ -29,7 +29,7 @@ class DataTable(NamedTuple):
 
 
 DATA_TABLES = {
-    "problems": DataTable(records.Problem, has_run_id=False),
+    "problems": DataTable(records.Problem, has_run_id=False, added=frozenset({"instruction"})),
     "removed_problems": DataTable(removals.RemovedProblem, has_run_id=False),
     "unreadable_answers": DataTable(removals.UnreadableAnswer, has_run_id=False),
     "generations": DataTable(records.Generation, has_run_id=False),

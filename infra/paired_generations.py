@@ -9,6 +9,7 @@ in the order of the problems are they sorted first, which spills to disk.
 from __future__ import annotations
 
 import glob
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -73,8 +74,10 @@ def paired_generations(problems: Path, *, think: Path, short: Path, scratch: Pat
         connection.execute(f"create view paired_generations as {sql_text('paired_generations')}")
         faults = _count_faults(connection)
         if any(_MISSING in both for both in faults):
+            connection.execute(f"set threads = {os.cpu_count() or 1}")  # a sort is no sequence
             for side, path in zip(SIDES, (think, short), strict=True):
                 _align(connection, side, path, aligned=Path(spill) / f"{side}.parquet")
+            connection.execute("set threads = 1")
             faults = _count_faults(connection)
         yield PairedGenerations(connection, faults)
 

@@ -35,7 +35,7 @@ class Problem(Record):
     problem_id: str
     """Unique over all splits and benchmarks."""
     prompt: str
-    """The user's turn, without chat template."""
+    """The user's turn, without chat template: the question, and below it the instruction, where there is one."""
     answer: str
     """Reference value the grader compares with."""
     difficulty: int | None
@@ -45,6 +45,13 @@ class Problem(Record):
     """Name of the held-out benchmark for split `test`, else null."""
     source: str
     """Where it came from: a generator's name, or a file and its line."""
+    instruction: str = ""
+    """What the student is told below the question; the prompt's last lines."""
+
+    @property
+    def question(self) -> str:
+        """The prompt without the instruction: what its source holds, and what teachers are asked."""
+        return self.prompt.removesuffix(f"\n{self.instruction}") if self.instruction else self.prompt
 
 
 class Generation(Record):

@@ -26,7 +26,7 @@ from tasks.context import Gate, RunContext, StageOutcome, StagePlan
 from tasks.parquet_files import read_records, write_records
 from tasks.prepare_problems import FILE as PROBLEMS_FILE
 from tasks.stage import STAGE_CACHE, run_stage
-from thinkless_core.model_files import load_tokenizer
+from thinkless_core.model_files import load_student_tokenizer
 from thinkless_core.progress import Progress
 from thinkless_core.seeding import random_stream
 from thinkless_core.teachers import DroppedAnswer, SampleRules, ask_teacher, build_teacher
@@ -58,8 +58,8 @@ def build(plan: StagePlan[TeachSideConfig], context: RunContext, workspace: Path
 
         return ChatEndpoint(teacher, ReplayCache(context.settings.home), jitter, on_reply)
 
-    tokenizer = load_tokenizer(Path(base.path) / "model")
-    teacher = build_teacher(config.side, tokenizer=tokenizer, connect=connect)
+    tokenizer = load_student_tokenizer(Path(base.path) / "model")
+    teacher = build_teacher(config.side, tokenizer=tokenizer, connect=connect, scratch=workspace / "scratch")
     chunks = []
     try:
         for start in range(0, len(problems), config.chunk_size):
@@ -101,7 +101,8 @@ def _outcome(config: TeachSideConfig, workspace: Path, chunks: list[Path], *, nu
         raise TeacherError(
             f"not one of {num_problems} {config.mode} answers can be used: {dict(reasons)}; the first, to problem "
             f"{drops[0]['problem_id']}, reads {drops[0]['text'][:80]!r}: correct teach.{config.mode}.teacher "
-            "(short_reasoned: take an instruct model, or switch thinking off; no_reasoning: take one that thinks)"
+            "(short_reasoned: take an instruct model, or switch thinking off; no_reasoning: take one that thinks; "
+            "not_recorded: the problems have to come from the data set that is replayed)"
         )
     write_records(workspace / FILE, Generation, rows)
     if drops:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from itertools import chain
 from pathlib import Path
 
+import torch
 from prefect import task
 
 from infra.validation.suites import eval_completions_suite
@@ -18,14 +19,15 @@ from schemas.records import EvalCompletion, EvalSummary, ParetoPoint, Problem, P
 from tasks.context import Gate, RunContext, StageOutcome, StagePlan
 from tasks.parquet_files import read_records, write_records
 from tasks.prepare_problems import FILE as PROBLEMS_FILE
+from tasks.samplers import sampler_source
 from tasks.stage import STAGE_CACHE, run_stage
-from thinkless_core.acceleration import use_threads
+from thinkless_core.acceleration import single_process_accelerator, use_threads
+from thinkless_core.context_length import context_length, refuse_over_context
 from thinkless_core.evaluation import evaluate_cell, summarise_cell
-from thinkless_core.model_files import load_model, load_tokenizer
+from thinkless_core.model_files import load_student, load_student_tokenizer
 from thinkless_core.pareto import pareto_curve
 from thinkless_core.progress import Progress
 from thinkless_core.routers import score_routers
-from thinkless_core.transformers_sampler import TransformersSampler
 
 COMPLETIONS_FILE = "completions.parquet"
 SUMMARY_FILE = "summary.parquet"
@@ -40,30 +42,41 @@ def build(plan: StagePlan[EvaluateConfig], context: RunContext, workspace: Path,
     folders = {artifact.stage: Path(artifact.path) for artifact in plan.inputs}
     tests = read_records(folders["problems"] / PROBLEMS_FILE, Problem, where=[("split", ProblemSplit.TEST)])
     benchmarks = list(dict.fromkeys(p.benchmark or "" for p in tests))
+    asked = {name: [p for p in tests if p.benchmark == name][: config.limit] for name in benchmarks}
+    device = single_process_accelerator().device
     total = len(config.models) * len(benchmarks) * len(EvalMode)
     cells: list[Path] = []
-    for name in config.models:
-        model, tokenizer = load_model(folders[name] / "model"), load_tokenizer(folders[name] / "model")
-        sampler = TransformersSampler(
-            model, tokenizer.pad_token_id, tokenizer.eos_token_id, batch_size=config.batch_size
-        )
-        for benchmark in benchmarks:
-            for mode in EvalMode:
-                cell = workspace / "scratch" / f"{name}-{benchmark}-{mode}.parquet"
-                cells.append(cell)
-                if not cell.exists():
-                    completions = evaluate_cell(
-                        model,
-                        [p for p in tests if p.benchmark == benchmark][: config.limit],
-                        sampler=sampler,
-                        tokenizer=tokenizer,
-                        model_name=name,
-                        benchmark=benchmark,
-                        mode=mode,
-                        config=config,
-                    )
-                    write_records(cell, EvalCompletion, completions)
-                progress(len(cells), total, {})
+    with sampler_source(config.sampler, batch_size=config.batch_size) as source:
+        for name in config.models:
+            folder = folders[name] / "model"
+            model = load_student(folder, dtype=getattr(torch, config.precision)).to(device)
+            tokenizer = load_student_tokenizer(folder)
+            refuse_over_context(
+                (problem.prompt for problems in asked.values() for problem in problems),
+                tokenizer=tokenizer,
+                context=context_length(model),
+                max_new_tokens=config.max_new_tokens,
+                stage=f"evaluate {name}",
+                setting="evaluate.max_new_tokens",
+            )
+            sampler = source.sampler_of(model, tokenizer=tokenizer, folder=folder)
+            for benchmark in benchmarks:
+                for mode in EvalMode:
+                    cell = workspace / "scratch" / f"{name}-{benchmark}-{mode}.parquet"
+                    cells.append(cell)
+                    if not cell.exists():
+                        completions = evaluate_cell(
+                            model,
+                            asked[benchmark],
+                            sampler=sampler,
+                            tokenizer=tokenizer,
+                            model_name=name,
+                            benchmark=benchmark,
+                            mode=mode,
+                            config=config,
+                        )
+                        write_records(cell, EvalCompletion, completions)
+                    progress(len(cells), total, {})
     per_cell = [read_records(cell, EvalCompletion) for cell in cells]
     rows = write_records(workspace / COMPLETIONS_FILE, EvalCompletion, chain.from_iterable(per_cell))
     write_records(workspace / SUMMARY_FILE, EvalSummary, map(summarise_cell, per_cell))

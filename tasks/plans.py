@@ -20,11 +20,18 @@ from schemas.configs.report import ReportConfig
 from schemas.configs.rl import RlConfig
 from schemas.configs.sft import SftConfig
 from schemas.configs.study import StudySummaryConfig
-from schemas.configs.teach import RecordedTeacher, TeachConfig, TeachSideConfig, TransformersTeacher, VllmTeacher
+from schemas.configs.teach import (
+    RecordedTeacher,
+    TeachConfig,
+    TeachSideConfig,
+    TransformersTeacher,
+    VllmTeacher,
+    WorkedSolutionsTeacher,
+)
 from schemas.mode import Mode
 from tasks.context import StagePlan, make_plan
 
-REPORT_VERSION = 2
+REPORT_VERSION = 3
 """Bumped when the report's rendering changes: that code is not part of the fingerprint."""
 STUDY_VERSION = 1
 """The same for the page of a study."""
@@ -32,10 +39,7 @@ STUDY_VERSION = 1
 
 def plan_base(config: BaseModelConfig) -> StagePlan[BaseModelConfig]:
     """The student before training; a folder of weights counts by content."""
-    named = []
-    if isinstance(config.model, PretrainedModel):
-        named = [path for path in (config.model.path, config.model.chat_template) if path is not None]
-    hashes = _hashes(named)
+    hashes = _hashes(config.model.local_paths() if isinstance(config.model, PretrainedModel) else ())
     extra: dict[str, object] = {"files": hashes} if hashes else {}
     return make_plan("base", module="tasks.prepare_base", config=config, extra=extra)
 
@@ -50,8 +54,8 @@ def plan_teach(config: TeachConfig, *, mode: Mode, base: Artifact, problems: Art
     """One teacher's answers in one mode; the base model lends its tokenizer, for counting."""
     side = config.think if mode is Mode.THINK else config.short
     teacher = side.teacher
-    if isinstance(teacher, RecordedTeacher):
-        hashes = _hashes([teacher.path])
+    if isinstance(teacher, RecordedTeacher | WorkedSolutionsTeacher):
+        hashes = _hashes(teacher.local_paths())
     else:
         hashes = _hashes([teacher.model] if isinstance(teacher, TransformersTeacher | VllmTeacher) else [])
     return make_plan(

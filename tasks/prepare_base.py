@@ -7,7 +7,7 @@ from pathlib import Path
 from prefect import task
 
 from schemas.artifact import Artifact
-from schemas.configs.base_model import BaseModelConfig
+from schemas.configs.base_model import BaseModelConfig, PretrainedModel
 from tasks.context import RunContext, StageOutcome, StagePlan
 from tasks.stage import STAGE_CACHE, run_stage
 from thinkless_core.model_files import build_base, save_folder
@@ -17,7 +17,8 @@ from thinkless_core.progress import Progress
 def build(plan: StagePlan[BaseModelConfig], context: RunContext, workspace: Path, progress: Progress) -> StageOutcome:
     """Write `model/`."""
     model, tokenizer = build_base(plan.config)
-    save_folder(model, tokenizer, workspace / "model")
+    trusted = isinstance(plan.config.model, PretrainedModel) and plan.config.model.trust_remote_code
+    save_folder(model, tokenizer, workspace / "model", trust_remote_code=trusted)
     progress(1, 1, {"parameters": float(model.num_parameters())})
     return StageOutcome(rows=1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from prefect import task
@@ -11,16 +12,19 @@ from schemas.artifact import Artifact
 from schemas.configs.rl import RlConfig
 from schemas.records import GuardEvent, Metric, Problem, ProblemSplit, RolloutRecord
 from tasks.context import Gate, RunContext, StageOutcome, StagePlan
+from tasks.launching import run_training
 from tasks.parquet_files import read_records, write_records
 from tasks.prepare_problems import FILE as PROBLEMS_FILE
+from tasks.samplers import build_sampler
 from tasks.stage import STAGE_CACHE, run_stage
 from tasks.train_sft import METRICS_FILE
 from thinkless_core import rl_trainer
-from thinkless_core.acceleration import use_threads
-from thinkless_core.model_files import load_model, load_tokenizer, save_folder
+from thinkless_core.acceleration import training_accelerator, use_threads
+from thinkless_core.model_files import is_trusted, load_student, load_student_tokenizer, save_folder
 from thinkless_core.objectives.registry import OBJECTIVES
 from thinkless_core.progress import Progress
-from thinkless_core.transformers_sampler import TransformersSampler
+from thinkless_core.rl_logs import RlLogs
+from thinkless_core.student import merge_student, prepare_student
 
 ROLLOUTS_FILE = "rollouts.parquet"
 GUARD_EVENTS_FILE = "guard_events.parquet"
@@ -30,20 +34,8 @@ def build(plan: StagePlan[RlConfig], context: RunContext, workspace: Path, progr
     """Write `model/` and the tables of metrics, rollouts and guard events; goes on from the newest checkpoint in
     `scratch/`.
     """
-    use_threads(plan.config.num_threads)
-    problems, warm_up = (Path(artifact.path) for artifact in plan.inputs)
-    policy, tokenizer = load_model(warm_up / "model"), load_tokenizer(warm_up / "model")
-    logs = rl_trainer.train_rl(
-        policy,
-        reference=load_model(warm_up / "model"),
-        tokenizer=tokenizer,
-        sampler=TransformersSampler(policy, tokenizer.pad_token_id, tokenizer.eos_token_id),
-        problems=read_records(problems / PROBLEMS_FILE, Problem, where=[("split", ProblemSplit.RL)]),
-        config=plan.config,
-        scratch=workspace / "scratch",
-        progress=progress,
-    )
-    save_folder(policy, tokenizer, workspace / "model")
+    run_training(plan, workspace, progress, train=train)
+    logs = RlLogs.in_folder(workspace / "scratch")
     write_records(workspace / METRICS_FILE, Metric, logs.metrics)
     rows = write_records(workspace / ROLLOUTS_FILE, RolloutRecord, logs.rollouts)
     write_records(workspace / GUARD_EVENTS_FILE, GuardEvent, logs.guard_events)
@@ -58,6 +50,44 @@ def build(plan: StagePlan[RlConfig], context: RunContext, workspace: Path, progr
         tables={METRICS_FILE: "metrics", ROLLOUTS_FILE: "rollouts", GUARD_EVENTS_FILE: "guard_events"},
         gates=(Gate(ROLLOUTS_FILE, suite),),
     )
+
+
+def train(
+    config: RlConfig,
+    inputs: Sequence[Path],
+    workspace: Path,
+    progress: Progress,
+    *,
+    processes: int = 1,
+    sharded: bool = False,
+) -> None:
+    """Train in this process, or as one of several (tasks/launching.py); writes `model/`, logs and checkpoints."""
+    use_threads(config.num_threads, processes=processes)
+    problems, warm_up = inputs
+    tokenizer = load_student_tokenizer(warm_up / "model")
+    policy = load_student(warm_up / "model")
+    prepare_student(policy, config, tokenizer=tokenizer)
+    with build_sampler(
+        config.sampler,
+        model=policy,
+        tokenizer=tokenizer,
+        folder=warm_up / "model",
+        precision=config.precision,
+    ) as sampler:
+        rl_trainer.train_rl(
+            policy,
+            reference=policy if config.lora is not None else load_student(warm_up / "model"),
+            tokenizer=tokenizer,
+            sampler=sampler,
+            problems=read_records(problems / PROBLEMS_FILE, Problem, where=[("split", ProblemSplit.RL)]),
+            config=config,
+            scratch=workspace / "scratch",
+            progress=progress,
+            sharded=sharded,
+        )
+    if training_accelerator().is_main_process:
+        merge_student(policy)
+        save_folder(policy, tokenizer, workspace / "model", trust_remote_code=is_trusted(warm_up / "model"))
 
 
 @task(name="rl", cache_policy=STAGE_CACHE, persist_result=True, result_serializer="json")

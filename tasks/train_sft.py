@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from prefect import task
@@ -11,33 +12,73 @@ from schemas.configs.sft import SftConfig
 from schemas.records import Metric, Pair
 from tasks.build_pairs import FILE as PAIRS_FILE
 from tasks.context import RunContext, StageOutcome, StagePlan
+from tasks.launching import run_training
 from tasks.parquet_files import read_records, write_records
 from tasks.stage import STAGE_CACHE, run_stage
 from thinkless_core import sft_trainer
-from thinkless_core.acceleration import use_threads
-from thinkless_core.model_files import load_model, load_tokenizer, save_folder
+from thinkless_core.acceleration import training_accelerator, use_threads
+from thinkless_core.context_length import OVER_CONTEXT, FittingPairs, context_length, fitting_pairs
+from thinkless_core.model_files import (
+    is_trusted,
+    load_student,
+    load_student_config,
+    load_student_tokenizer,
+    save_folder,
+)
 from thinkless_core.progress import Progress
+from thinkless_core.student import merge_student, prepare_student
 
 METRICS_FILE = "metrics.parquet"
 
 
 def build(plan: StagePlan[SftConfig], context: RunContext, workspace: Path, progress: Progress) -> StageOutcome:
     """Write `model/` and `metrics.parquet`; goes on from the newest checkpoint in `scratch/`."""
-    use_threads(plan.config.num_threads)
-    base, pairs = (Path(artifact.path) for artifact in plan.inputs)
-    model, tokenizer = load_model(base / "model"), load_tokenizer(base / "model")
-    rows = read_records(pairs / PAIRS_FILE, Pair)
-    log = sft_trainer.train_sft(
+    run_training(plan, workspace, progress, train=train)
+    write_records(workspace / METRICS_FILE, Metric, sft_trainer.metrics_log(workspace / "scratch"))
+    fitting = pairs_that_fit(*(Path(artifact.path) for artifact in plan.inputs))
+    return StageOutcome(
+        rows=sum(pair.split == "train" for pair in fitting.pairs),
+        tables={METRICS_FILE: "metrics"},
+        drops={OVER_CONTEXT: fitting.num_dropped} if fitting.num_dropped else {},
+    )
+
+
+def pairs_that_fit(base: Path, pairs: Path) -> FittingPairs:
+    """The pairs that the student can learn from; raises ConfigError where there are none."""
+    return fitting_pairs(
+        read_records(pairs / PAIRS_FILE, Pair),
+        tokenizer=load_student_tokenizer(base / "model"),
+        context=context_length(load_student_config(base / "model")),
+    )
+
+
+def train(
+    config: SftConfig,
+    inputs: Sequence[Path],
+    workspace: Path,
+    progress: Progress,
+    *,
+    processes: int = 1,
+    sharded: bool = False,
+) -> None:
+    """Train in this process, or as one of several (tasks/launching.py); writes `model/`, logs and checkpoints."""
+    use_threads(config.num_threads, processes=processes)
+    base, pairs = inputs
+    tokenizer = load_student_tokenizer(base / "model")
+    model = load_student(base / "model")
+    prepare_student(model, config, tokenizer=tokenizer)
+    sft_trainer.train_sft(
         model,
         tokenizer=tokenizer,
-        pairs=rows,
-        config=plan.config,
+        pairs=pairs_that_fit(base, pairs).pairs,
+        config=config,
         scratch=workspace / "scratch",
         progress=progress,
+        sharded=sharded,
     )
-    save_folder(model, tokenizer, workspace / "model")
-    write_records(workspace / METRICS_FILE, Metric, log)
-    return StageOutcome(rows=sum(p.split == "train" for p in rows), tables={METRICS_FILE: "metrics"})
+    if training_accelerator().is_main_process:
+        merge_student(model)
+        save_folder(model, tokenizer, workspace / "model", trust_remote_code=is_trusted(base / "model"))
 
 
 @task(name="sft", cache_policy=STAGE_CACHE, persist_result=True, result_serializer="json")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from prefect import task
 
-from infra.report.cards import dataset_card, model_card
+from infra.report.dataset_card import dataset_card
+from infra.report.model_card import model_card
 from infra.report.page import render_report
 from infra.report.run_inputs import inputs_of_artifacts
 from schemas.artifact import Artifact
 from schemas.configs.report import ReportConfig
 from tasks.context import RunContext, StageOutcome, StagePlan
+from tasks.source_licences import source_licences
 from tasks.stage import STAGE_CACHE, run_stage
 from thinkless_core.progress import Progress
 
@@ -28,6 +31,7 @@ def build(plan: StagePlan[ReportConfig], context: RunContext, workspace: Path, p
         run_id=context.run_id,
         to_artifacts="../..",
     )
+    inputs = replace(inputs, licences=source_licences(inputs.ordered_manifests()))
     (workspace / REPORT_FILE).write_text(render_report(inputs), encoding="utf-8")
     (workspace / "model_card.md").write_text(model_card(inputs), encoding="utf-8")
     (workspace / "dataset_card.md").write_text(dataset_card(inputs), encoding="utf-8")

@@ -1,29 +1,39 @@
-"""The accelerator both trainers run on: a CUDA device where there is one, else the CPU; one process."""
+"""The accelerator both trainers run on: a CUDA device where there is one, else the CPU; in one process or several."""
 
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, InitProcessGroupKwargs
 
 from schemas.errors import TrainingError
 
+LONGEST_WAIT = timedelta(hours=6)
+"""Of one process for another: some sample short completions while others sample long ones. A process that dies is not
+waited for; the launcher ends the others."""
 
-def use_threads(num_threads: int) -> None:
-    """Compute with this many CPU threads from now on; 0 takes all cores."""
-    torch.set_num_threads(num_threads or os.cpu_count() or 1)
+
+def use_threads(num_threads: int, *, processes: int = 1) -> None:
+    """Compute with this many CPU threads from now on; 0 takes all cores, shared out to `processes`."""
+    torch.set_num_threads(num_threads or max((os.cpu_count() or 1) // processes, 1))
 
 
-def single_process_accelerator() -> Accelerator:
-    """The accelerator of this process; raises TrainingError under a launcher of several.
+def training_accelerator() -> Accelerator:
+    """The accelerator of this process, one of several where it was launched so.
 
     Apple's MPS is left out: sampling needs float64, which it lacks.
     """
-    accelerator = Accelerator(cpu=not torch.cuda.is_available())
+    group = InitProcessGroupKwargs(timeout=LONGEST_WAIT)
+    return Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[group])
+
+
+def single_process_accelerator() -> Accelerator:
+    """The accelerator of work that one process does alone; raises TrainingError under a launcher of several."""
+    accelerator = training_accelerator()
     if accelerator.num_processes > 1:
         raise TrainingError(
-            f"launched with {accelerator.num_processes} processes, but gradients are not yet exchanged between them; "
-            "launch one process"
+            f"launched with {accelerator.num_processes} processes, but this is done by one alone; launch one process"
         )
     return accelerator

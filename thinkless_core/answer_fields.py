@@ -1,6 +1,6 @@
 """What a row's fields mean: the value in an answer, the subject in a name or path, the reasoning in a trace.
 
-row -> field_value (`conversations.-1.value`) -> answer_value | subject_name | trace_completion
+row -> field_value (`conversations.-1.value`) -> answer_value | subject_name | trace_completion | solution_completion
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ _BOX = re.compile(r"\\(?:boxed|fbox|framebox)(?![a-zA-Z])\s*")
 _BARE = re.compile(r"\\[a-zA-Z]+(?:\{[^{}]*\})*|[^\s$\\{}.,;]+")
 _THINK = re.compile(r"^\s*<think>")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
+_CALCULATION = re.compile(r"<<[^<>\n]*=[^<>\n]*>>")
 
 
 def field_value(row: Mapping[str, JsonValue], path: str, *, where: str, key: str) -> JsonValue:
@@ -104,3 +105,22 @@ def trace_completion(trace: str) -> str | None:
     if not end or THINK_END in answer or not reasoning.strip() or not answer.strip():
         return None
     return f"{reasoning.strip()}{THINK_END}{answer.strip()}"
+
+
+def solution_completion(solution: str) -> str | None:
+    """A worked solution as a short completion without its control token; None where it has no value after its mark.
+
+    GSM8K's calculator marks (`48/2 = <<48/2=24>>24`) are left out, and its last line `#### 24` is put the way the
+    models are asked to answer: `The answer is \\boxed{24}.` A solution without a mark stays as it is.
+    """
+    text = plain_steps(solution)
+    working, mark, value = (part.strip() for part in text.rpartition(MARK))
+    if not mark:
+        return text or None
+    told = f"The answer is \\boxed{{{value}}}."
+    return (f"{working}\n{told}" if working else told) if value else None
+
+
+def plain_steps(solution: str) -> str:
+    """A worked solution without GSM8K's calculator marks."""
+    return _CALCULATION.sub("", solution).strip()

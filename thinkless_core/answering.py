@@ -1,6 +1,6 @@
 """One answer to one question, with the mode chosen or forced and the choice open to a bias.
 
-question -> P(think) -> logit + think_bias -> mode -> completion
+question, instruction -> P(think) -> logit + think_bias -> mode, drawn at the temperature -> completion
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from schemas.errors import ConfigError
 from schemas.mode import EvalMode, Mode
 from schemas.records import FinishReason
+from thinkless_core.context_length import context_length
 from thinkless_core.control_tokens import ControlTokens
 from thinkless_core.grading import extract_answer
+from thinkless_core.problem_set import asked
 from thinkless_core.rendering import decode_completion, render_prompt
 from thinkless_core.rollouts import Sampler, SampleRequest
 from thinkless_core.seeding import random_stream
@@ -25,7 +28,7 @@ class Reply:
     """What the model said, and how likely it was to think about it."""
 
     p_think: float
-    """After the bias."""
+    """After the bias, at temperature 1."""
     mode: Mode
     completion: str
     answer: str | None
@@ -44,15 +47,24 @@ def ask(
     temperature: float,
     max_new_tokens: int,
     seed: int,
+    instruction: str = "",
 ) -> Reply:
-    """Answer `question`; `think_bias` is added to the think logit before the mode is drawn."""
-    free = think_probabilities(model, [question], tokenizer=tokenizer)[0]
+    """Answer `question`, with the instruction the model was trained with below it.
+
+    `think_bias` is added to the think logit before the mode is drawn, at the temperature of the other tokens. Raises
+    ConfigError where prompt and completion do not fit into the model's context.
+    """
+    prompt = asked(question, instruction=instruction)
+    prompt_ids = render_prompt(tokenizer, prompt)
+    _refuse_over_context(len(prompt_ids), max_new_tokens, context=context_length(model))
+    free = think_probabilities(model, [prompt], tokenizer=tokenizer)[0]
     logit = math.log(max(free, 1e-12) / max(1 - free, 1e-12)) + think_bias
-    p_think = 1 / (1 + math.exp(-max(-700.0, min(700.0, logit))))
-    drawn = Mode.THINK if random_stream("ask-mode", seed, question).random() < p_think else Mode.SHORT
+    drawn = Mode.SHORT
+    if random_stream("ask-mode", seed, question).random() < _sigmoid(logit / temperature):
+        drawn = Mode.THINK
     chosen = mode.forced or drawn
     request = SampleRequest(
-        render_prompt(tokenizer, question),
+        prompt_ids,
         stream=("ask", seed, question),
         forced_id=ControlTokens.of(tokenizer).id_of(chosen),
     )
@@ -60,4 +72,19 @@ def ask(
     text = decode_completion(tokenizer, completion.token_ids)
     finished = completion.finish_reason is FinishReason.STOP
     answer = extract_answer(text) if finished else None
-    return Reply(p_think, chosen, text, answer, len(completion.token_ids))
+    return Reply(_sigmoid(logit), chosen, text, answer, len(completion.token_ids))
+
+
+def _sigmoid(logit: float) -> float:
+    return 1 / (1 + math.exp(-max(-700.0, min(700.0, logit))))
+
+
+def _refuse_over_context(num_prompt: int, max_new_tokens: int, *, context: int | None) -> None:
+    if context is None or num_prompt + max_new_tokens <= context:
+        return
+    room = context - num_prompt
+    way_out = f"set --max-new-tokens to at most {room}, or ask" if room > 0 else "ask"
+    raise ConfigError(
+        f"ask: the question has {num_prompt} tokens and --max-new-tokens is {max_new_tokens}, together "
+        f"{num_prompt + max_new_tokens}, over the model's context of {context}; {way_out} a shorter question"
+    )

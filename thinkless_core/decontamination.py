@@ -52,8 +52,8 @@ class HeldOut:
         self._texts: dict[str, Problem] = {}
         self._ngrams: dict[str, Problem] = {}
         for problem in problems:
-            self._texts.setdefault(bare_text(problem.prompt), problem)
-            for ngram in ngrams(words_of(problem.prompt), ngram_words):
+            self._texts.setdefault(bare_text(problem.question), problem)
+            for ngram in ngrams(words_of(problem.question), ngram_words):
                 self._ngrams.setdefault(ngram, problem)
 
     def find(self, prompts: Sequence[tuple[str, str]]) -> list[RemovedProblem | None]:
@@ -91,7 +91,7 @@ def _removed(prompt: str, source: str, held: Problem, *, match: str, shared: str
             "match": match,
             "benchmark": held.benchmark,
             "benchmark_problem_id": held.problem_id,
-            "benchmark_prompt": held.prompt,
+            "benchmark_prompt": held.question,
             "shared": shared,
             "shared_share": share,
         }

@@ -98,7 +98,7 @@ def _packed_logprobs(model: PreTrainedModel, batch: PackedSamples, *, temperatur
     inputs = {
         "input_ids": batch.input_ids_1N,
         "position_ids": batch.position_ids_1N,
-        "packed_layout": batch.layout,
+        "packed_layout": batch.layout.with_masks_of(_activation_dtype(model)),
         "use_cache": False,
     }
     num_logits = len(batch.completion_ids_M) * model.config.get_text_config().vocab_size
@@ -120,6 +120,12 @@ def _packed_logprobs(model: PreTrainedModel, batch: PackedSamples, *, temperatur
         )
     ]
     return TokenLogprobs(*(torch.cat(parts) for parts in zip(*chunks, strict=True)))
+
+
+def _activation_dtype(model: PreTrainedModel) -> torch.dtype:
+    """What attention computes in."""
+    device = model.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else model.dtype
 
 
 def _has_plain_head(model: PreTrainedModel) -> bool:

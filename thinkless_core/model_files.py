@@ -11,16 +11,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils import logging as transformers_logging
 
 from schemas.configs.base_model import BaseModelConfig, PretrainedModel, TinyModel
 from schemas.errors import ConfigError
 from thinkless_core.chat_template import end_token_of, repair_template
 from thinkless_core.control_tokens import add_control_tokens, extend_embeddings
+from thinkless_core.first_tokens import start_mode_tokens
 from thinkless_core.tiny_model import tiny_model, tiny_tokenizer
 
 transformers_logging.disable_progress_bar()
+
+TRUSTED = "remote_code_trusted"
+"""File in a student's folder: its code may run in later stages. Only stages of this pipeline look for it."""
+TRUSTED_TEXT = "base.model.trust_remote_code was set when this student was made.\n"
 
 
 @dataclass(frozen=True)
@@ -42,12 +54,17 @@ def prepare_tokenizer(config: BaseModelConfig) -> PreparedTokenizer:
     if isinstance(config.model, TinyModel):
         return PreparedTokenizer(tiny_tokenizer(), (), ())
     source = config.model
-    if source.revision is not None and Path(source.path).is_dir():
+    if source.revision is not None and Path(source.location).is_dir():
         raise ConfigError(
             f"base.model.revision: {source.revision!r} has no effect on the local folder {source.path!r}; leave it out"
         )
     try:
-        tokenizer = load_tokenizer(source.path, revision=source.revision, trust_remote_code=source.trust_remote_code)
+        tokenizer = load_tokenizer(
+            source.location,
+            revision=source.revision,
+            trust_remote_code=source.trust_remote_code,
+            gguf_file=source.gguf_file,
+        )
     except (OSError, ValueError, ImportError, KeyError) as error:
         raise _not_loaded(source, error) from error
     if not tokenizer.is_fast:
@@ -79,10 +96,19 @@ def build_base(config: BaseModelConfig) -> tuple[PreTrainedModel, PreTrainedToke
         return tiny_model(config.model, tokenizer=tokenizer, seed=config.seed), tokenizer
     source = config.model
     try:
-        model = load_model(source.path, revision=source.revision, trust_remote_code=source.trust_remote_code)
+        model = load_model(
+            source.location,
+            revision=source.revision,
+            trust_remote_code=source.trust_remote_code,
+            gguf_file=source.gguf_file,
+        )
     except (OSError, ValueError, ImportError, KeyError) as error:
         raise _not_loaded(source, error) from error
-    extend_embeddings(model, tokenizer, prepared.new_tokens, seed=config.seed)
+    try:
+        extend_embeddings(model, tokenizer, prepared.new_tokens, seed=config.seed)
+        start_mode_tokens(model, tokenizer, prepared.new_tokens)
+    except ConfigError as error:
+        raise ConfigError(f"base.model.path: {source.path!r}: {error}") from error
     for settings in (model.config, model.generation_config):
         ends = settings.eos_token_id if isinstance(settings.eos_token_id, list) else [settings.eos_token_id]
         if tokenizer.eos_token_id not in ends:
@@ -91,24 +117,66 @@ def build_base(config: BaseModelConfig) -> tuple[PreTrainedModel, PreTrainedToke
     return model, tokenizer
 
 
-def save_folder(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write weights, configuration and tokenizer."""
+def save_folder(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, *, trust_remote_code: bool = False
+) -> None:
+    """Write weights, configuration and tokenizer; and, for a model whose own code was trusted, that it was."""
     model.save_pretrained(folder, safe_serialization=True)
     tokenizer.save_pretrained(folder)
+    if trust_remote_code:
+        (folder / TRUSTED).write_text(TRUSTED_TEXT, encoding="utf-8")
 
 
-def load_model(folder: Path | str, *, revision: str | None = None, trust_remote_code: bool = False) -> PreTrainedModel:
-    """Weights in float32, from safetensors; no remote code unless it is trusted by name."""
-    return AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.float32, revision=revision, trust_remote_code=trust_remote_code, use_safetensors=True
-    )
+def is_trusted(folder: Path) -> bool:
+    """Whether a folder that a stage wrote holds a model whose own code the user trusted by name in stage `base`."""
+    return (folder / TRUSTED).exists()
+
+
+def load_student(folder: Path, *, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
+    """A model that a stage wrote. Code of its own may run if it was trusted when stage `base` loaded it."""
+    return load_model(folder, dtype=dtype, trust_remote_code=is_trusted(folder))
+
+
+def load_student_config(folder: Path) -> PreTrainedConfig:
+    """What a stage wrote about its model's shape."""
+    return AutoConfig.from_pretrained(folder, trust_remote_code=is_trusted(folder))
+
+
+def load_student_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer that a stage wrote; the same goes for code."""
+    return load_tokenizer(folder, trust_remote_code=is_trusted(folder))
+
+
+def load_model(
+    folder: Path | str,
+    *,
+    dtype: torch.dtype = torch.float32,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+    gguf_file: str | None = None,
+) -> PreTrainedModel:
+    """Weights from safetensors, or from a GGUF file; no remote code unless it is trusted by name."""
+    if gguf_file is None:
+        return AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, revision=revision, trust_remote_code=trust_remote_code, use_safetensors=True
+        )
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, revision=revision, gguf_file=gguf_file)
+    # The weights are plain numbers now; what transformers remembers of the file would keep them from being saved.
+    del model.config.quantization_config
+    model.hf_quantizer, model.is_quantized = None, False
+    return model
 
 
 def load_tokenizer(
-    folder: Path | str, *, revision: str | None = None, trust_remote_code: bool = False
+    folder: Path | str,
+    *,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+    gguf_file: str | None = None,
 ) -> PreTrainedTokenizerBase:
-    """The tokenizer saved beside the weights."""
-    return AutoTokenizer.from_pretrained(folder, revision=revision, trust_remote_code=trust_remote_code)
+    """The tokenizer beside the weights, or inside the GGUF file."""
+    inside = {} if gguf_file is None else {"gguf_file": gguf_file}
+    return AutoTokenizer.from_pretrained(folder, revision=revision, trust_remote_code=trust_remote_code, **inside)
 
 
 def _template_text(source: PretrainedModel, tokenizer: PreTrainedTokenizerBase) -> str:
@@ -131,6 +199,12 @@ def _template_text(source: PretrainedModel, tokenizer: PreTrainedTokenizerBase) 
 def _not_loaded(source: PretrainedModel, error: Exception) -> ConfigError:
     reason = " ".join(str(error).split())
     at = "" if source.revision is None else f" at revision {source.revision!r}"
+    if source.gguf_file is not None:
+        return ConfigError(
+            f"base.model.gguf_file: {source.gguf_file!r} in {source.path!r}{at} cannot be loaded as a causal language "
+            f"model: {reason}; give the name of a GGUF file in that folder, of an architecture that transformers can "
+            'read, and install gguf (pip install "thinkless-flows[smollm2]")'
+        )
     return ConfigError(
         f"base.model.path: {source.path!r}{at} cannot be loaded as a causal language model: {reason}; give a local "
         "folder with config.json, tokenizer and safetensors weights, or a reachable Hub id (a gated one needs a token "

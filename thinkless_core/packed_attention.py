@@ -9,8 +9,8 @@ Shapes: N tokens of the row, H heads, D head size, S segments of a bucket, Q que
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +48,22 @@ def packed_attention(model: PreTrainedModel) -> Iterator[None]:
         config._attn_implementation = before
 
 
+def recompute_context(
+    model: PreTrainedModel,
+) -> Callable[[], tuple[AbstractContextManager[None], AbstractContextManager[None]]]:
+    """What gradient checkpointing computes a layer in (`context_fn` of torch.utils.checkpoint).
+
+    A layer is computed again long after `packed_attention` was left: with the attention that it was computed with at
+    first, or its gradient would be that of another one.
+    """
+
+    def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        packed = model.config.get_text_config()._attn_implementation == PACKED
+        return nullcontext(), packed_attention(model) if packed else nullcontext()
+
+    return contexts
+
+
 def _attend(
     module: nn.Module,
     query_1HND: Tensor,
@@ -60,7 +76,11 @@ def _attend(
     dropout: float = 0.0,
     **_: object,
 ) -> tuple[Tensor, None]:
-    """Attention of every token to its own segment and context; returns (1, N, H, D) and no weights."""
+    """Attention of every token to its own segment and context; returns (1, N, H, D) and no weights.
+
+    Under autocast, rotary positions leave queries and keys in float32; the values' type is what was asked for.
+    """
+    query_1HND, key_1HND = query_1HND.to(value_1HND.dtype), key_1HND.to(value_1HND.dtype)
     queries = _rows(query_1HND, packed_layout.query_rows)
     keys, values = (_rows(states, packed_layout.key_rows) for states in (key_1HND, value_1HND))
     num_heads, groups = query_1HND.shape[1], query_1HND.shape[1] // key_1HND.shape[1]

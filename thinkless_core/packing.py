@@ -13,7 +13,7 @@ S segments of one bucket, Q queries of a segment, C context tokens before them, 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -58,6 +58,13 @@ class PackedLayout:
     output_places_N: Tensor
     """Place of each token among the queries of `query_rows`."""
     buckets: tuple[AttentionBucket, ...]
+
+    def with_masks_of(self, dtype: torch.dtype) -> PackedLayout:
+        """The same for activations of another type than it was made for."""
+        if all(b.mask_S1QK is None or b.mask_S1QK.dtype == dtype for b in self.buckets):
+            return self
+        buckets = (b if b.mask_S1QK is None else replace(b, mask_S1QK=b.mask_S1QK.to(dtype)) for b in self.buckets)
+        return replace(self, buckets=tuple(buckets))
 
 
 class PackedSamples(NamedTuple):

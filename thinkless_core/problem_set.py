@@ -38,9 +38,14 @@ def normalise(text: str) -> str:
     return re.sub(r"\s+", " ", unicodedata.normalize("NFC", text)).strip()
 
 
-def problem_id(name: str, prompt: str) -> str:
-    """A stable identity: the split or benchmark it stands in, and a hash of its text."""
-    return f"{name}-{hashlib.sha256(prompt.encode()).hexdigest()[:12]}"
+def problem_id(name: str, question: str) -> str:
+    """A stable identity: the split or benchmark it stands in, and a hash of its text, without the instruction."""
+    return f"{name}-{hashlib.sha256(question.encode()).hexdigest()[:12]}"
+
+
+def asked(question: str, *, instruction: str) -> str:
+    """The user's turn: the question and, on lines of its own below it, the instruction."""
+    return f"{question}\n{instruction}" if instruction else question
 
 
 def build_problem_set(config: ProblemsConfig) -> ProblemSet:
@@ -58,7 +63,7 @@ def build_problem_set(config: ProblemsConfig) -> ProblemSet:
 
     for name, source in config.benchmarks.items():
         kept = distinct(source, name)
-        problems.extend(_problem(p, split=ProblemSplit.TEST, name=name, benchmark=name) for p in kept)
+        problems.extend(_problem(p, config, split=ProblemSplit.TEST, name=name, benchmark=name) for p in kept)
     held_out = HeldOut(problems, ngram_words=config.ngram_words, common_ngram_problems=config.common_ngram_problems)
     training = _clean(distinct(config.source, "train"), held_out, drops, removed)
     if config.rl_source is None:
@@ -76,7 +81,7 @@ def build_problem_set(config: ProblemsConfig) -> ProblemSet:
                 f"no problems are left for split {split} ({dict(drops)}); give problems.source and "
                 "problems.rl_source different problems, or change problems.rl_share"
             )
-        problems.extend(_problem(p, split=split, name=split, benchmark=None) for p in chosen)
+        problems.extend(_problem(p, config, split=split, name=split, benchmark=None) for p in chosen)
     return ProblemSet(tuple(problems), dict(drops), tuple(removed), tuple(unreadable))
 
 
@@ -113,13 +118,16 @@ def _distinct(raw: Sequence[SourceProblem], drops: Counter[str]) -> list[SourceP
     return list(by_text.values())
 
 
-def _problem(source: SourceProblem, *, split: ProblemSplit, name: str, benchmark: str | None) -> Problem:
+def _problem(
+    source: SourceProblem, config: ProblemsConfig, *, split: ProblemSplit, name: str, benchmark: str | None
+) -> Problem:
     return Problem(
         problem_id=problem_id(name, source.prompt),
-        prompt=source.prompt,
+        prompt=asked(source.prompt, instruction=config.instruction),
         answer=source.answer,
         difficulty=source.difficulty,
         split=split,
         benchmark=benchmark,
         source=source.source,
+        instruction=config.instruction,
     )

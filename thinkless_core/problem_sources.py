@@ -2,7 +2,7 @@
 
 source configuration -> rows -> the asked subject -> SourceProblems (text, answer, difficulty, origin), in a fixed order
                              -> rows without a readable answer: listed, and an error where they are too many
-                             -> reasoning traces, for a recorded teacher
+                             -> reasoning traces or worked solutions, for a recorded teacher
 """
 
 from __future__ import annotations
@@ -18,7 +18,12 @@ from pydantic import JsonValue
 from schemas.configs.problems import HubSource, LocalSource, PresetSource, ProceduralSource, RowSource, Source
 from schemas.errors import SourceError, nearest
 from schemas.removals import UnreadableAnswer
-from thinkless_core.answer_fields import answer_value, field_value, subject_name, trace_completion
+from thinkless_core.answer_fields import (
+    answer_value,
+    field_value,
+    subject_name,
+    trace_completion,
+)
 from thinkless_core.hub_datasets import hub_rows
 from thinkless_core.presets import resolve_preset
 from thinkless_core.procedural import draw_distinct_chains, work_out
@@ -73,18 +78,34 @@ def read_source(source: Source, *, name: str, seed: int, taken: frozenset[str] =
     return SourceRead(tuple(problems), tuple(unreadable))
 
 
-def read_traces(source: LocalSource | HubSource | PresetSource) -> Iterator[tuple[str, str | None]]:
+def read_traces(
+    source: LocalSource | HubSource | PresetSource, *, field: str | None = None
+) -> Iterator[tuple[str, str | None]]:
     """(problem text, think completion without its control token) of every row, for a recorded teacher.
 
-    None stands for a row without a usable trace: none of its traces is correct, or its thinking never ends. Raises
-    SourceError where the source names no `trace_field` or a row does not have it.
+    `field` takes the place of the source's `trace_field`. None stands for a row without a usable trace: none of its
+    traces is correct, or its thinking never ends. Raises SourceError where neither names a field or a row has none.
     """
     rows_of = _rows_source(source)
+    if field is not None:
+        rows_of = rows_of.model_copy(update={"trace_field": field})
     if rows_of.trace_field is None:
         raise SourceError(f"{_place(rows_of)} names no trace_field; set it to the field with the recorded reasoning")
     for where, row in _chosen_rows(rows_of, fields=rows_of.trace_fields()):
         trace = _trace(row, where=where, source=rows_of)
         yield _text(row, rows_of.prompt_field, where=where, key="prompt_field"), trace and trace_completion(trace)
+
+
+def read_solutions(source: LocalSource | HubSource | PresetSource, *, field: str) -> Iterator[tuple[str, str | None]]:
+    """(problem text, worked solution in `field`) of every row, for a recorded teacher; None where a row has none.
+
+    Raises SourceError where rows have no such field.
+    """
+    rows_of = _rows_source(source)
+    subject = () if rows_of.subject_field is None or rows_of.subject is None else (rows_of.subject_field,)
+    for where, row in _chosen_rows(rows_of, fields=(rows_of.prompt_field, field, *subject)):
+        solution = _text_or_none(row, field, where=where, key="completion_field")
+        yield _text(row, rows_of.prompt_field, where=where, key="prompt_field"), solution
 
 
 def _rows_source(source: LocalSource | HubSource | PresetSource) -> LocalSource | HubSource:

@@ -22,11 +22,14 @@ class RlLogs:
     metrics: RecordLog[Metric]
     rollouts: RecordLog[RolloutRecord]
     guard_events: RecordLog[GuardEvent]
+    writes: bool = True
+    """False: another process writes, this one reads."""
 
     @classmethod
-    def in_folder(cls, scratch: Path) -> RlLogs:
+    def in_folder(cls, scratch: Path, *, writes: bool = True) -> RlLogs:
         """The logs of the run whose work in progress is in `scratch`."""
         return cls(
+            writes=writes,
             metrics=RecordLog(scratch / "metrics.jsonl", Metric),
             rollouts=RecordLog(scratch / "rollouts.jsonl", RolloutRecord),
             guard_events=RecordLog(scratch / "guard_events.jsonl", GuardEvent),
@@ -34,18 +37,23 @@ class RlLogs:
 
     def cut_after(self, done: int) -> None:
         """Drop what belongs to later steps than the checkpoint of step `done`; with 0 there is none, and all goes."""
+        if not self.writes:
+            return
         self.metrics.cut_after(done if done else -1)
         self.rollouts.cut_after(done)
         self.guard_events.cut_after(done)
 
     def write_numbers(self, numbers: Mapping[str, float], *, step: int) -> None:
         """The metrics of one step; step 0 is before training."""
-        self.metrics.append([Metric(stage="rl", step=step, name=n, value=v) for n, v in numbers.items()])
+        if self.writes:
+            self.metrics.append([Metric(stage="rl", step=step, name=n, value=v) for n, v in numbers.items()])
 
     def write_step(
         self, batch: PolicyBatch, numbers: Mapping[str, float], *, event: GuardEvent | None, step: int
     ) -> None:
         """Everything about one step."""
+        if not self.writes:
+            return
         self.rollouts.append(rollout_records(batch, step=step))
         if event is not None:
             self.guard_events.append([event])

@@ -31,6 +31,8 @@ class SampledCompletion:
 
     token_ids: tuple[int, ...]
     finish_reason: FinishReason
+    logprobs: tuple[float, ...] = ()
+    """log pi of the last tokens (all but a forced one) as the sampler computed it; empty where it does not tell."""
 
 
 class Sampler(Protocol):
@@ -64,6 +66,8 @@ class Rollout:
     """Whether token 0 was given and not sampled."""
     assigned_probability: float | None = None
     """With which a forced mode was drawn, where the loss corrects for it (thinkless_core/mode_assignment.py)."""
+    sampler_logprobs: tuple[float, ...] = ()
+    """What the sampler says about the last tokens, where it does; compared with the trainer's, and never trained on."""
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,7 @@ def sample_groups(
             mode=control.mode_of(completion.token_ids[0]),
             forced=choice.mode is not None,
             assigned_probability=choice.probability,
+            sampler_logprobs=completion.logprobs,
         )
         for (problem, sample, choice, prompt_ids), completion in zip(asked, completions, strict=True)
     ]

@@ -17,22 +17,25 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from schemas.configs.sft import SftConfig
 from schemas.errors import TrainingError
 from schemas.mode import Mode
 from schemas.records import Metric, Pair
-from thinkless_core.acceleration import single_process_accelerator
+from thinkless_core.acceleration import training_accelerator
 from thinkless_core.checkpoints import load_checkpoint, save_checkpoint
 from thinkless_core.logprobs import collate, completion_logprobs
+from thinkless_core.memory import memory_explained
 from thinkless_core.micro_batches import micro_batches
-from thinkless_core.optimization import build_optimizer, learning_rate, set_learning_rate
+from thinkless_core.optimization import build_optimizer, clip_gradients, learning_rate, set_learning_rate
+from thinkless_core.processes import process_stream, sum_gradients, summed, turns, wait_for_all
 from thinkless_core.progress import Progress
 from thinkless_core.record_log import RecordLog
 from thinkless_core.rendering import Sample, render_completion, render_prompt
 from thinkless_core.seeding import batch_indices, derive_seed
+from thinkless_core.sharding import gathered, make_whole, shard_layers
+from thinkless_core.student import Precision, autocast
 
 
 @dataclass(frozen=True)
@@ -74,24 +77,41 @@ def accumulate_sft_loss(
     pad_id: int,
     micro_batch_tokens: int,
     accelerator: Accelerator | None = None,
+    precision: Precision = "float32",
 ) -> SideLosses:
-    """Token-mean loss of a batch; with an accelerator, its gradient is added to the parameters' as well."""
-    num_tokens = sum(len(s.completion_ids) for s in batch.samples)
-    sums = dict.fromkeys(Mode, 0.0)
-    counts = dict.fromkeys(Mode, 0)
-    for indices in micro_batches(batch.samples, model=model, max_tokens=micro_batch_tokens):
+    """Token-mean loss of a batch; with an accelerator, its processes share the work, and where gradients are enabled
+    this process's part of the gradient is added to the parameters'.
+    """
+    tokens = dict.fromkeys(Mode, 0)
+    for sample, side in zip(batch.samples, batch.sides, strict=True):
+        tokens[side] += len(sample.completion_ids)
+    num_tokens = sum(tokens.values())
+    own = {mode.value: 0.0 for mode in Mode}
+    for indices, counts in turns(
+        lambda most: micro_batches(batch.samples, model=model, max_tokens=most),
+        max_tokens=micro_batch_tokens,
+        model=model,
+        accelerator=accelerator,
+    ):
         collated = collate([batch.samples[i] for i in indices], model=model, pad_id=pad_id)
-        loss_B = -completion_logprobs(model, collated).logprobs_BT.sum(dim=1)
-        if accelerator is not None:
-            accelerator.backward(loss_B.sum() / num_tokens)
-        for index, loss in zip(indices, loss_B.tolist(), strict=True):
-            sums[batch.sides[index]] += loss
-            counts[batch.sides[index]] += len(batch.samples[index].completion_ids)
+        with autocast(model, precision):
+            loss_B = -completion_logprobs(model, collated).logprobs_BT.sum(dim=1)
+        if accelerator is not None and torch.is_grad_enabled():
+            loss = loss_B.sum() / num_tokens
+            accelerator.backward(loss if counts else 0.0 * loss)
+        for index, value in zip(indices, loss_B.tolist(), strict=True):
+            own[batch.sides[index]] += value if counts else 0.0
+    sums = summed(own, accelerator=accelerator)
     return SideLosses(
         all=sum(sums.values()) / num_tokens,
-        think=sums[Mode.THINK] / max(counts[Mode.THINK], 1),
-        short=sums[Mode.SHORT] / max(counts[Mode.SHORT], 1),
+        think=sums[Mode.THINK] / max(tokens[Mode.THINK], 1),
+        short=sums[Mode.SHORT] / max(tokens[Mode.SHORT], 1),
     )
+
+
+def metrics_log(scratch: Path) -> RecordLog[Metric]:
+    """The log of the run whose work in progress is in `scratch`."""
+    return RecordLog(scratch / "metrics.jsonl", Metric)
 
 
 def train_sft(
@@ -102,36 +122,47 @@ def train_sft(
     config: SftConfig,
     scratch: Path,
     progress: Progress,
+    sharded: bool = False,
 ) -> RecordLog[Metric]:
-    """Train `model` in place and return the log of its metrics.
+    """Train `model`, as `prepare_student` left it, in place and return the log of its metrics.
 
     `scratch` holds checkpoints and the log; called again with the same arguments after a crash, training goes on
-    from the newest checkpoint to the same weights. Raises TrainingError for a loss that is not finite.
+    from the newest checkpoint to the same weights. In several processes the main one alone writes and tells its
+    progress; `sharded` spreads the model over them. Raises TrainingError for a loss that is not finite.
     """
     encoded = [pair_samples(p, tokenizer=tokenizer) for p in pairs if p.split == "train"]
     held_out = [pair_samples(p, tokenizer=tokenizer) for p in pairs if p.split == "validation"]
     if not encoded:
         raise TrainingError('no training pairs to learn from; see `thinkless sql "select * from drops"` for why')
-    accelerator = single_process_accelerator()
+    accelerator = training_accelerator()
+    writes = accelerator.is_main_process
     model.to(accelerator.device)
+    if sharded:
+        shard_layers(model)
     optimizer = build_optimizer(model, config.optimizer)
-    log = RecordLog(scratch / "metrics.jsonl", Metric)
+    log = metrics_log(scratch)
     done = load_checkpoint(scratch / "checkpoints", model=model, optimizer=optimizer)
-    log.cut_after(done)
+    if writes:
+        log.cut_after(done)
+    wait_for_all(accelerator)
     model.train()
     for step in range(done + 1, config.steps + 1):
-        torch.manual_seed(derive_seed("sft-step", config.seed, step))  # dropout, where a model has it
+        # Dropout, where a model has it.
+        torch.manual_seed(derive_seed("sft-step", config.seed, step, *process_stream(accelerator)))
         rate = learning_rate(config.optimizer, step=step, num_steps=config.steps)
         set_learning_rate(optimizer, rate)
         chosen = batch_indices(len(encoded), batch_size=config.pairs_per_step, step=step - 1, seed=config.seed)
-        losses = accumulate_sft_loss(
-            model,
-            join([encoded[i] for i in chosen]),
-            pad_id=tokenizer.pad_token_id,
-            micro_batch_tokens=config.micro_batch_tokens,
-            accelerator=accelerator,
-        )
-        grad_norm = float(nn.utils.clip_grad_norm_(model.parameters(), config.optimizer.max_grad_norm))
+        with memory_explained("sft", config.micro_batch_tokens):
+            losses = accumulate_sft_loss(
+                model,
+                join([encoded[i] for i in chosen]),
+                pad_id=tokenizer.pad_token_id,
+                micro_batch_tokens=config.micro_batch_tokens,
+                accelerator=accelerator,
+                precision=config.precision,
+            )
+        sum_gradients(model, accelerator=accelerator)
+        grad_norm = clip_gradients(model, max_norm=config.optimizer.max_grad_norm)
         if not math.isfinite(losses.all) or not math.isfinite(grad_norm):
             raise TrainingError(
                 f"sft step {step}: loss {losses.all} with gradient norm {grad_norm} is not finite; "
@@ -148,12 +179,14 @@ def train_sft(
         }
         if held_out and (step % config.validate_every == 0 or step == config.steps):
             model.eval()
-            with torch.inference_mode():
+            with gathered(model), torch.inference_mode():
                 validation = accumulate_sft_loss(
                     model,
                     join(held_out),
                     pad_id=tokenizer.pad_token_id,
                     micro_batch_tokens=config.micro_batch_tokens,
+                    accelerator=accelerator,
+                    precision=config.precision,
                 )
             model.train()
             numbers |= {
@@ -161,8 +194,11 @@ def train_sft(
                 "validation_think_loss": validation.think,
                 "validation_short_loss": validation.short,
             }
-        log.append([Metric(stage="sft", step=step, name=name, value=value) for name, value in numbers.items()])
+        if writes:
+            log.append([Metric(stage="sft", step=step, name=name, value=value) for name, value in numbers.items()])
         if step % config.checkpoint_every == 0 and step < config.steps:
-            save_checkpoint(scratch / "checkpoints", step=step, model=model, optimizer=optimizer)
-        progress(step, config.steps, numbers)
+            save_checkpoint(scratch / "checkpoints", step=step, model=model, optimizer=optimizer, writes=writes)
+        if writes:
+            progress(step, config.steps, numbers)
+    make_whole(model, keeps=writes)
     return log

@@ -41,7 +41,8 @@ def think_probabilities(
                     logits_to_keep=1,
                     use_cache=False,
                 ).logits[:, -1]
-                margin_B = (logits_BV[:, control.think_id] - logits_BV[:, control.short_id]).to(torch.float64)
+                scores_BV = logits_BV.to(torch.float32)  # bfloat16 would round the difference
+                margin_B = (scores_BV[:, control.think_id] - scores_BV[:, control.short_id]).to(torch.float64)
                 probabilities.extend(margin_B.sigmoid().tolist())
     finally:
         model.train(was_training)

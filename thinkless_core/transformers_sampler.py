@@ -19,6 +19,7 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
 from schemas.records import FinishReason
+from thinkless_core.memory import sampling_memory_explained
 from thinkless_core.rollouts import SampledCompletion, SampleRequest
 from thinkless_core.seeding import random_stream
 
@@ -55,9 +56,10 @@ class TransformersSampler:
                 for start in range(0, len(order), self.batch_size):
                     rows = order[start : start + self.batch_size]
                     batch = [requests[i] for i in rows]
-                    sampled = self._sample_batch(
-                        batch, max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p
-                    )
+                    with sampling_memory_explained(len(batch), max_new_tokens=max_new_tokens):
+                        sampled = self._sample_batch(
+                            batch, max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p
+                        )
                     completions.update(zip(rows, sampled, strict=True))
         finally:
             self.model.train(was_training)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 
 from infra.artifact_store import ArtifactStore
 from infra.settings import Settings
+from schemas.artifact import Manifest
 from schemas.errors import ConfigError, MissingArtifactError
 from schemas.mode import EvalMode
 
@@ -20,12 +22,13 @@ def execute(arguments: argparse.Namespace) -> int:
     if not policies:
         raise MissingArtifactError(f"no policy in {settings.home}; train one with: thinkless run --profile tiny")
     folder = store.path("rl", policies[-1].key) / "model"
+    instruction = trained_instruction(store, policies[-1])
     # Only now: torch takes a second.
     from thinkless_core.answering import ask
-    from thinkless_core.model_files import load_model, load_tokenizer
+    from thinkless_core.model_files import load_student, load_student_tokenizer
     from thinkless_core.transformers_sampler import TransformersSampler
 
-    model, tokenizer = load_model(folder), load_tokenizer(folder)
+    model, tokenizer = load_student(folder), load_student_tokenizer(folder)
     reply = ask(
         model,
         arguments.question,
@@ -36,10 +39,20 @@ def execute(arguments: argparse.Namespace) -> int:
         temperature=arguments.temperature,
         max_new_tokens=arguments.max_new_tokens,
         seed=arguments.seed,
+        instruction=instruction,
     )
     print(reply.completion)
     print(f"answer {reply.answer}   mode {reply.mode}   P(think) {reply.p_think:.3f}   {reply.num_tokens} tokens")
     return 0
+
+
+def trained_instruction(store: ArtifactStore, policy: Manifest) -> str:
+    """What a policy was told below every problem; nothing where its problems are no longer in the store."""
+    for parent in policy.inputs:
+        if parent.stage == "problems":
+            with contextlib.suppress(MissingArtifactError):
+                return str(store.manifest(parent.stage, parent.key).config.get("instruction", ""))
+    return ""
 
 
 def _check(arguments: argparse.Namespace) -> None:

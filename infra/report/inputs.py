@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from schemas import records
 from schemas.artifact import Manifest
@@ -44,6 +45,19 @@ class Unfinished:
     """Stages without an artifact, each with a word on what that means."""
 
 
+class SourceLicence(NamedTuple):
+    """One thing the model or the data were made from, and under which licence it stands."""
+
+    part: str
+    """What it gave: base model, problems, RL problems, think answers, short answers."""
+    name: str
+    """The model, data set or file, without folders of this machine."""
+    licence: str | None
+    """As its own page or files state it (`Apache-2.0`); None where the program does not know."""
+    note: str = ""
+    """Where to look."""
+
+
 @dataclass(frozen=True)
 class ReportInputs:
     """Everything the report and both cards may know; nothing else is read."""
@@ -63,6 +77,8 @@ class ReportInputs:
     """Held-out problems shown before anything is filtered; a couple of wrong ones come on top."""
     unfinished: Unfinished | None = None
     """None for a run in which every stage was built."""
+    licences: tuple[SourceLicence, ...] = ()
+    """Of everything the model and the data were made from."""
 
     def ordered_manifests(self) -> tuple[Manifest, ...]:
         """Manifests in the order of the pipeline, unknown stages last."""

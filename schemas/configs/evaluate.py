@@ -6,6 +6,7 @@ from typing import Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
+from schemas.configs.sampler import SamplerConfig, TransformersSamplerConfig
 from schemas.configs.stage import ComputeConfig
 
 ModelName = Literal["base", "sft", "rl"]
@@ -35,6 +36,10 @@ class EvaluateConfig(ComputeConfig):
     """Use only the first problems of each benchmark, for a quick look."""
     batch_size: int = Field(256, ge=1)
     """Completions sampled side by side; changes memory and speed, not what is sampled."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the weights: bfloat16 halves memory and, on hardware made for it, time; its accuracies differ by rounding."""
+    sampler: SamplerConfig = TransformersSamplerConfig()
+    """Who samples the completions."""
 
     @field_validator("models")
     @classmethod

@@ -23,7 +23,19 @@ from schemas.configs.stage import Table
 from schemas.errors import ConfigError, nearest
 
 TAGS = frozenset(
-    {"tiny", "pretrained", "procedural", "local", "hub", "preset", "recorded", "openai", "transformers", "vllm"}
+    {
+        "tiny",
+        "pretrained",
+        "procedural",
+        "local",
+        "hub",
+        "preset",
+        "recorded",
+        "worked_solutions",
+        "openai",
+        "transformers",
+        "vllm",
+    }
     | set(SCHEDULE_KINDS)
 )
 """Values of `kind`; a discriminated union puts them into the location of an error."""

@@ -163,12 +163,21 @@ class ProblemsConfig(StageConfig):
     """Without `rl_source`: share of the training problems kept for RL, so that it meets problems it was not taught."""
     benchmarks: dict[str, Source] = Field(min_length=1)
     """Held-out problems by benchmark name."""
+    instruction: str = ""
+    """Written below every problem for the student, in training and on benchmarks alike, such as `Please reason step by
+    step, and put your final answer within \\boxed{}.` Teachers have an instruction of their own."""
     ngram_words: int = Field(13, ge=0)
     """A training problem that shares this many words in a row with a problem of any benchmark is removed and listed
     (GPT-3's 13); 0 removes only the same text. Words are runs of letters or digits in lower case."""
     common_ngram_problems: int = Field(10, ge=1)
     """Shared words that stand in more training problems than this are a turn of phrase (GPT-3's 10), and remove only
     problems that consist of them by half or more."""
+
+    @field_validator("instruction")
+    @classmethod
+    def _without_edges(cls, instruction: str) -> str:
+        """White space around it would only make two keys of one instruction."""
+        return instruction.strip()
 
     def unused_fields(self) -> dict[str, str]:
         """`rl_share` splits nothing where RL has a source of its own; without n-grams none is common."""

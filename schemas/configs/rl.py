@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from schemas.configs.guard import GuardConfig
 from schemas.configs.objective import HALVES, ObjectiveField, unread_fields
+from schemas.configs.sampler import SamplerConfig, TransformersSamplerConfig, VllmSamplerConfig
 from schemas.configs.schedule import InRange, Schedule, values
-from schemas.configs.stage import ComputeConfig, OptimizerConfig
+from schemas.configs.stage import OptimizerConfig
+from schemas.configs.training import TrainingConfig
 
 
-class RlConfig(ComputeConfig):
+class RlConfig(TrainingConfig):
     """Reinforcement learning of the mode choice (Thinkless, arXiv 2505.13379, section 3).
 
     A field that is a schedule takes a number, or a table such as {kind = "linear", start = 1.0, end = 0.1}.
     """
 
+    stage: ClassVar[str] = "rl"
     steps: int = Field(ge=1)
     """Rollout steps."""
     prompts_per_step: int = Field(ge=1)
@@ -60,6 +63,8 @@ class RlConfig(ComputeConfig):
     micro_batch_tokens: int = Field(8192, ge=64)
     """Most tokens (padding included) in one forward pass. Changes memory, never the gradient."""
     optimizer: OptimizerConfig
+    sampler: SamplerConfig = TransformersSamplerConfig()
+    """Who samples the rollouts."""
     guard: GuardConfig = GuardConfig()
     """What is done when one of the two modes is lost."""
     probe_every: int = Field(10, ge=1)
@@ -97,6 +102,17 @@ class RlConfig(ComputeConfig):
                 "measures none; set rl.reference_samples (4 tells quarters apart, its paper takes 16)"
             )
         self.guard.check_group(self.group_size)
+        return self
+
+    @model_validator(mode="after")
+    def _every_process_samples_alone(self) -> Self:
+        if self.launch is not None and isinstance(self.sampler, VllmSamplerConfig):
+            size = self.sampler.tensor_parallel_size
+            if self.launch.processes > 1 and size > 1:
+                raise ValueError(
+                    f"sampler.tensor_parallel_size={size} with launch.processes={self.launch.processes}: each process "
+                    "samples its own share of the prompts with an engine of its own; set tensor_parallel_size=1"
+                )
         return self
 
     def unused_fields(self) -> dict[str, str]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
-from schemas.configs.stage import ComputeConfig, OptimizerConfig
+from schemas.configs.stage import OptimizerConfig
+from schemas.configs.training import TrainingConfig
 
 
-class SftConfig(ComputeConfig):
+class SftConfig(TrainingConfig):
     """Supervised fine-tuning on both sides of every pair; the loss is on completions only."""
 
+    stage: ClassVar[str] = "sft"
     steps: int = Field(ge=1)
     """Optimiser steps."""
     pairs_per_step: int = Field(ge=1)

@@ -6,8 +6,9 @@ import re
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, JsonValue, field_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 
+from schemas.configs.problems import HubSource, LocalSource, PresetSource, source_paths
 from schemas.configs.stage import StageConfig, Table
 from schemas.mode import Mode
 
@@ -27,12 +28,59 @@ class ProceduralTeacher(Table):
         return weights
 
 
+RecordedSource = Annotated[LocalSource | HubSource | PresetSource, Field(discriminator="kind")]
+
+
 class RecordedTeacher(Table):
-    """Replays completions from a .jsonl file: `prompt`, `completion` and optionally `mode`, `finish_reason`."""
+    """Replays completions that somebody recorded: a .jsonl file of your own, or what a data set brings along.
+
+    The file answers every problem; a data set those it knows, and the others are dropped and counted (`not_recorded`).
+    """
 
     kind: Literal["recorded"] = "recorded"
-    path: str = Field(min_length=1)
-    """The file, relative to the current directory or absolute; its content is part of the stage's key."""
+    path: str | None = Field(None, min_length=1)
+    """A .jsonl file with `prompt`, `completion` and optionally `mode`, `finish_reason`, relative to the current
+    directory or absolute; its content is part of the stage's key."""
+    source: RecordedSource | None = None
+    """A data set, such as `{kind = "preset", name = "openthoughts2"}`; the think side replays its reasoning traces."""
+    completion_field: str | None = Field(None, min_length=1)
+    """Field of `source` that is replayed: worked solutions for the short side (GSM8K's `answer`), reasoning traces for
+    the think side, where it takes the place of the source's own `trace_field`."""
+
+    @model_validator(mode="after")
+    def _one_recording(self) -> RecordedTeacher:
+        if (self.path is None) == (self.source is None):
+            got = "neither" if self.path is None else "both"
+            raise ValueError(f"needs path, a recording of your own, or source, a data set; got {got}")
+        if self.completion_field is not None and self.source is None:
+            raise ValueError("completion_field names a field of source; a recording in path has its own `completion`")
+        return self
+
+    def local_paths(self) -> tuple[str, ...]:
+        """Files and folders it reads; their content decides what it answers."""
+        if self.source is None:
+            return (self.path,) if self.path is not None else ()
+        return tuple(source_paths(self.source))
+
+
+class WorkedSolutionsTeacher(Table):
+    """Thinks aloud along a data set's worked solutions and does every calculation in them again before it answers.
+
+    The program stands in for a reasoning model where none can be had. It takes GSM8K's layout: calculations marked as
+    `<<48/2=24>>`, a last line `#### 72`. Problems the data set does not hold are dropped and counted (`not_recorded`).
+    """
+
+    kind: Literal["worked_solutions"] = "worked_solutions"
+    source: RecordedSource
+    """A data set, such as `{kind = "preset", name = "gsm8k", split = "train"}`."""
+    completion_field: str = Field("answer", min_length=1)
+    """Its field with the worked solutions."""
+    rechecks: int = Field(1, ge=1)
+    """How often all calculations are done again."""
+
+    def local_paths(self) -> tuple[str, ...]:
+        """Files and folders it reads; their content decides what it answers."""
+        return tuple(source_paths(self.source))
 
 
 class SampledTeacher(Table):
@@ -144,7 +192,7 @@ class VllmTeacher(SampledTeacher):
 
 
 Teacher = Annotated[
-    ProceduralTeacher | RecordedTeacher | OpenAITeacher | TransformersTeacher | VllmTeacher,
+    ProceduralTeacher | RecordedTeacher | WorkedSolutionsTeacher | OpenAITeacher | TransformersTeacher | VllmTeacher,
     Field(discriminator="kind"),
 ]
 
@@ -164,6 +212,16 @@ class TeachConfig(StageConfig):
     short: TeacherSide
     chunk_size: int = Field(1000, ge=1)
     """Problems per chunk; a finished chunk is never asked for again after a crash."""
+
+    @model_validator(mode="after")
+    def _short_side_has_solutions(self) -> TeachConfig:
+        teacher = self.short.teacher
+        if isinstance(teacher, RecordedTeacher) and teacher.source is not None and teacher.completion_field is None:
+            raise ValueError(
+                "short.teacher.completion_field is not set: the short side replays worked solutions of a data set; "
+                "name their field, such as `answer` of gsm8k or `solution` of math"
+            )
+        return self
 
 
 class TeachSideConfig(StageConfig):

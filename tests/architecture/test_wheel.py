@@ -9,6 +9,7 @@ import sys
 import tomllib
 import zipfile
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -90,8 +91,10 @@ def test_no_other_installed_distribution_owns_our_package_names() -> None:
 
 def test_every_third_party_import_of_the_product_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = {name: needs for name, needs in project["optional-dependencies"].items() if name not in ("dev", "bench")}
     declared = {
-        requirement.split(">")[0].split("[")[0].split("=")[0].strip() for requirement in project["dependencies"]
+        requirement.split(">")[0].split("[")[0].split("=")[0].strip()
+        for requirement in chain(project["dependencies"], *extras.values())
     }
     imported = {
         (alias.name if isinstance(node, ast.Import) else node.module or "").partition(".")[0]

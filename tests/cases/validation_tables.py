@@ -44,6 +44,7 @@ def problems() -> Rows:
             "split": split,
             "benchmark": ("it's easy: {a}" if i % 2 else "hard") if split == "test" else None,
             "source": "generator",
+            "instruction": "",
         }
         for i, split in enumerate(splits)
     ]

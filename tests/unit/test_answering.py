@@ -7,6 +7,7 @@ import math
 import pytest
 from transformers import PreTrainedTokenizerFast
 
+from schemas.errors import ConfigError
 from schemas.mode import EvalMode, Mode
 from tests.oracles.student import think_probability
 from tests.specimens import LIVELY, ScriptedSampler, make_student
@@ -17,13 +18,14 @@ from thinkless_core.transformers_sampler import TransformersSampler
 def answer(
     tokenizer: PreTrainedTokenizerFast, *, question: str = "1+2=?", written: str = "<short>3", **changes: object
 ) -> Reply:
-    settings: dict[str, object] = {"mode": EvalMode.AUTO, "think_bias": 0.0, "seed": 0, "max_new_tokens": 8}
+    settings: dict[str, object] = {
+        "mode": EvalMode.AUTO, "think_bias": 0.0, "seed": 0, "max_new_tokens": 8, "temperature": 1.0
+    }  # fmt: skip
     return ask(
         make_student(scale=2.0),
         question,
         sampler=ScriptedSampler(tokenizer, lambda *_: written),
         tokenizer=tokenizer,
-        temperature=1.0,
         **(settings | changes),
     )
 
@@ -90,3 +92,30 @@ def test_the_draws_of_an_answer_belong_to_its_seed_and_its_question(tokenizer: P
     assert len({completion(question, seed) for question in ("1+2=?", "2+1=?") for seed in (0, 1)}) == 4
     modes = [[answer(tokenizer, question=f"{i}+2=?", seed=seed).mode for i in range(10)] for seed in range(3)]
     assert all(len(set(row)) == 2 for row in modes), "one seed does not choose one mode for all questions"
+
+
+def test_the_choice_is_drawn_at_the_temperature_of_the_answer(tokenizer: PreTrainedTokenizerFast) -> None:
+    free = answer(tokenizer).p_think
+    bias = 1.0 - math.log(free / (1 - free))  # margin 1: P(think) 0.73, and 0.88 at temperature 0.5
+    replies = [answer(tokenizer, seed=seed, think_bias=bias, temperature=0.5) for seed in range(300)]
+    assert replies[0].p_think == pytest.approx(1 / (1 + math.exp(-1.0)))
+    expected = 1 / (1 + math.exp(-2.0))
+    share = sum(r.mode is Mode.THINK for r in replies) / 300
+    assert abs(share - expected) < 4 * math.sqrt(expected * (1 - expected) / 300)
+
+
+def test_the_instruction_of_the_training_stands_below_the_question(tokenizer: PreTrainedTokenizerFast) -> None:
+    told = answer(tokenizer, instruction="=1?").p_think
+    assert told == pytest.approx(
+        think_probability(make_student(scale=2.0), tokenizer, "1+2=?\n=1?"), abs=1e-5
+    )  # float32
+    assert told != answer(tokenizer).p_think
+
+
+def test_a_question_that_does_not_fit_with_its_answer_is_refused(tokenizer: PreTrainedTokenizerFast) -> None:
+    with pytest.raises(
+        ConfigError, match=r"ask: the question has \d+ tokens.*over the model's context of 128; set --max"
+    ):
+        answer(tokenizer, max_new_tokens=128)
+    with pytest.raises(ConfigError, match=r"over the model's context of 128; ask a shorter question"):
+        answer(tokenizer, question="1+" * 100 + "2=?")

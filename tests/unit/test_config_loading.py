@@ -141,7 +141,10 @@ BAD_OVERRIDES = {
         ["problems.source.path", "missing", "--set problems.source.path=..."],
     ),
     "a model without its path": ("base.model.kind=pretrained", ["base.model.path", "missing"]),
-    "a recording without its path": ("teach.think.teacher.kind=recorded", ["teach.think.teacher.path", "missing"]),
+    "a recording without its path": (
+        "teach.think.teacher.kind=recorded",
+        ["teach.think.teacher: needs path", "or source", "got neither"],
+    ),
     "shares that do not add up": ("problems.source.mix=[0.5, 0.2]", ["problems.source.mix", "add up to 1", "0.7"]),
     "a negative share": ("problems.source.mix=[1.5, -0.5]", ["problems.source.mix", ">= 0"]),
     "no benchmark": ("problems.benchmarks={}", ["problems.benchmarks", "at least 1"]),

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from infra.report.card_format import yaml_block
-from infra.report.cards import dataset_card, model_card
+from infra.report.dataset_card import dataset_card
 from infra.report.evidence import gather_evidence
 from infra.report.inputs import ReportInputs
+from infra.report.model_card import model_card
 from tests.unit.reported import complete_inputs, partial_inputs
 
 

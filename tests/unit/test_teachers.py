@@ -83,7 +83,7 @@ def recording(path: Path, *rows: object) -> RecordedTeacher:
 
 def replay(tmp_path: Path, tokenizer: PreTrainedTokenizerFast, *rows: object, prompt: str = "11+22=?") -> Generation:
     """What a recording of these rows answers to `prompt`, whose answer is 3."""
-    teacher = RecordingTeacher(recording(tmp_path / "r.jsonl", *rows), tokenizer)
+    teacher = RecordingTeacher(str(recording(tmp_path / "r.jsonl", *rows).path), tokenizer)
     problem = make_problem(normalise(prompt), answer="3")
     return ask_teacher(teacher, [problem], mode=Mode.SHORT, max_tokens=64, seed=0)[0]
 
@@ -172,6 +172,6 @@ def test_a_recorded_prompt_is_found_however_its_white_space_is_written(
 
 
 def test_a_missing_recording_is_refused(tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
-    teacher = RecordingTeacher(RecordedTeacher(path=str(tmp_path / "absent.jsonl")), tokenizer)
+    teacher = RecordingTeacher(str(tmp_path / "absent.jsonl"), tokenizer)
     with pytest.raises(TeacherError, match=r"recording \S*absent\.jsonl: .*No such file .*check teach\."):
         ask_teacher(teacher, [make_problem("11+22=?")], mode=Mode.SHORT, max_tokens=8, seed=0)

@@ -9,6 +9,7 @@ from thinkless_core.teachers.asking import DroppedAnswer, SampleRules, ask_teach
 from thinkless_core.teachers.chains import ChainTeacher
 from thinkless_core.teachers.chat import ChatTeacher
 from thinkless_core.teachers.local_model import LocalModelTeacher
+from thinkless_core.teachers.recorded_source import RecordedSourceTeacher
 from thinkless_core.teachers.recordings import RecordingTeacher
 from thinkless_core.teachers.reply import Teacher, TeacherReply, UnusableReply
 from thinkless_core.teachers.vllm_engine import VllmEngineTeacher
@@ -18,6 +19,7 @@ __all__ = [
     "ChatTeacher",
     "DroppedAnswer",
     "LocalModelTeacher",
+    "RecordedSourceTeacher",
     "RecordingTeacher",
     "SampleRules",
     "Teacher",

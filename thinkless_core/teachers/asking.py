@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 from transformers import PreTrainedTokenizerBase
@@ -20,6 +21,7 @@ from schemas.configs.teach import (
     SampledTeacher,
     TeacherSide,
     TransformersTeacher,
+    WorkedSolutionsTeacher,
 )
 from schemas.errors import TeacherError
 from schemas.mode import Mode
@@ -29,6 +31,7 @@ from thinkless_core.seeding import derive_seed
 from thinkless_core.teachers.chains import ChainTeacher
 from thinkless_core.teachers.chat import ChatTeacher
 from thinkless_core.teachers.local_model import LocalModelTeacher
+from thinkless_core.teachers.recorded_source import RecordedSourceTeacher
 from thinkless_core.teachers.recordings import RecordingTeacher
 from thinkless_core.teachers.reply import Teacher, TeacherReply, UnusableReply
 from thinkless_core.teachers.vllm_engine import VllmEngineTeacher
@@ -67,16 +70,30 @@ def build_teacher(
     *,
     tokenizer: PreTrainedTokenizerBase,
     connect: Callable[[OpenAITeacher], ChatService] | None = None,
+    scratch: Path | None = None,
 ) -> Teacher:
     """The teacher a configuration asks for; `tokenizer` is the student's, for counting where a teacher has none.
 
-    `connect` opens the endpoint of a teacher of kind `openai`, which cannot be built without it.
+    `connect` opens the endpoint of a teacher of kind `openai`, which cannot be built without it. `scratch` is a folder
+    for what a teacher keeps on disk while it answers.
     """
     config = side.teacher
     if isinstance(config, ProceduralTeacher):
         return ChainTeacher(config, tokenizer)
     if isinstance(config, RecordedTeacher):
-        return RecordingTeacher(config, tokenizer)
+        if config.source is None:
+            assert config.path is not None
+            return RecordingTeacher(config.path, tokenizer)
+        field = config.completion_field
+        return RecordedSourceTeacher(config.source, completion_field=field, tokenizer=tokenizer, scratch=scratch)
+    if isinstance(config, WorkedSolutionsTeacher):
+        return RecordedSourceTeacher(
+            config.source,
+            completion_field=config.completion_field,
+            tokenizer=tokenizer,
+            scratch=scratch,
+            rechecks=config.rechecks,
+        )
     if isinstance(config, OpenAITeacher):
         assert connect is not None, "a teacher behind an endpoint needs somebody who connects"
         return ChatTeacher(config, tokenizer, connect(config))

@@ -33,7 +33,7 @@ class ChainTeacher:
         """Holds nothing."""
 
     def _reply(self, problem: Problem, *, mode: Mode, max_tokens: int, seed: int) -> TeacherReply:
-        working = work_out(problem.prompt)
+        working = work_out(problem.question)
         if working is None:
             raise TeacherError(
                 f"problem {problem.problem_id}: the procedural teacher works out chains like '37+48*12=?', got "

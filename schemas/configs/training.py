@@ -1,0 +1,50 @@
+"""What the two stages that train a student have in common: precision, memory, adapters, processes."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from schemas.configs.stage import ComputeConfig, Table
+
+
+class LoraConfig(Table):
+    """Low-rank adapters: only they and the control tokens' embeddings are trained; merged into the weights at the end.
+
+    Needs peft (extra `lora`).
+    """
+
+    rank: int = Field(16, ge=1)
+    """Rank of an adapter."""
+    alpha: float = Field(32.0, gt=0)
+    """An adapter's output is multiplied by alpha / rank."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Dropout before an adapter."""
+    target_modules: tuple[str, ...] = Field(("all-linear",), min_length=1)
+    """Names of the linear layers that get one, such as q_proj and v_proj; `all-linear` for all but the output head."""
+
+
+class LaunchConfig(Table):
+    """Training in several processes, which `accelerate launch` starts."""
+
+    processes: int = Field(ge=1)
+    """Processes, one per GPU (or per share of a CPU's cores)."""
+    accelerate_config: str = Field("ddp", min_length=1)
+    """How they work together: `single`, `ddp` or `fsdp2` (files in infra/accelerate/), or the path of a file of
+    yours."""
+
+
+class TrainingConfig(ComputeConfig):
+    """A stage that trains a model."""
+
+    stage: ClassVar[str]
+    """Its name, for errors that name a key."""
+    precision: Literal["float32", "mixed"] = "float32"
+    """`mixed` keeps weights and optimiser in float32 and computes in bfloat16: faster where the hardware has it."""
+    gradient_checkpointing: bool = False
+    """Layers are computed again for the gradient instead of being kept: less memory, about a third more time."""
+    lora: LoraConfig | None = None
+    """Train low-rank adapters instead of all weights. None trains all."""
+    launch: LaunchConfig | None = None
+    """Train in several processes. None trains in this one."""

@@ -1,0 +1,123 @@
+"""A trained model of a run as a folder to use and to publish.
+
+run record -> its artifacts, verified -> model files, think bias, model card | dataset/: pairs, data set card
+
+Nothing is computed and torch is not loaded: everything was measured and saved by the run.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+from pydantic import JsonValue
+
+from infra.artifact_store import ArtifactStore
+from infra.export_folder import copy_model, new_folder, write_list, write_splits
+from infra.report.card_usage import BIAS_FILE, serve_command
+from infra.report.dataset_card import dataset_card
+from infra.report.inputs import ReportInputs
+from infra.report.model_card import model_card, name_of
+from infra.report.run_inputs import inputs_of_artifacts
+from infra.runs import RunRecord
+from schemas.artifact import Artifact
+from schemas.configs.report import ReportConfig
+from schemas.errors import MissingArtifactError
+from tasks.build_pairs import FILE as PAIRS_FILE
+from tasks.source_licences import source_licences
+
+ExportedModel = Literal["rl", "sft"]
+"""A trained model of a run, by its stage."""
+DATASET_FOLDER = "dataset"
+"""Where the pairs lie; a data set of its own on a hub."""
+AFTER = {"rl": ("report",), "sft": ("rl", "report")}
+"""Stages that say nothing about a model."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was written."""
+
+    folder: Path
+    name: str
+    """How the model is called on its card."""
+    num_pairs: int
+    measured: bool
+    """Whether the run evaluated the model."""
+    serve: str
+    """The command that serves it."""
+
+
+def export_model(store: ArtifactStore, record: RunRecord, *, model: ExportedModel, folder: Path) -> Export:
+    """Write the folder, whole or not at all.
+
+    Raises ConfigError where it is there already, MissingArtifactError where the run has no such model or the store
+    no longer holds it undamaged.
+    """
+    trained, pairs = (_verified(store, record, stage) for stage in (model, "pairs"))
+    inputs = _inputs(store, record, model=model)
+    name = name_of(inputs, model)
+    with new_folder(folder) as part:
+        copy_model(Path(trained.path) / "model", part)
+        shutil.copyfile(str(resources.files("thinkless_core") / BIAS_FILE), part / BIAS_FILE)
+        splits = write_splits(Path(pairs.path) / PAIRS_FILE, part / DATASET_FOLDER)
+        card = dataset_card(inputs, files=splits)
+        (part / DATASET_FOLDER / "README.md").write_text(card, encoding="utf-8")
+        card = model_card(inputs, model=model, folder=folder.name)
+        (part / "README.md").write_text(card, encoding="utf-8")
+        write_list(part, _about(record, inputs, model=model))
+    return Export(
+        folder=folder,
+        name=name,
+        num_pairs=pairs.rows,
+        measured=any(m.stage == "evaluate" for m in inputs.manifests),
+        serve=serve_command(inputs, name=name, folder=str(folder)),
+    )
+
+
+def _verified(store: ArtifactStore, record: RunRecord, stage: str) -> Artifact:
+    """The artifact of a stage of the run, every byte of it as it was published."""
+    key = next((use.key for use in record.stages if use.stage == stage), None)
+    if key is None:
+        raise MissingArtifactError(
+            f"export: run {record.run_id} has no stage {stage} ({record.status}); finish it: "
+            f"thinkless run --profile {record.profile}, or name another run with --run"
+        )
+    artifact = store.find(stage, key)
+    if artifact is None:
+        raise MissingArtifactError(
+            f"export: artifact {stage}/{key} of run {record.run_id} is not in {store.home}, or was damaged; build it "
+            f"again: thinkless run --profile {record.profile}"
+        )
+    return artifact
+
+
+def _inputs(store: ArtifactStore, record: RunRecord, *, model: ExportedModel) -> ReportInputs:
+    """What the cards may know: the run's artifacts that are still in the store, with the licences behind them."""
+    there = []
+    for use in record.stages:
+        if use.stage in AFTER[model]:
+            continue
+        try:
+            store.manifest(use.stage, use.key)
+        except MissingArtifactError:
+            continue
+        there.append((use.stage, use.key))
+    inputs = inputs_of_artifacts(
+        store, there, config=ReportConfig(), profile=record.profile, run_id=record.run_id, to_artifacts="."
+    )
+    return replace(inputs, licences=source_licences(inputs.ordered_manifests()))
+
+
+def _about(record: RunRecord, inputs: ReportInputs, *, model: ExportedModel) -> dict[str, JsonValue]:
+    return {
+        "model": model,
+        "run_id": record.run_id,
+        "profile": record.profile,
+        "exported_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "artifacts": [{"stage": m.stage, "key": m.key, "digest": m.digest} for m in inputs.ordered_manifests()],
+    }
