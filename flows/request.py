@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from infra.launcher import accelerate_config_path
 from infra.settings import Settings
 from schemas.configs.loading import load_config
 from schemas.configs.pipeline import STAGES, PipelineConfig
@@ -58,6 +59,9 @@ def check_request(
     if until is not None and only is not None:
         raise ConfigError(f"--until {until} and --only {only} contradict each other; give one of them")
     config = load_config(profile, overrides=overrides)
+    for launch in (config.sft.launch, config.rl.launch):
+        if launch is not None:
+            accelerate_config_path(launch.accelerate_config)
     settings = Settings.from_environment().prepare()
     if settings.tensorboard is not None:
         require_tensorboard(settings.tensorboard)

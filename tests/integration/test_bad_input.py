@@ -43,6 +43,10 @@ WRONG_RUNS = [
     (["--set", "problems.source.mix=[0.5, 0.1]"], "problems.source.mix: "),
     (["--set", "problems.source.kind=locl"], "problems.source: "),
     (["--set", "seed=-1"], "seed: Input should be greater than or equal to 0, got -1"),
+    (
+        ["--set", 'sft.launch={processes=2, accelerate_config="fsdp"}'],
+        "launch.accelerate_config: 'fsdp' is neither a file nor shipped; did you mean 'fsdp2'?",
+    ),
     (["--until", "rll"], "--until: unknown stage 'rll'; did you mean 'rl'?"),
     (["--only", "training"], "--only: unknown stage 'training'"),
     (["--refresh", "sft", "evalute"], "--refresh: unknown stage 'evalute'; did you mean 'evaluate'?"),
