@@ -30,10 +30,19 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 
 @contextmanager
 def started(command: Sequence[str], *, log: Path, env: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A process of its own group, with all it says in `log`; killed with its children if a test leaves it behind."""
+    """A process of its own group, with all it says in `log`; killed with its children if a test leaves it behind.
+
+    It hears SIGINT even where the tests themselves were started in the background, by a shell that has it ignored.
+    """
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=dict(env), stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            cwd=ROOT,
+            env=dict(env),
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
     family: list[psutil.Process] = []
     try:
