@@ -31,7 +31,7 @@ from schemas.configs.teach import (
 from schemas.mode import Mode
 from tasks.context import StagePlan, make_plan
 
-REPORT_VERSION = 3
+REPORT_VERSION = 4
 """Bumped when the report's rendering changes: that code is not part of the fingerprint."""
 STUDY_VERSION = 1
 """The same for the page of a study."""

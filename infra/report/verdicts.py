@@ -81,6 +81,8 @@ def _judge(evidence: Evidence, benchmark: str) -> BenchmarkVerdict | None:
     saved = 1 - auto.mean_tokens / think.mean_tokens if think.mean_tokens else 0.0
     lost = compared.against_think < -max(NUM_ERRORS * compared.against_think_stderr, LOST_ACCURACY)
     tone, words = _words(compared, saved, lost=lost)
+    if auto.accuracy == think.accuracy == short.accuracy == 0:
+        tone, words = "unknown", "solves none in any mode"
     warmup = evidence.cell(benchmark, "sft", "auto")
     return BenchmarkVerdict(
         benchmark=benchmark,

@@ -142,6 +142,15 @@ def test_a_verdict_is_worded_and_not_only_coloured(complete: ReportInputs, page:
         assert f"</span> {verdict.words}</span>" in page
 
 
+def test_a_model_that_solves_nothing_keeps_no_accuracy(complete: ReportInputs) -> None:
+    evidence = gather_evidence(complete)
+    nothing = replace(evidence, cells=tuple(cell.model_copy(update={"accuracy": 0.0}) for cell in evidence.cells))
+    verdicts = judge_benchmarks(nothing)
+    assert verdicts
+    assert {(v.tone, v.words) for v in verdicts} == {("unknown", "solves none in any mode")}
+    assert not {"solves none in any mode"} & {v.words for v in judge_benchmarks(evidence)}
+
+
 def test_checks_link_to_their_documents_and_failures_are_spelled_out(page: str) -> None:
     assert '<a href="../pairs/docs/index.html">' in page
     assert "answer is not &lt;null&gt;" in page
