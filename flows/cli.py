@@ -116,7 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     try:
         if getattr(arguments, "data", None) is not None:
-            from schemas.configs.local_copies import local_copy_overrides
+            from flows.local_copies import local_copy_overrides
 
             arguments.overrides += local_copy_overrides(
                 arguments.profile, overrides=arguments.overrides, folder=Path(arguments.data)

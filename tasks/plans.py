@@ -12,7 +12,7 @@ from pathlib import Path
 
 from infra.fingerprint import file_sha256, query_fingerprint
 from schemas.artifact import Artifact
-from schemas.configs.base_model import BaseModelConfig, PretrainedModel
+from schemas.configs.base_model import BaseModelConfig
 from schemas.configs.evaluate import EvaluateConfig
 from schemas.configs.pairs import PairsConfig
 from schemas.configs.problems import ProblemsConfig
@@ -20,14 +20,7 @@ from schemas.configs.report import ReportConfig
 from schemas.configs.rl import RlConfig
 from schemas.configs.sft import SftConfig
 from schemas.configs.study import StudySummaryConfig
-from schemas.configs.teach import (
-    RecordedTeacher,
-    TeachConfig,
-    TeachSideConfig,
-    TransformersTeacher,
-    VllmTeacher,
-    WorkedSolutionsTeacher,
-)
+from schemas.configs.teach import TeachConfig, TeachSideConfig
 from schemas.mode import Mode
 from tasks.context import StagePlan, make_plan
 
@@ -39,7 +32,7 @@ STUDY_VERSION = 1
 
 def plan_base(config: BaseModelConfig) -> StagePlan[BaseModelConfig]:
     """The student before training; a folder of weights counts by content."""
-    hashes = _hashes(config.model.local_paths() if isinstance(config.model, PretrainedModel) else ())
+    hashes = _hashes(config.model.local_paths())
     extra: dict[str, object] = {"files": hashes} if hashes else {}
     return make_plan("base", module="tasks.prepare_base", config=config, extra=extra)
 
@@ -52,12 +45,8 @@ def plan_problems(config: ProblemsConfig) -> StagePlan[ProblemsConfig]:
 
 def plan_teach(config: TeachConfig, *, mode: Mode, base: Artifact, problems: Artifact) -> StagePlan[TeachSideConfig]:
     """One teacher's answers in one mode; the base model lends its tokenizer, for counting."""
-    side = config.think if mode is Mode.THINK else config.short
-    teacher = side.teacher
-    if isinstance(teacher, RecordedTeacher | WorkedSolutionsTeacher):
-        hashes = _hashes(teacher.local_paths())
-    else:
-        hashes = _hashes([teacher.model] if isinstance(teacher, TransformersTeacher | VllmTeacher) else [])
+    side = config.sides()[mode]
+    hashes = _hashes(side.teacher.local_paths())
     return make_plan(
         "teach",
         module="tasks.ask_teachers",

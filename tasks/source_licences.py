@@ -15,12 +15,11 @@ from pydantic import JsonValue
 
 from infra.report.inputs import SourceLicence
 from schemas.artifact import Manifest
+from schemas.configs.base_model import PACKAGE
 from thinkless_core.presets import PRESETS
 
 OWN = "Apache-2.0"
 """Licence of this program, and of what it makes up."""
-PACKAGE = "package:"
-"""A base model of an installed package is named with this in front."""
 _FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---", re.DOTALL)
 _LICENCE_LINE = re.compile(r"^licen[sc]e:\s*[\"']?([\w.+-]+)", re.MULTILINE)
 

@@ -17,14 +17,13 @@ from tasks.parquet_files import read_records, write_records
 from tasks.prepare_problems import FILE as PROBLEMS_FILE
 from tasks.samplers import build_sampler
 from tasks.stage import STAGE_CACHE, run_stage
+from tasks.student_folder import leave_behind, take_up
 from tasks.train_sft import METRICS_FILE
 from thinkless_core import rl_trainer
-from thinkless_core.acceleration import training_accelerator, use_threads
-from thinkless_core.model_files import is_trusted, load_student, load_student_tokenizer, save_folder
+from thinkless_core.model_files import load_student
 from thinkless_core.objectives.registry import OBJECTIVES
 from thinkless_core.progress import Progress
 from thinkless_core.rl_logs import RlLogs
-from thinkless_core.student import merge_student, prepare_student
 
 ROLLOUTS_FILE = "rollouts.parquet"
 GUARD_EVENTS_FILE = "guard_events.parquet"
@@ -62,11 +61,8 @@ def train(
     sharded: bool = False,
 ) -> None:
     """Train in this process, or as one of several (tasks/launching.py); writes `model/`, logs and checkpoints."""
-    use_threads(config.num_threads, processes=processes)
     problems, warm_up = inputs
-    tokenizer = load_student_tokenizer(warm_up / "model")
-    policy = load_student(warm_up / "model")
-    prepare_student(policy, config, tokenizer=tokenizer)
+    policy, tokenizer = take_up(warm_up, config, processes=processes)
     with build_sampler(
         config.sampler,
         model=policy,
@@ -85,9 +81,7 @@ def train(
             progress=progress,
             sharded=sharded,
         )
-    if training_accelerator().is_main_process:
-        merge_student(policy)
-        save_folder(policy, tokenizer, workspace / "model", trust_remote_code=is_trusted(warm_up / "model"))
+    leave_behind(policy, tokenizer, before=warm_up, workspace=workspace)
 
 
 @task(name="rl", cache_policy=STAGE_CACHE, persist_result=True, result_serializer="json")

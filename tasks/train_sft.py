@@ -15,18 +15,14 @@ from tasks.context import RunContext, StageOutcome, StagePlan
 from tasks.launching import run_training
 from tasks.parquet_files import read_records, write_records
 from tasks.stage import STAGE_CACHE, run_stage
+from tasks.student_folder import leave_behind, take_up
 from thinkless_core import sft_trainer
-from thinkless_core.acceleration import training_accelerator, use_threads
 from thinkless_core.context_length import OVER_CONTEXT, FittingPairs, context_length, fitting_pairs
 from thinkless_core.model_files import (
-    is_trusted,
-    load_student,
     load_student_config,
     load_student_tokenizer,
-    save_folder,
 )
 from thinkless_core.progress import Progress
-from thinkless_core.student import merge_student, prepare_student
 
 METRICS_FILE = "metrics.parquet"
 
@@ -62,11 +58,8 @@ def train(
     sharded: bool = False,
 ) -> None:
     """Train in this process, or as one of several (tasks/launching.py); writes `model/`, logs and checkpoints."""
-    use_threads(config.num_threads, processes=processes)
     base, pairs = inputs
-    tokenizer = load_student_tokenizer(base / "model")
-    model = load_student(base / "model")
-    prepare_student(model, config, tokenizer=tokenizer)
+    model, tokenizer = take_up(base, config, processes=processes)
     sft_trainer.train_sft(
         model,
         tokenizer=tokenizer,
@@ -76,9 +69,7 @@ def train(
         progress=progress,
         sharded=sharded,
     )
-    if training_accelerator().is_main_process:
-        merge_student(model)
-        save_folder(model, tokenizer, workspace / "model", trust_remote_code=is_trusted(base / "model"))
+    leave_behind(model, tokenizer, before=base, workspace=workspace)
 
 
 @task(name="sft", cache_policy=STAGE_CACHE, persist_result=True, result_serializer="json")

@@ -7,8 +7,10 @@ A saved folder loads with plain `AutoModelForCausalLM` / `AutoTokenizer`: safete
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from transformers import (
@@ -29,6 +31,8 @@ from thinkless_core.first_tokens import start_mode_tokens
 from thinkless_core.tiny_model import tiny_model, tiny_tokenizer
 
 transformers_logging.disable_progress_bar()
+
+T = TypeVar("T")
 
 TRUSTED = "remote_code_trusted"
 """File in a student's folder: its code may run in later stages. Only stages of this pipeline look for it."""
@@ -58,15 +62,7 @@ def prepare_tokenizer(config: BaseModelConfig) -> PreparedTokenizer:
         raise ConfigError(
             f"base.model.revision: {source.revision!r} has no effect on the local folder {source.path!r}; leave it out"
         )
-    try:
-        tokenizer = load_tokenizer(
-            source.location,
-            revision=source.revision,
-            trust_remote_code=source.trust_remote_code,
-            gguf_file=source.gguf_file,
-        )
-    except (OSError, ValueError, ImportError, KeyError) as error:
-        raise _not_loaded(source, error) from error
+    tokenizer = _read(load_tokenizer, source)
     if not tokenizer.is_fast:
         raise ConfigError(
             f"base.model.path: {source.path!r} has a {type(tokenizer).__name__}, which is not backed by `tokenizers`, "
@@ -95,15 +91,7 @@ def build_base(config: BaseModelConfig) -> tuple[PreTrainedModel, PreTrainedToke
     if isinstance(config.model, TinyModel):
         return tiny_model(config.model, tokenizer=tokenizer, seed=config.seed), tokenizer
     source = config.model
-    try:
-        model = load_model(
-            source.location,
-            revision=source.revision,
-            trust_remote_code=source.trust_remote_code,
-            gguf_file=source.gguf_file,
-        )
-    except (OSError, ValueError, ImportError, KeyError) as error:
-        raise _not_loaded(source, error) from error
+    model = _read(load_model, source)
     try:
         extend_embeddings(model, tokenizer, prepared.new_tokens, seed=config.seed)
         start_mode_tokens(model, tokenizer, prepared.new_tokens)
@@ -115,6 +103,19 @@ def build_base(config: BaseModelConfig) -> tuple[PreTrainedModel, PreTrainedToke
             settings.eos_token_id = tokenizer.eos_token_id
         settings.pad_token_id = tokenizer.pad_token_id
     return model, tokenizer
+
+
+def _read(load: Callable[..., T], source: PretrainedModel) -> T:
+    """What `load` makes of the configured place; raises ConfigError where it cannot be loaded."""
+    try:
+        return load(
+            source.location,
+            revision=source.revision,
+            trust_remote_code=source.trust_remote_code,
+            gguf_file=source.gguf_file,
+        )
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        raise _not_loaded(source, error) from error
 
 
 def save_folder(

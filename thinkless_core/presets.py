@@ -28,6 +28,8 @@ class Preset(NamedTuple):
     """Fields that a local copy names otherwise; None where it has no such field."""
     licence: str = "see the data set's page"
     """As its page on the Hub or its repository says."""
+    copies: Mapping[str, str] = {}
+    """Split -> usual name of a local copy."""
 
 
 _MATH = {"prompt_field": "problem", "answer_field": "solution", "answer_format": "boxed", "subject_field": "type"}
@@ -60,11 +62,13 @@ PRESETS: Mapping[PresetName, Preset] = {
     "gsm8k": Preset(
         HubSource(id="openai/gsm8k", config_name="main", split="test", prompt_field="question", answer_format="mark"),
         licence="MIT",
+        copies={"train": "gsm8k_train.jsonl", "test": "gsm8k_test.jsonl"},
     ),
     "math": Preset(
         HubSource(id="EleutherAI/hendrycks_math", config_name=MATH_SUBJECTS, **_MATH),
         local={"answer_field": "answer", "answer_format": "plain", "difficulty_field": "difficulty"},
         licence="MIT",
+        copies={"train": "math_train.json"},
     ),
     "math500": Preset(
         HubSource(
@@ -72,8 +76,9 @@ PRESETS: Mapping[PresetName, Preset] = {
         ),
         local={"difficulty_field": "difficulty", "subject_field": "unique_id"},
         licence="MIT",
+        copies={"test": "math500.json"},
     ),
-    "aime24": Preset(HubSource(id="HuggingFaceH4/aime_2024", **_PROBLEM)),
+    "aime24": Preset(HubSource(id="HuggingFaceH4/aime_2024", **_PROBLEM), copies={"train": "aime24.json"}),
     "minerva_algebra": Preset(
         HubSource(id="EleutherAI/hendrycks_math", config_name="algebra", split="test", **_MATH),
         local={
@@ -84,8 +89,15 @@ PRESETS: Mapping[PresetName, Preset] = {
             "subject": "algebra",
         },
         licence="MIT",
+        copies={"test": "math500.json"},
     ),
 }
+
+
+def copy_name(source: PresetSource) -> str | None:
+    """Usual name of a local copy of what a preset reads; None where there is none."""
+    preset = PRESETS[source.name]
+    return preset.copies.get(source.split or preset.hub.split)
 
 
 def resolve_preset(source: PresetSource) -> LocalSource | HubSource:

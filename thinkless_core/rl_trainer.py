@@ -29,11 +29,11 @@ from thinkless_core.checkpoints import load_checkpoint, save_checkpoint
 from thinkless_core.collapse_guard import CollapseGuard, replay, stop_if_told
 from thinkless_core.context_length import context_length, refuse_over_context
 from thinkless_core.control_tokens import ControlTokens
-from thinkless_core.memory import memory_explained
 from thinkless_core.mode_assignment import force_rare
 from thinkless_core.objectives.objective import Objective
 from thinkless_core.objectives.registry import OBJECTIVES
 from thinkless_core.optimization import build_optimizer, learning_rate, set_learning_rate
+from thinkless_core.out_of_memory import memory_explained
 from thinkless_core.policy_batch import PolicyBatch, build_policy_batch
 from thinkless_core.policy_update import sampling_logprobs, update_policy
 from thinkless_core.processes import conducted, process_stream, wait_for_all

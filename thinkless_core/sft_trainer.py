@@ -26,9 +26,9 @@ from schemas.records import Metric, Pair
 from thinkless_core.acceleration import training_accelerator
 from thinkless_core.checkpoints import load_checkpoint, save_checkpoint
 from thinkless_core.logprobs import collate, completion_logprobs
-from thinkless_core.memory import memory_explained
 from thinkless_core.micro_batches import micro_batches
 from thinkless_core.optimization import build_optimizer, clip_gradients, learning_rate, set_learning_rate
+from thinkless_core.out_of_memory import memory_explained
 from thinkless_core.processes import process_stream, sum_gradients, summed, turns, wait_for_all
 from thinkless_core.progress import Progress
 from thinkless_core.record_log import RecordLog

@@ -19,7 +19,7 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
 from schemas.records import FinishReason
-from thinkless_core.memory import sampling_memory_explained
+from thinkless_core.out_of_memory import sampling_memory_explained
 from thinkless_core.rollouts import SampledCompletion, SampleRequest
 from thinkless_core.seeding import random_stream
 

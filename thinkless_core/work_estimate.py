@@ -113,9 +113,9 @@ def stage_works(
     taught = problems["source"]
     if taught is not None and config.problems.rl_source is None:
         taught = round(taught * (1 - config.problems.rl_share))
-    for name, side in (("think", config.teach.think), ("short", config.teach.short)):
+    for mode, side in config.teach.sides().items():
         if isinstance(side.teacher, SampledTeacher):
-            yield _teach(f"teach {name}", side, side.teacher, taught)
+            yield _teach(f"teach {mode}", side, side.teacher, taught)
     yield _sft(config, shape)
     yield _rl(config, shape)
     yield _evaluate(config, shape, problems=problems)
@@ -141,8 +141,8 @@ def _teach(stage: str, side: TeacherSide, teacher: SampledTeacher, taught: int |
 
 
 def _sft(config: PipelineConfig, shape: ModelShape) -> StageWork:
-    sft, sides = config.sft, (config.teach.think, config.teach.short)
-    per_pair = sum(prompt_tokens(shape) + MEAN_SHARE * side.max_tokens for side in sides)
+    sft = config.sft
+    per_pair = sum(prompt_tokens(shape) + MEAN_SHARE * side.max_tokens for side in config.teach.sides().values())
     learned = sft.steps * sft.pairs_per_step * per_pair
     return StageWork(
         "sft",

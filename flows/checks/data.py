@@ -44,7 +44,7 @@ def problems(config: PipelineConfig, *, unreached: Collection[str]) -> Iterator[
 def recordings(config: PipelineConfig, *, unreached: Collection[str]) -> Iterator[Finding]:
     """Every recorded teacher."""
     remote = dict(hub_data(config))
-    for mode, side in ((Mode.THINK, config.teach.think), (Mode.SHORT, config.teach.short)):
+    for mode, side in config.teach.sides().items():
         teacher, place = side.teacher, f"teach.{mode}"
         if not isinstance(teacher, RecordedTeacher | WorkedSolutionsTeacher):
             continue

@@ -14,7 +14,7 @@ from schemas.configs.base_model import PretrainedModel
 from schemas.configs.pipeline import PipelineConfig
 from schemas.configs.problems import HubSource, PresetSource, Source
 from schemas.configs.sampler import VllmSamplerConfig
-from schemas.configs.teach import RecordedTeacher, TransformersTeacher, VllmTeacher, WorkedSolutionsTeacher
+from schemas.configs.teach import InProcessTeacher, RecordedTeacher, Teacher, VllmTeacher, WorkedSolutionsTeacher
 
 
 class HubModel(NamedTuple):
@@ -49,23 +49,28 @@ def sources(config: PipelineConfig) -> dict[str, Source]:
     return found | config.problems.benchmarks
 
 
+def teachers(config: PipelineConfig) -> Iterator[tuple[str, Teacher]]:
+    """(place, teacher) of both sides."""
+    for mode, side in config.teach.sides().items():
+        yield f"teach.{mode}", side.teacher
+
+
 def hub_models(config: PipelineConfig) -> Iterator[tuple[str, HubModel]]:
     """(place, model) of every model that is no local folder."""
     model = config.base.model
     if isinstance(model, PretrainedModel) and not is_local(model.path):
         yield "base.model", HubModel(model.path, model.revision)
-    for place, side in (("teach.think", config.teach.think), ("teach.short", config.teach.short)):
-        teacher = side.teacher
-        if isinstance(teacher, TransformersTeacher | VllmTeacher) and not is_local(teacher.model):
+    for place, teacher in teachers(config):
+        if isinstance(teacher, InProcessTeacher) and not is_local(teacher.model):
             yield place, HubModel(teacher.model, teacher.revision)
 
 
 def hub_data(config: PipelineConfig) -> Iterator[tuple[str, HubData]]:
     """(place, data set) of every data set that is no local file or folder."""
     read: dict[str, object] = {**sources(config)}
-    for place, side in (("teach.think", config.teach.think), ("teach.short", config.teach.short)):
-        if isinstance(side.teacher, RecordedTeacher | WorkedSolutionsTeacher):
-            read[place] = side.teacher.source
+    for place, teacher in teachers(config):
+        if isinstance(teacher, RecordedTeacher | WorkedSolutionsTeacher):
+            read[place] = teacher.source
     for place, source in read.items():
         if isinstance(source, PresetSource) and source.path is None:
             from thinkless_core.presets import PRESETS
@@ -85,8 +90,8 @@ def optional_packages(config: PipelineConfig) -> Iterator[OptionalPackage]:
     for place, sampler in (("rl.sampler", config.rl.sampler), ("evaluate.sampler", config.evaluate.sampler)):
         if isinstance(sampler, VllmSamplerConfig):
             yield OptionalPackage("vllm", "vllm", place)
-    for place, side in (("teach.think", config.teach.think), ("teach.short", config.teach.short)):
-        if isinstance(side.teacher, VllmTeacher):
+    for place, teacher in teachers(config):
+        if isinstance(teacher, VllmTeacher):
             yield OptionalPackage("vllm", "vllm", place)
     for place, stage in (("sft.lora", config.sft), ("rl.lora", config.rl)):
         if stage.lora is not None:
@@ -106,7 +111,7 @@ def gpus(config: PipelineConfig) -> dict[str, int]:
     for name, sampler in samplers.items():
         if isinstance(sampler, VllmSamplerConfig):
             wanted[name] = max(wanted[name], sampler.tensor_parallel_size)
-    for name, side in (("teach.think", config.teach.think), ("teach.short", config.teach.short)):
-        if isinstance(side.teacher, VllmTeacher):
-            wanted[name] = side.teacher.tensor_parallel_size
+    for name, teacher in teachers(config):
+        if isinstance(teacher, VllmTeacher):
+            wanted[name] = teacher.tensor_parallel_size
     return wanted

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from flows.checks.data import is_cached
 from flows.checks.finding import Finding, checked
-from flows.checks.needs import hub_data, hub_models
+from flows.checks.needs import hub_data, hub_models, teachers
 from infra.endpoint_check import check_endpoint
 from infra.hub_access import (
     check_model,
@@ -73,7 +73,6 @@ def hub(config: PipelineConfig) -> HubLook:
 
 def endpoints(config: PipelineConfig) -> Iterator[Finding]:
     """Teachers behind an API; two at one address that is down are one finding."""
-    for place, side in (("teach.think", config.teach.think), ("teach.short", config.teach.short)):
-        teacher = side.teacher
+    for place, teacher in teachers(config):
         if isinstance(teacher, OpenAITeacher):
             yield checked(place, lambda teacher=teacher: check_endpoint(teacher))

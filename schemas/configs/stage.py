@@ -33,6 +33,10 @@ class Table(BaseModel):
         """Fields that have no effect as the others are set: field -> why. Setting one by hand is refused."""
         return {}
 
+    def local_paths(self) -> tuple[str, ...]:
+        """Files and folders on this machine that it reads: their content counts like a setting."""
+        return ()
+
 
 class StageConfig(Table):
     """A stage's slice of the pipeline configuration: all of it, and nothing else, is part of the stage's key."""

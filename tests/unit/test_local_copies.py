@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from flows.cli import main
+from flows.local_copies import local_copy_overrides
 from schemas.configs.loading import load_config
-from schemas.configs.local_copies import local_copy_overrides
 from schemas.errors import ConfigError
 
 PRESETS = (

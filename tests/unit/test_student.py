@@ -16,8 +16,8 @@ from tests.specimens import LIVELY, identical, make_student, ragged_samples, sft
 from thinkless_core.control_tokens import ControlTokens
 from thinkless_core.logprobs import collate, completion_logprobs, pad_samples
 from thinkless_core.lora import merged_weights, without_adapters
-from thinkless_core.memory import memory_explained, sampling_memory_explained
 from thinkless_core.model_files import load_model, save_folder
+from thinkless_core.out_of_memory import memory_explained, sampling_memory_explained
 from thinkless_core.rendering import Sample
 from thinkless_core.rollouts import SampleRequest
 from thinkless_core.sampling_copy import SamplingCopy

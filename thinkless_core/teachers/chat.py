@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerBase
 
 from schemas.chat import ChatReply, ChatRequest, ChatService
 from schemas.configs.teach import OpenAITeacher, SampledTeacher
+from schemas.errors import TeacherError
 from schemas.mode import Mode
 from schemas.records import FinishReason, Problem
 from thinkless_core.seeding import derive_seed
@@ -86,6 +87,24 @@ class ChatTeacher:
 def user_turn(problem: Problem, config: SampledTeacher) -> str:
     """The problem as its teacher reads it; what the student is told below it is not repeated to the teacher."""
     return f"{problem.question}\n\n{config.instruction}" if config.instruction else problem.question
+
+
+def over_context(
+    problem: Problem,
+    *,
+    mode: Mode,
+    num_prompt: int,
+    max_tokens: int,
+    context: int,
+    model: str,
+    settings: str = "",
+) -> TeacherError:
+    """A prompt and an answer at its limit that are longer than what the model reads; `settings` can be changed too."""
+    return TeacherError(
+        f"problem {problem.problem_id}: its prompt has {num_prompt} tokens, and {max_tokens} of answer pass the "
+        f"{context} that {model} can read; lower teach.{mode}.max_tokens{settings}, or take a teacher with a longer "
+        "context"
+    )
 
 
 def request_seed_of(problem: Problem, *, mode: Mode, seed: int) -> int:

@@ -16,13 +16,13 @@ from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokeni
 from schemas.configs.teach import TransformersTeacher
 from schemas.errors import ConfigError, TeacherError
 from schemas.mode import Mode
-from schemas.records import FinishReason, Problem
+from schemas.records import Problem
 from thinkless_core.control_tokens import ControlTokens
 from thinkless_core.model_files import load_tokenizer
 from thinkless_core.rendering import decode_completion, render_prompt
 from thinkless_core.rollouts import SampledCompletion, SampleRequest
-from thinkless_core.teachers.chat import user_turn
-from thinkless_core.teachers.reasoning import Written, as_reply
+from thinkless_core.teachers.chat import over_context, user_turn
+from thinkless_core.teachers.reasoning import Written, as_reply, continued, opens_thought
 from thinkless_core.teachers.reply import TeacherReply, UnusableReply
 from thinkless_core.transformers_sampler import TransformersSampler
 
@@ -56,11 +56,10 @@ class LocalModelTeacher:
         context = getattr(loaded.model.config, "max_position_embeddings", None)
         for problem, prompt in zip(problems, prompts, strict=True):
             if context is not None and len(prompt) + max_tokens > context:
-                raise TeacherError(
-                    f"problem {problem.problem_id}: its prompt has {len(prompt)} tokens, and {max_tokens} of answer "
-                    f"pass the {context} that {self.config.model} can read; lower teach.{mode}.max_tokens, or take a "
-                    "teacher with a longer context"
-                )
+                raise over_context(
+                    problem, mode=mode, num_prompt=len(prompt), max_tokens=max_tokens, context=context,
+                    model=self.config.model,
+                )  # fmt: skip
         # A template that opens the thought itself leaves no place for a control token.
         opened = [ends_in_thought(loaded.tokenizer, prompt) for prompt in prompts]
         forced = None if loaded.control is None else loaded.control.id_of(mode)
@@ -91,8 +90,7 @@ class LocalModelTeacher:
 
 def ends_in_thought(tokenizer: PreTrainedTokenizerBase, prompt_ids: Sequence[int]) -> bool:
     """Whether the template's generation prompt ends in `<think>`, as R1's does."""
-    tail = str(tokenizer.decode(list(prompt_ids[-8:]), skip_special_tokens=False))
-    return tail.rstrip().endswith(Mode.THINK.token)
+    return opens_thought(str(tokenizer.decode(list(prompt_ids[-8:]), skip_special_tokens=False)))
 
 
 def _load(config: TransformersTeacher) -> _Loaded:
@@ -126,8 +124,5 @@ def _sampler(loaded: _Loaded, *, batch_size: int) -> TransformersSampler:
 
 def _written(loaded: _Loaded, completion: SampledCompletion, *, opened: bool) -> Written:
     text = decode_completion(loaded.tokenizer, completion.token_ids)
-    finished = completion.finish_reason is FinishReason.STOP
-    content = Mode.THINK.token + text if opened else text
-    return Written(
-        content, "", FinishReason.STOP if finished else FinishReason.LENGTH, num_tokens=len(completion.token_ids)
-    )
+    num_tokens = len(completion.token_ids)
+    return Written(continued(text, opened=opened), "", completion.finish_reason, num_tokens=num_tokens)

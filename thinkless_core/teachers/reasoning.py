@@ -36,6 +36,16 @@ class Written(NamedTuple):
     """None where the model does not say; the student's tokens are counted then."""
 
 
+def continued(text: str, *, opened: bool) -> str:
+    """What a model wrote, with the `<think>` in front that its template wrote where it `opened` the thought."""
+    return Mode.THINK.token + text if opened else text
+
+
+def opens_thought(prompt: str) -> bool:
+    """Whether a rendered prompt ends in `<think>`, as R1's does."""
+    return prompt.rstrip().endswith(Mode.THINK.token)
+
+
 class _Parts(NamedTuple):
     thought: str
     ended: bool

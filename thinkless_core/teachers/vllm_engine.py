@@ -17,8 +17,8 @@ from schemas.configs.teach import VllmTeacher
 from schemas.errors import ConfigError, TeacherError
 from schemas.mode import Mode
 from schemas.records import FinishReason, Problem
-from thinkless_core.teachers.chat import request_seed_of, user_turn
-from thinkless_core.teachers.reasoning import Written, as_reply
+from thinkless_core.teachers.chat import over_context, request_seed_of, user_turn
+from thinkless_core.teachers.reasoning import Written, as_reply, continued, opens_thought
 from thinkless_core.teachers.reply import TeacherReply, UnusableReply
 from thinkless_core.vllm_engine import cache_bytes, end_engine, failures, import_vllm
 
@@ -85,11 +85,10 @@ class VllmEngineTeacher:
             text = _prompt_text(tokenizer, user_turn(problem, self.config), dict(self.config.template_kwargs))
             length = len(tokenizer(text, add_special_tokens=False).input_ids)
             if length + max_tokens > context:
-                raise TeacherError(
-                    f"problem {problem.problem_id}: its prompt has {length} tokens, and {max_tokens} of answer pass "
-                    f"the {context} that {self.config.model} reads here; lower teach.{mode}.max_tokens, raise "
-                    "teacher.max_model_len, or take a teacher with a longer context"
-                )
+                raise over_context(
+                    problem, mode=mode, num_prompt=length, max_tokens=max_tokens, context=context,
+                    model=self.config.model, settings=", raise teacher.max_model_len",
+                )  # fmt: skip
 
     def close(self) -> None:
         """Let go of the engine and its memory."""
@@ -130,7 +129,7 @@ def _start(vllm: Any, config: VllmTeacher) -> Any:
 
 
 def _template_opens_thought(tokenizer: Any, kwargs: dict[str, Any]) -> bool:
-    return _prompt_text(tokenizer, "1+1=?", kwargs).rstrip().endswith(Mode.THINK.token)
+    return opens_thought(_prompt_text(tokenizer, "1+1=?", kwargs))
 
 
 def _prompt_text(tokenizer: Any, content: str, kwargs: dict[str, Any]) -> str:
@@ -150,5 +149,4 @@ def _prompt_text(tokenizer: Any, content: str, kwargs: dict[str, Any]) -> str:
 def _written(output: Any, *, opened: bool) -> Written:
     first = output.outputs[0]
     finish_reason = FinishReason.LENGTH if first.finish_reason == "length" else FinishReason.STOP
-    text = Mode.THINK.token + first.text if opened else first.text
-    return Written(text, "", finish_reason, num_tokens=len(first.token_ids))
+    return Written(continued(first.text, opened=opened), "", finish_reason, num_tokens=len(first.token_ids))

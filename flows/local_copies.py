@@ -10,22 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from schemas.configs.loading import load_config
-from schemas.configs.problems import PresetName, PresetSource
+from schemas.configs.problems import PresetSource
 from schemas.configs.stage import Table
 from schemas.errors import ConfigError
-
-FILES: Mapping[tuple[PresetName, str | None], str] = {
-    ("gsm8k", "train"): "gsm8k_train.jsonl",
-    ("gsm8k", "test"): "gsm8k_test.jsonl",
-    ("gsm8k", None): "gsm8k_test.jsonl",
-    ("math", "train"): "math_train.json",
-    ("math", None): "math_train.json",
-    ("math500", None): "math500.json",
-    ("aime24", None): "aime24.json",
-    # Its algebra problems: 124 of Minerva Algebra's 1,187.
-    ("minerva_algebra", None): "math500.json",
-}
-"""(preset, split) -> name of its copy."""
+from thinkless_core.presets import PRESETS, copy_name
 
 
 def local_copy_overrides(profile: str, *, overrides: Sequence[str], folder: Path) -> list[str]:
@@ -34,17 +22,15 @@ def local_copy_overrides(profile: str, *, overrides: Sequence[str], folder: Path
     Raises ConfigError where the folder holds none of them.
     """
     if not folder.is_dir():
-        raise ConfigError(
-            f"--data: {folder} is no folder; give the one that holds {', '.join(sorted(set(FILES.values())))}"
-        )
+        raise ConfigError(f"--data: {folder} is no folder; give the one that holds {', '.join(_all_names())}")
     presets = dict(_presets(load_config(profile, overrides=overrides)))
     found = {
         keys: file
         for keys, preset in presets.items()
-        if (name := FILES.get((preset.name, preset.split))) is not None and (file := folder / name).is_file()
+        if (name := copy_name(preset)) is not None and (file := folder / name).is_file()
     }
     if not found:
-        wanted = sorted({f"{p.name} ({FILES.get((p.name, p.split), 'no known file')})" for p in presets.values()})
+        wanted = sorted({f"{p.name} ({copy_name(p) or 'no known file'})" for p in presets.values()})
         raise ConfigError(
             f"--data: {folder} holds no copy of a data set this profile reads; "
             f"it reads {', '.join(wanted) or 'none by name without a path'}; leave --data out, or copy the file there"
@@ -65,3 +51,7 @@ def _presets(node: object, prefix: str = "") -> Iterator[tuple[str, PresetSource
         inner = node
     for name, value in inner.items():
         yield from _presets(value, f"{prefix}.{name}" if prefix else name)
+
+
+def _all_names() -> list[str]:
+    return sorted({name for preset in PRESETS.values() for name in preset.copies.values()})
