@@ -17,7 +17,7 @@ from flows.run import StageRunner, log_run, log_stage, refuse_unless_asked_for, 
 from infra.runs import RunRecord, StageUse, add_stage, finish_run, save_run, start_run
 from schemas.artifact import Artifact
 from schemas.errors import Transient
-from tasks.context import RunContext, find_done
+from tasks.running.context import RunContext, find_done
 
 logger = logging.getLogger("thinkless")
 
@@ -38,7 +38,7 @@ def build_here(context: RunContext, plan: AnyPlan, done: Artifact | None) -> Art
     """Build a stage by calling its module's `build`; transient errors are tried again."""
     if done is not None:
         return done
-    from tasks.stage import run_stage  # slow, and only needed to build
+    from tasks.running.stage import run_stage  # slow, and only needed to build
 
     build = importlib.import_module(plan.module).build
     for pause in RETRY_PAUSES_SECONDS:

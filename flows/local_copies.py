@@ -13,7 +13,7 @@ from schemas.configs.loading import load_config
 from schemas.configs.problems import PresetSource
 from schemas.configs.stage import Table
 from schemas.errors import ConfigError
-from thinkless_core.presets import PRESETS, copy_name
+from thinkless_core.problems.presets import PRESETS, copy_name
 
 
 def local_copy_overrides(profile: str, *, overrides: Sequence[str], folder: Path) -> list[str]:

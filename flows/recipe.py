@@ -14,8 +14,8 @@ from typing import Any
 from schemas.artifact import Artifact
 from schemas.configs.pipeline import STAGES, PipelineConfig
 from schemas.mode import Mode
-from tasks import plans
-from tasks.context import StagePlan
+from tasks.running import plans
+from tasks.running.context import StagePlan
 
 AnyPlan = StagePlan[Any]
 Settle = Callable[[AnyPlan], Artifact]

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from infra.launcher import accelerate_config_path
+from infra.processes.launcher import accelerate_config_path
 from infra.settings import Settings
 from schemas.configs.loading import load_config
 from schemas.configs.pipeline import STAGES, PipelineConfig
 from schemas.errors import ConfigError, nearest
-from tasks.context import RunContext
-from tasks.event_files import require_tensorboard
+from tasks.running.context import RunContext
+from tasks.running.event_files import require_tensorboard
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from flows.request import RunRequest
 from infra.runs import RunRecord, StageUse, add_stage, finish_run, save_run, start_run
 from schemas.artifact import Artifact
 from schemas.errors import MissingArtifactError
-from tasks.context import RunContext, find_done
+from tasks.running.context import RunContext, find_done
 
 logger = logging.getLogger("thinkless")
 

@@ -161,10 +161,11 @@ def file_sha256(path: Path) -> str:
 
 
 def query_fingerprint(names: Sequence[str]) -> str:
-    """sha256 over some queries of infra/sql, for the key of a stage whose rows they make; comments and layout apart."""
+    """sha256 over some queries of infra/catalog/sql, for the key of a stage whose rows they make; comments and layout
+    apart."""
     digest = hashlib.sha256()
     for name in sorted(names):
-        text = resources.files("infra").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+        text = resources.files("infra").joinpath("catalog", "sql", f"{name}.sql").read_text(encoding="utf-8")
         lines = (line.partition("--")[0] for line in text.splitlines())
         digest.update(f"{name}\0{' '.join(' '.join(lines).split())}\0".encode())
     return digest.hexdigest()

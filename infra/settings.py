@@ -1,4 +1,4 @@
-"""Where the store lives and how long to wait for it: the only reader of the environment but infra/api_key.py.
+"""Where the store lives and how long to wait for it: the only reader of the environment but infra/endpoints/api_key.py.
 
 THINKLESS_HOME, THINKLESS_LOCK_TIMEOUT_SECONDS, THINKLESS_TENSORBOARD -> Settings -> the rest of `infra`, as arguments.
 """

@@ -14,22 +14,23 @@ from typing import Any
 
 from prefect import task
 
-from infra.chat_endpoint import ChatEndpoint
 from infra.disk import write_whole
-from infra.replay_cache import ReplayCache
+from infra.endpoints.chat_endpoint import ChatEndpoint
+from infra.endpoints.replay_cache import ReplayCache
 from infra.validation.suites import generations_suite
 from schemas.artifact import Artifact
 from schemas.configs.teach import OpenAITeacher, TeachSideConfig
 from schemas.errors import TeacherError
-from schemas.records import Generation, Problem, ProblemSplit
-from tasks.context import Gate, RunContext, StageOutcome, StagePlan
-from tasks.parquet_files import read_records, write_records
+from schemas.records.generations import Generation
+from schemas.records.problems import Problem, ProblemSplit
 from tasks.prepare_problems import FILE as PROBLEMS_FILE
-from tasks.stage import STAGE_CACHE, run_stage
-from thinkless_core.model_files import load_student_tokenizer
+from tasks.running.context import Gate, RunContext, StageOutcome, StagePlan
+from tasks.running.parquet_files import read_records, write_records
+from tasks.running.stage import STAGE_CACHE, run_stage
 from thinkless_core.progress import Progress
 from thinkless_core.seeding import random_stream
-from thinkless_core.teachers import DroppedAnswer, SampleRules, ask_teacher, build_teacher
+from thinkless_core.student.model_files import load_student_tokenizer
+from thinkless_core.teachers.asking import DroppedAnswer, SampleRules, ask_teacher, build_teacher
 
 FILE = "generations.parquet"
 DROPPED_FILE = "dropped.jsonl"

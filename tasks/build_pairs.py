@@ -6,16 +6,16 @@ from pathlib import Path
 
 from prefect import task
 
-from infra.paired_generations import paired_generations
+from infra.catalog.paired_generations import paired_generations
 from infra.validation.suites import pairs_suite
 from schemas.artifact import Artifact
 from schemas.configs.pairs import PairsConfig
 from tasks.ask_teachers import FILE as GENERATIONS_FILE
-from tasks.context import Gate, RunContext, StageOutcome, StagePlan
 from tasks.prepare_problems import FILE as PROBLEMS_FILE
-from tasks.stage import STAGE_CACHE, run_stage
-from thinkless_core.pairing import apply_rules, held_out_pairs
+from tasks.running.context import Gate, RunContext, StageOutcome, StagePlan
+from tasks.running.stage import STAGE_CACHE, run_stage
 from thinkless_core.progress import Progress
+from thinkless_core.teachers.pairing import apply_rules, held_out_pairs
 
 FILE = "pairs.parquet"
 

@@ -15,19 +15,24 @@ from infra.validation.suites import eval_completions_suite
 from schemas.artifact import Artifact
 from schemas.configs.evaluate import EvaluateConfig
 from schemas.mode import EvalMode
-from schemas.records import EvalCompletion, EvalSummary, ParetoPoint, Problem, ProblemSplit, RouterScore
-from tasks.context import Gate, RunContext, StageOutcome, StagePlan
-from tasks.parquet_files import read_records, write_records
+from schemas.records.eval_completions import EvalCompletion
+from schemas.records.eval_pareto import ParetoPoint
+from schemas.records.eval_routers import RouterScore
+from schemas.records.eval_summary import EvalSummary
+from schemas.records.problems import Problem, ProblemSplit
 from tasks.prepare_problems import FILE as PROBLEMS_FILE
-from tasks.samplers import sampler_source
-from tasks.stage import STAGE_CACHE, run_stage
-from thinkless_core.acceleration import single_process_accelerator, use_threads
-from thinkless_core.context_length import context_length, refuse_over_context
-from thinkless_core.evaluation import evaluate_cell, summarise_cell
-from thinkless_core.model_files import load_student, load_student_tokenizer
-from thinkless_core.pareto import pareto_curve
+from tasks.running.context import Gate, RunContext, StageOutcome, StagePlan
+from tasks.running.parquet_files import read_records, write_records
+from tasks.running.samplers import sampler_source
+from tasks.running.stage import STAGE_CACHE, run_stage
+from thinkless_core.evaluation.cells import evaluate_cell
 from thinkless_core.progress import Progress
-from thinkless_core.routers import score_routers
+from thinkless_core.statistics.pareto import pareto_curve
+from thinkless_core.statistics.routers import score_routers
+from thinkless_core.statistics.summary import summarise_cell
+from thinkless_core.student.context_length import context_length, refuse_over_context
+from thinkless_core.student.model_files import load_student, load_student_tokenizer
+from thinkless_core.training.acceleration import single_process_accelerator, use_threads
 
 COMPLETIONS_FILE = "completions.parquet"
 SUMMARY_FILE = "summary.parquet"

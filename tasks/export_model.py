@@ -16,14 +16,14 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from infra.artifact_store import ArtifactStore
-from infra.export_folder import copy_model, new_folder, write_list, write_splits
-from infra.report.card_usage import BIAS_FILE, serve_command
-from infra.report.dataset_card import dataset_card
-from infra.report.inputs import ReportInputs
-from infra.report.model_card import model_card, name_of
+from infra.report.cards.card_usage import BIAS_FILE, serve_command
+from infra.report.cards.dataset_card import dataset_card
+from infra.report.cards.model_card import model_card, name_of
+from infra.report.data.inputs import ReportInputs
 from infra.report.run_inputs import inputs_of_artifacts
 from infra.runs import RunRecord
+from infra.store.artifact_store import ArtifactStore
+from infra.store.export_folder import copy_model, new_folder, write_list, write_splits
 from schemas.artifact import Artifact
 from schemas.configs.report import ReportConfig
 from schemas.errors import MissingArtifactError
@@ -63,7 +63,7 @@ def export_model(store: ArtifactStore, record: RunRecord, *, model: ExportedMode
     name = name_of(inputs, model)
     with new_folder(folder) as part:
         copy_model(Path(trained.path) / "model", part)
-        shutil.copyfile(str(resources.files("thinkless_core") / BIAS_FILE), part / BIAS_FILE)
+        shutil.copyfile(str(resources.files("thinkless_core.sampling") / BIAS_FILE), part / BIAS_FILE)
         splits = write_splits(Path(pairs.path) / PAIRS_FILE, part / DATASET_FOLDER)
         card = dataset_card(inputs, files=splits)
         (part / DATASET_FOLDER / "README.md").write_text(card, encoding="utf-8")

@@ -8,10 +8,10 @@ from prefect import task
 
 from schemas.artifact import Artifact
 from schemas.configs.base_model import BaseModelConfig, PretrainedModel
-from tasks.context import RunContext, StageOutcome, StagePlan
-from tasks.stage import STAGE_CACHE, run_stage
-from thinkless_core.model_files import build_base, save_folder
+from tasks.running.context import RunContext, StageOutcome, StagePlan
+from tasks.running.stage import STAGE_CACHE, run_stage
 from thinkless_core.progress import Progress
+from thinkless_core.student.model_files import build_base, save_folder
 
 
 def build(plan: StagePlan[BaseModelConfig], context: RunContext, workspace: Path, progress: Progress) -> StageOutcome:

@@ -9,12 +9,13 @@ from prefect import task
 from infra.validation.suites import problems_suite
 from schemas.artifact import Artifact
 from schemas.configs.problems import ProblemsConfig
-from schemas.records import Problem
-from schemas.removals import RemovedProblem, UnreadableAnswer
-from tasks.context import Gate, RunContext, StageOutcome, StagePlan
-from tasks.parquet_files import write_records
-from tasks.stage import STAGE_CACHE, run_stage
-from thinkless_core.problem_set import build_problem_set
+from schemas.records.problems import Problem
+from schemas.records.removed_problems import RemovedProblem
+from schemas.records.unreadable_answers import UnreadableAnswer
+from tasks.running.context import Gate, RunContext, StageOutcome, StagePlan
+from tasks.running.parquet_files import write_records
+from tasks.running.stage import STAGE_CACHE, run_stage
+from thinkless_core.problems.problem_set import build_problem_set
 from thinkless_core.progress import Progress
 
 FILE = "problems.parquet"

@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 
 from pydantic import JsonValue
 
-from infra.report.inputs import SourceLicence
+from infra.report.data.inputs import SourceLicence
 from schemas.artifact import Manifest
 from schemas.configs.base_model import PACKAGE
-from thinkless_core.presets import PRESETS
+from thinkless_core.problems.presets import PRESETS
 
 OWN = "Apache-2.0"
 """Licence of this program, and of what it makes up."""

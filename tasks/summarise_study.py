@@ -16,24 +16,22 @@ from schemas.artifact import Artifact
 from schemas.base import Record
 from schemas.configs.study import FinishedMember, StudySummaryConfig
 from schemas.mode import EvalMode
-from schemas.records import (
-    EvalCompletion,
-    EvalSummary,
-    GuardEvent,
-    Metric,
-    ParetoPoint,
-    RouterScore,
-    StudyClaim,
-    StudyCurve,
-    StudyMember,
-    StudyPareto,
-)
-from tasks.context import RunContext, StageOutcome, StagePlan
-from tasks.parquet_files import read_records, write_records
-from tasks.stage import STAGE_CACHE, run_stage
-from thinkless_core.claims import measure_claim
-from thinkless_core.member_results import MemberResults
+from schemas.records.eval_completions import EvalCompletion
+from schemas.records.eval_pareto import ParetoPoint
+from schemas.records.eval_routers import RouterScore
+from schemas.records.eval_summary import EvalSummary
+from schemas.records.guard_events import GuardEvent
+from schemas.records.metrics import Metric
+from schemas.records.study_claims import StudyClaim
+from schemas.records.study_curves import StudyCurve
+from schemas.records.study_members import StudyMember
+from schemas.records.study_pareto import StudyPareto
+from tasks.running.context import RunContext, StageOutcome, StagePlan
+from tasks.running.parquet_files import read_records, write_records
+from tasks.running.stage import STAGE_CACHE, run_stage
 from thinkless_core.progress import Progress
+from thinkless_core.statistics.claims import measure_claim
+from thinkless_core.statistics.member_results import MemberResults
 
 R = TypeVar("R", bound=Record)
 

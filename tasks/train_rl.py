@@ -10,20 +10,23 @@ from prefect import task
 from infra.validation.suites import rollouts_suite
 from schemas.artifact import Artifact
 from schemas.configs.rl import RlConfig
-from schemas.records import GuardEvent, Metric, Problem, ProblemSplit, RolloutRecord
-from tasks.context import Gate, RunContext, StageOutcome, StagePlan
-from tasks.launching import run_training
-from tasks.parquet_files import read_records, write_records
+from schemas.records.guard_events import GuardEvent
+from schemas.records.metrics import Metric
+from schemas.records.problems import Problem, ProblemSplit
+from schemas.records.rollouts import RolloutRecord
 from tasks.prepare_problems import FILE as PROBLEMS_FILE
-from tasks.samplers import build_sampler
-from tasks.stage import STAGE_CACHE, run_stage
-from tasks.student_folder import leave_behind, take_up
+from tasks.running.context import Gate, RunContext, StageOutcome, StagePlan
+from tasks.running.launching import run_training
+from tasks.running.parquet_files import read_records, write_records
+from tasks.running.samplers import build_sampler
+from tasks.running.stage import STAGE_CACHE, run_stage
+from tasks.running.student_folder import leave_behind, take_up
 from tasks.train_sft import METRICS_FILE
-from thinkless_core import rl_trainer
-from thinkless_core.model_files import load_student
-from thinkless_core.objectives.registry import OBJECTIVES
 from thinkless_core.progress import Progress
-from thinkless_core.rl_logs import RlLogs
+from thinkless_core.rl import rl_trainer
+from thinkless_core.rl.objectives.registry import OBJECTIVES
+from thinkless_core.rl.rl_logs import RlLogs
+from thinkless_core.student.model_files import load_student
 
 ROLLOUTS_FILE = "rollouts.parquet"
 GUARD_EVENTS_FILE = "guard_events.parquet"
@@ -60,7 +63,8 @@ def train(
     processes: int = 1,
     sharded: bool = False,
 ) -> None:
-    """Train in this process, or as one of several (tasks/launching.py); writes `model/`, logs and checkpoints."""
+    """Train in this process, or as one of several (tasks/running/launching.py); writes `model/`, logs and
+    checkpoints."""
     problems, warm_up = inputs
     policy, tokenizer = take_up(warm_up, config, processes=processes)
     with build_sampler(

@@ -9,20 +9,21 @@ from prefect import task
 
 from schemas.artifact import Artifact
 from schemas.configs.sft import SftConfig
-from schemas.records import Metric, Pair
+from schemas.records.metrics import Metric
+from schemas.records.pairs import Pair
 from tasks.build_pairs import FILE as PAIRS_FILE
-from tasks.context import RunContext, StageOutcome, StagePlan
-from tasks.launching import run_training
-from tasks.parquet_files import read_records, write_records
-from tasks.stage import STAGE_CACHE, run_stage
-from tasks.student_folder import leave_behind, take_up
-from thinkless_core import sft_trainer
-from thinkless_core.context_length import OVER_CONTEXT, FittingPairs, context_length, fitting_pairs
-from thinkless_core.model_files import (
+from tasks.running.context import RunContext, StageOutcome, StagePlan
+from tasks.running.launching import run_training
+from tasks.running.parquet_files import read_records, write_records
+from tasks.running.stage import STAGE_CACHE, run_stage
+from tasks.running.student_folder import leave_behind, take_up
+from thinkless_core.progress import Progress
+from thinkless_core.student.context_length import OVER_CONTEXT, FittingPairs, context_length, fitting_pairs
+from thinkless_core.student.model_files import (
     load_student_config,
     load_student_tokenizer,
 )
-from thinkless_core.progress import Progress
+from thinkless_core.training import sft_trainer
 
 METRICS_FILE = "metrics.parquet"
 
@@ -57,7 +58,8 @@ def train(
     processes: int = 1,
     sharded: bool = False,
 ) -> None:
-    """Train in this process, or as one of several (tasks/launching.py); writes `model/`, logs and checkpoints."""
+    """Train in this process, or as one of several (tasks/running/launching.py); writes `model/`, logs and
+    checkpoints."""
     base, pairs = inputs
     model, tokenizer = take_up(base, config, processes=processes)
     sft_trainer.train_sft(

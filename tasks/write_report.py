@@ -7,15 +7,15 @@ from pathlib import Path
 
 from prefect import task
 
-from infra.report.dataset_card import dataset_card
-from infra.report.model_card import model_card
+from infra.report.cards.dataset_card import dataset_card
+from infra.report.cards.model_card import model_card
 from infra.report.page import render_report
 from infra.report.run_inputs import inputs_of_artifacts
 from schemas.artifact import Artifact
 from schemas.configs.report import ReportConfig
-from tasks.context import RunContext, StageOutcome, StagePlan
+from tasks.running.context import RunContext, StageOutcome, StagePlan
+from tasks.running.stage import STAGE_CACHE, run_stage
 from tasks.source_licences import source_licences
-from tasks.stage import STAGE_CACHE, run_stage
 from thinkless_core.progress import Progress
 
 REPORT_FILE = "report.html"

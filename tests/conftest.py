@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
 
 from tests.all_skipped import pytest_sessionfinish as pytest_sessionfinish
 from tests.specimens import make_student
-from thinkless_core.tiny_model import tiny_tokenizer
+from thinkless_core.student.tiny_model import tiny_tokenizer
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

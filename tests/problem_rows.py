@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schemas.configs.problems import LocalSource
-from thinkless_core.problem_sources import read_source
+from thinkless_core.problems.problem_sources import read_source
 
 GOOD = ({"prompt": "11+22=?", "answer": "3"}, {"prompt": "11+33=?", "answer": "4"})
 

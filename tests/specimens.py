@@ -17,18 +17,22 @@ from schemas.configs.rl import RlConfig
 from schemas.configs.sft import SftConfig
 from schemas.configs.stage import OptimizerConfig
 from schemas.configs.teach import ProceduralTeacher
+from schemas.finish_reason import FinishReason
 from schemas.mode import Mode
-from schemas.records import FinishReason, Pair, Problem, ProblemSplit
+from schemas.records.pairs import Pair
+from schemas.records.problems import Problem, ProblemSplit
 from tests.oracles.pairing import side_by_side
-from thinkless_core.pairing import held_out_pairs
-from thinkless_core.policy_batch import PolicyBatch
-from thinkless_core.procedural import draw_distinct_chains, work_out
-from thinkless_core.rendering import render_completion
-from thinkless_core.rollouts import Rollout, SampledCompletion, SampleRequest, ScoredRollout
+from thinkless_core.problems.procedural import draw_distinct_chains, work_out
+from thinkless_core.rl.policy_batch import PolicyBatch
+from thinkless_core.rl.rollouts import Rollout, ScoredRollout
+from thinkless_core.sampling.sampler import SampledCompletion, SampleRequest
+from thinkless_core.sampling.transformers_sampler import TransformersSampler
 from thinkless_core.seeding import random_stream
-from thinkless_core.teachers import ChainTeacher, ask_teacher
-from thinkless_core.tiny_model import tiny_model, tiny_tokenizer
-from thinkless_core.transformers_sampler import TransformersSampler
+from thinkless_core.student.rendering import render_completion
+from thinkless_core.student.tiny_model import tiny_model, tiny_tokenizer
+from thinkless_core.teachers.asking import ask_teacher
+from thinkless_core.teachers.chains import ChainTeacher
+from thinkless_core.teachers.pairing import held_out_pairs
 
 TINY = TinyModel(
     hidden_size=32,

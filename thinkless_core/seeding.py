@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
-import torch
 
 
 def derive_seed(*parts: str | int) -> int:
@@ -21,11 +20,6 @@ def derive_seed(*parts: str | int) -> int:
 def random_stream(*parts: str | int) -> np.random.Generator:
     """A numpy generator for the stream named by `parts`."""
     return np.random.Generator(np.random.Philox(key=derive_seed(*parts)))
-
-
-def torch_generator(*parts: str | int) -> torch.Generator:
-    """A torch CPU generator for the stream named by `parts`."""
-    return torch.Generator().manual_seed(derive_seed(*parts))
 
 
 def epoch_order(num_items: int, *, seed: int, epoch: int) -> list[int]:

@@ -6,8 +6,8 @@ import argparse
 import contextlib
 import math
 
-from infra.artifact_store import ArtifactStore
 from infra.settings import Settings
+from infra.store.artifact_store import ArtifactStore
 from schemas.artifact import Manifest
 from schemas.errors import ConfigError, MissingArtifactError
 from schemas.mode import EvalMode
@@ -24,9 +24,9 @@ def execute(arguments: argparse.Namespace) -> int:
     folder = store.path("rl", policies[-1].key) / "model"
     instruction = trained_instruction(store, policies[-1])
     # Only now: torch takes a second.
-    from thinkless_core.answering import ask
-    from thinkless_core.model_files import load_student, load_student_tokenizer
-    from thinkless_core.transformers_sampler import TransformersSampler
+    from thinkless_core.evaluation.answering import ask
+    from thinkless_core.sampling.transformers_sampler import TransformersSampler
+    from thinkless_core.student.model_files import load_student, load_student_tokenizer
 
     model, tokenizer = load_student(folder), load_student_tokenizer(folder)
     reply = ask(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from infra.artifact_store import ArtifactStore
-from infra.catalog import Catalog
+from infra.catalog.catalog import Catalog
 from infra.runs import list_runs
 from infra.settings import Settings
+from infra.store.artifact_store import ArtifactStore
 
 
 def execute(arguments: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from flows.checks.finding import Findings
+from flows.doctor.finding import Findings
 from schemas.configs.loading import load_config
 
 
@@ -12,7 +12,7 @@ def execute(arguments: argparse.Namespace) -> int:
     """Print every finding; exit code 2 if one of them would stop a run."""
     config = load_config(arguments.profile, overrides=arguments.overrides)
     print(f"profile {config.profile}: configuration is valid", flush=True)
-    from flows.checks.examination import examine  # slow imports
+    from flows.doctor.examination import examine  # slow imports
 
     findings = Findings()
     for line in examine(config, findings):

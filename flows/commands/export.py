@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from infra.artifact_store import ArtifactStore
 from infra.runs import RunRecord, list_runs, load_run
 from infra.settings import Settings
+from infra.store.artifact_store import ArtifactStore
 from schemas.errors import MissingArtifactError
 from tasks.export_model import DATASET_FOLDER, export_model
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from infra.lineage import ancestors, descendants, format_lineage, resolve
+from infra.catalog.lineage import ancestors, descendants, format_lineage, resolve
 from infra.settings import Settings
 
 

@@ -7,13 +7,13 @@ import webbrowser
 
 from pydantic import ValidationError
 
-from infra.artifact_store import ArtifactStore
 from infra.report.run_inputs import write_unfinished_report
 from infra.runs import RunRecord, list_runs
 from infra.settings import Settings
+from infra.store.artifact_store import ArtifactStore
 from schemas.configs.pipeline import PipelineConfig
 from schemas.errors import MissingArtifactError
-from tasks.plans import plan_rl, plan_sft
+from tasks.running.plans import plan_rl, plan_sft
 
 
 def execute(arguments: argparse.Namespace) -> int:

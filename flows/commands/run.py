@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from flows.direct import run_directly, run_from_store
-from flows.prefect_server import server_is_configured
+from flows.prefect.prefect_server import server_is_configured
 from flows.request import check_request
 from schemas.artifact import Artifact
 
@@ -57,7 +57,7 @@ def _run_as_flow(arguments: argparse.Namespace) -> Mapping[str, str]:
     if not arguments.verbose:  # its server still gets every line
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     # Only now: this takes seconds, and reads the settings above.
-    from flows.pipeline import thinkless
+    from flows.prefect.pipeline import thinkless
 
     return thinkless(
         profile=arguments.profile,
@@ -75,9 +75,9 @@ def interrupt(signum: int, frame: FrameType | None) -> None:
 
 def show_results(keys: Mapping[str, str]) -> None:
     """Print the result table and where the report is, if the run went that far."""
-    from infra.artifact_store import ArtifactStore
-    from infra.report.result_table import result_table_text
+    from infra.report.data.result_table import result_table_text
     from infra.settings import Settings
+    from infra.store.artifact_store import ArtifactStore
 
     store = ArtifactStore(Settings.from_environment().home)
     if "evaluate" in keys:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from infra.query import format_table, run_query
+from infra.catalog.query import format_table, run_query
 from infra.settings import Settings
 from schemas.errors import QueryError
 

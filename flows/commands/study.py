@@ -13,9 +13,9 @@ from collections import Counter
 from pathlib import Path
 
 from flows.commands.run import interrupt
-from flows.study import StudyResult, newest_summary, run_side_by_side, run_study, summarise
-from flows.study_members import StudyRequest, check_study, find_members, seconds_per_member
-from flows.study_table import claims_as_markdown, claims_as_table
+from flows.study.study import StudyResult, newest_summary, run_side_by_side, run_study, summarise
+from flows.study.study_members import StudyRequest, check_study, find_members, seconds_per_member
+from flows.study.study_table import claims_as_markdown, claims_as_table
 from schemas.artifact import Artifact
 
 

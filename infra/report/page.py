@@ -7,20 +7,27 @@ from __future__ import annotations
 
 import json
 
-from infra.report import wording
-from infra.report.behaviour_charts import COMPARED, NAMES, difficulty_charts
-from infra.report.cost_charts import cost_chart
-from infra.report.evidence import Evidence, gather_evidence
-from infra.report.examples import TRAINING, browser_json
-from infra.report.figures import Chart
-from infra.report.inputs import ReportInputs
-from infra.report.lineage_graph import lineage_svg
-from infra.report.pareto_charts import pareto_chart
-from infra.report.provenance import funnel_rows, validation_suites, versions_by_stage
-from infra.report.router_tables import router_tables
+from infra.report.charts.behaviour_charts import COMPARED, NAMES, difficulty_charts
+from infra.report.charts.cost_charts import cost_chart
+from infra.report.charts.figures import Chart
+from infra.report.charts.lineage_graph import lineage_svg
+from infra.report.charts.pareto_charts import pareto_chart
+from infra.report.charts.training_charts import probe_chart, reinforcement_charts, warmup_charts
+from infra.report.data import wording
+from infra.report.data.evidence import Evidence, gather_evidence
+from infra.report.data.examples import TRAINING, browser_json
+from infra.report.data.inputs import ReportInputs
+from infra.report.data.provenance import funnel_rows, validation_suites, versions_by_stage
+from infra.report.data.router_tables import router_tables
+from infra.report.data.verdicts import (
+    LOST_ACCURACY,
+    NUM_ERRORS,
+    SAVED_SHARE,
+    UNDECIDED_STDERR,
+    headline,
+    judge_benchmarks,
+)
 from infra.report.templates import render, script_policy, source
-from infra.report.training_charts import probe_chart, reinforcement_charts, warmup_charts
-from infra.report.verdicts import LOST_ACCURACY, NUM_ERRORS, SAVED_SHARE, UNDECIDED_STDERR, headline, judge_benchmarks
 
 SECTIONS = {
     "learned": "What was learned",

@@ -11,12 +11,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from infra.artifact_store import ArtifactStore
 from infra.disk import write_whole, writing
-from infra.report.inputs import TABLES, ReportInputs, Unfinished
+from infra.report.data.inputs import TABLES, ReportInputs, Unfinished
 from infra.report.page import render_report
 from infra.runs import RunRecord
-from infra.workspace import SCRATCH_NAME
+from infra.store.artifact_store import ArtifactStore
+from infra.store.workspace import SCRATCH_NAME
 from schemas.configs.pipeline import STAGES
 from schemas.configs.report import ReportConfig
 from schemas.errors import MissingArtifactError

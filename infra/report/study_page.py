@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from infra.report.figures import Chart
-from infra.report.study_charts import condition_charts, sweep_charts
-from infra.report.study_evidence import StudyEvidence, read_studies, sweeps
-from infra.report.study_pareto_charts import objective_charts
+from infra.report.charts.figures import Chart
+from infra.report.charts.study_charts import condition_charts, sweep_charts
+from infra.report.charts.study_pareto_charts import objective_charts
+from infra.report.data.study_evidence import StudyEvidence, read_studies, sweeps
+from infra.report.data.wording import listing
 from infra.report.templates import render, script_policy
-from infra.report.wording import listing
-from schemas.records import StudyClaim
+from schemas.records.study_claims import StudyClaim
 
 TONES = {"holds": ("good", "✓"), "fails": ("bad", "✗"), "undecided": ("unknown", "?")}
 """Verdict -> tone and mark."""

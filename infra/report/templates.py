@@ -7,14 +7,14 @@ import hashlib
 from importlib.resources import files
 from typing import Any
 
-from infra.report import wording
+from infra.report.data import wording
 
 _FILTERS = ("percent", "signed_percent", "tokens", "accuracy", "signed", "count", "seconds", "shortened", "measured")
 
 
 def source(name: str) -> str:
     """A file of this package: a template, the style sheet or the script."""
-    return files("infra.report").joinpath(name).read_text(encoding="utf-8")
+    return files("infra.report").joinpath("html", name).read_text(encoding="utf-8")
 
 
 def render(name: str, **context: Any) -> str:

@@ -23,16 +23,13 @@ from infra.validation.checks import (
     visible,
 )
 from schemas.configs.evaluate import MODELS
+from schemas.finish_reason import FinishReason
 from schemas.mode import THINK_END, EvalMode, Mode
-from schemas.records import (
-    EvalCompletion,
-    FinishReason,
-    Generation,
-    Pair,
-    Problem,
-    ProblemSplit,
-    RolloutRecord,
-)
+from schemas.records.eval_completions import EvalCompletion
+from schemas.records.generations import Generation
+from schemas.records.pairs import Pair
+from schemas.records.problems import Problem, ProblemSplit
+from schemas.records.rollouts import RolloutRecord
 
 ADVANTAGE_TOLERANCE = 1e-4
 """Per rollout of a group: advantages are float32, and may be divided by a small deviation."""

@@ -1,6 +1,6 @@
 """Names of the objectives of stage `rl`, and what each of them leaves without effect.
 
-The objectives themselves are one file each in `thinkless_core/objectives/`; what is known here is what has to be
+The objectives themselves are one file each in `thinkless_core/rl/objectives/`; what is known here is what has to be
 known before torch is loaded: which names there are, and which settings an objective does not read.
 """
 

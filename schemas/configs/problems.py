@@ -121,7 +121,8 @@ class HubSource(RowSource):
 
 
 class PresetSource(Table):
-    """A well-known data set by name: its place on the Hub and its fields stand in thinkless_core/presets.py."""
+    """A well-known data set by name: its place on the Hub and its fields stand in
+    thinkless_core/problems/presets.py."""
 
     kind: Literal["preset"] = "preset"
     name: PresetName

@@ -28,7 +28,7 @@ class RlConfig(TrainingConfig):
     group_size: int = Field(8, ge=2)
     """Rollouts per prompt. One alone has no group to be compared with: its advantage would always be 0."""
     objective: ObjectiveField = "degrpo-paper"
-    """What is learned from a group, one of the files in thinkless_core/objectives: `degrpo-paper` (1/T per sequence,
+    """What is learned from a group, one of the files in thinkless_core/rl/objectives: `degrpo-paper` (1/T per sequence,
     also `paper`), `degrpo-token` (token mean, also `token`), `grpo`, `dr_grpo`, `adaptthink`, `hgpo`, `ada-grpo` or
     `length-truncation`."""
     alpha: Annotated[Schedule, InRange(gt=0, le=10)] = 1e-3

@@ -31,7 +31,8 @@ CLAIM_ROLES: Mapping[str, tuple[str, ...]] = {
     "reaches-oracle": ("policy",),
     "guard-recovers": ("guarded", "unguarded"),
 }
-"""Every claim that can be checked, with the parts its conditions play in it; thinkless_core/claims.py measures them."""
+"""Every claim that can be checked, with the parts its conditions play in it; thinkless_core/statistics/claims.py
+measures them."""
 
 
 class Condition(Table):

@@ -31,8 +31,8 @@ class LaunchConfig(Table):
     processes: int = Field(ge=1)
     """Processes, one per GPU (or per share of a CPU's cores)."""
     accelerate_config: str = Field("ddp", min_length=1)
-    """How they work together: `single`, `ddp` or `fsdp2` (files in infra/accelerate/), or the path of a file of
-    yours."""
+    """How they work together: `single`, `ddp` or `fsdp2` (files in infra/processes/accelerate/), or the path of a file
+    of yours."""
 
 
 class TrainingConfig(ComputeConfig):

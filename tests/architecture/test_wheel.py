@@ -70,7 +70,7 @@ def test_the_wheel_brings_the_command_and_its_licence(wheel: zipfile.ZipFile) ->
 def test_an_installed_wheel_finds_its_data(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
     wheel.extractall(tmp_path / "site")
     script = (
-        "import schemas.configs.loading as l, infra.lineage as i, pathlib; "
+        "import schemas.configs.loading as l, infra.catalog.lineage as i, pathlib; "
         "print(l.load_config('tiny').profile, len(i.sql_text('eval_row_to_origin')) > 100, l.__file__)"
     )
     finished = subprocess.run(

@@ -13,15 +13,15 @@ from torch import Tensor
 
 from schemas.configs.rl import RlConfig
 from schemas.configs.stage import OptimizerConfig
+from schemas.finish_reason import FinishReason
 from schemas.mode import Mode
-from schemas.records import FinishReason
 from tests.benchmarks.samples import chain_problems
-from thinkless_core.policy_batch import PolicyBatch, build_policy_batch
-from thinkless_core.rendering import render_prompt
-from thinkless_core.rollouts import Rollout, ScoredRollout
-from thinkless_core.schedules import StepSettings, settings_at
+from thinkless_core.rl.policy_batch import PolicyBatch, build_policy_batch
+from thinkless_core.rl.rollouts import Rollout, ScoredRollout
+from thinkless_core.rl.schedules import StepSettings, settings_at
 from thinkless_core.seeding import random_stream
-from thinkless_core.tiny_model import tiny_tokenizer
+from thinkless_core.student.rendering import render_prompt
+from thinkless_core.student.tiny_model import tiny_tokenizer
 
 ORDINARY_IDS = (8, 264)
 """Range of ordinary token ids in the tiny tokenizer."""

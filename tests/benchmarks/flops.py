@@ -21,7 +21,7 @@ from tests.benchmarks.turns import Side, Spec, Turns
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from thinkless_core.rendering import Sample
+    from thinkless_core.student.rendering import Sample
 
 CPU_SIZES = (512, 1024, 1536, 2048)
 CUDA_SIZES = (2048, 4096, 8192, 12288)

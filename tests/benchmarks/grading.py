@@ -63,7 +63,7 @@ def from_hexadecimal(text: str, num_verdicts: int) -> list[bool]:
 
 def ours(spec: Spec, turns: Turns) -> None:
     """Our grader, on the whole batch at once."""
-    from thinkless_core.grading import grade_batch
+    from thinkless_core.grading.strict import grade_batch
 
     grade_batch(["\\frac{2}{4}x"], ["\\frac{x}{2}"])  # starts what has to be started
     turns.begin()

@@ -28,7 +28,7 @@ def build_model(size: str) -> Qwen2ForCausalLM:
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
     from schemas.configs.base_model import TinyModel
-    from thinkless_core.tiny_model import tiny_model, tiny_tokenizer
+    from thinkless_core.student.tiny_model import tiny_model, tiny_tokenizer
 
     tokenizer = tiny_tokenizer()
     if size == "tiny":
@@ -59,10 +59,10 @@ def warm_up(size: str, *, steps: int, folder: Path) -> None:
     from schemas.configs.sft import SftConfig
     from schemas.configs.stage import OptimizerConfig
     from tests.benchmarks.samples import chain_pairs
-    from thinkless_core.model_files import save_folder
     from thinkless_core.progress import no_progress
-    from thinkless_core.sft_trainer import train_sft
-    from thinkless_core.tiny_model import tiny_tokenizer
+    from thinkless_core.student.model_files import save_folder
+    from thinkless_core.student.tiny_model import tiny_tokenizer
+    from thinkless_core.training.sft_trainer import train_sft
 
     _, pairs_per_step, rate = WARM_UP[size]
     model, tokenizer = build_model(size), tiny_tokenizer()
@@ -82,7 +82,7 @@ def warm_up(size: str, *, steps: int, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    from thinkless_core.acceleration import use_threads
+    from thinkless_core.training.acceleration import use_threads
 
     use_threads(int(sys.argv[4]))
     warm_up(sys.argv[1], steps=int(sys.argv[2]), folder=Path(sys.argv[3]))

@@ -36,8 +36,8 @@ def build_with_stage(inputs: PairInputs, workspace: Path) -> Path:
     from schemas.artifact import Artifact
     from schemas.configs.pairs import PairsConfig
     from tasks.build_pairs import FILE, build
-    from tasks.context import RunContext
-    from tasks.plans import plan_pairs
+    from tasks.running.context import RunContext
+    from tasks.running.plans import plan_pairs
     from thinkless_core.progress import no_progress
 
     def artifact(stage: str, folder: Path) -> Artifact:

@@ -51,7 +51,7 @@ class PairInputs:
 
 def write_inputs(folder: Path, *, rows: int, ordered: bool = True) -> PairInputs:
     """Make the inputs of `rows` problems, unless they are there."""
-    from thinkless_core.tiny_model import tiny_tokenizer
+    from thinkless_core.student.tiny_model import tiny_tokenizer
 
     inputs = PairInputs.of(folder)
     if folder.exists():

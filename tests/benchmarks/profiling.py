@@ -22,14 +22,14 @@ from tests.benchmarks.models import build_model
 from tests.benchmarks.row import Setting, table
 from tests.benchmarks.samples import chain_problems, num_tokens, pairs_of
 from tests.benchmarks.turns import wait_for_device
-from thinkless_core.acceleration import single_process_accelerator, use_threads
-from thinkless_core.model_files import load_model, load_tokenizer
-from thinkless_core.optimization import build_optimizer
-from thinkless_core.rendering import render_prompt
-from thinkless_core.rollouts import SampleRequest
-from thinkless_core.sft_trainer import accumulate_sft_loss, join, pair_samples
-from thinkless_core.tiny_model import tiny_tokenizer
-from thinkless_core.transformers_sampler import TransformersSampler
+from thinkless_core.sampling.sampler import SampleRequest
+from thinkless_core.sampling.transformers_sampler import TransformersSampler
+from thinkless_core.student.model_files import load_model, load_tokenizer
+from thinkless_core.student.rendering import render_prompt
+from thinkless_core.student.tiny_model import tiny_tokenizer
+from thinkless_core.training.acceleration import single_process_accelerator, use_threads
+from thinkless_core.training.optimization import build_optimizer
+from thinkless_core.training.sft_trainer import accumulate_sft_loss, join, pair_samples
 
 TOP = 12
 """Operators shown."""

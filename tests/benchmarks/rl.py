@@ -43,10 +43,10 @@ def ours(spec: Spec, turns: Turns) -> None:
     from schemas.configs.loading import load_config
     from schemas.configs.rl import RlConfig
     from schemas.configs.stage import OptimizerConfig
-    from thinkless_core.acceleration import use_threads
-    from thinkless_core.model_files import load_model, load_tokenizer
-    from thinkless_core.rl_trainer import train_rl
-    from thinkless_core.transformers_sampler import TransformersSampler
+    from thinkless_core.rl.rl_trainer import train_rl
+    from thinkless_core.sampling.transformers_sampler import TransformersSampler
+    from thinkless_core.student.model_files import load_model, load_tokenizer
+    from thinkless_core.training.acceleration import use_threads
 
     use_threads(spec["threads"])
     policy, tokenizer = load_model(spec["model"]), load_tokenizer(spec["model"])
@@ -88,7 +88,7 @@ def ours(spec: Spec, turns: Turns) -> None:
 
 
 class RolloutClock:
-    """A sampler (thinkless_core.rollouts.Sampler) that counts what another one does."""
+    """A sampler (thinkless_core.rl.rollouts.Sampler) that counts what another one does."""
 
     def __init__(self, sampler: Any) -> None:
         self._sampler = sampler
@@ -116,9 +116,9 @@ def trl(spec: Spec, turns: Turns) -> None:
     from trl import GRPOConfig, GRPOTrainer
 
     from tests.benchmarks.peer_loop import in_turns, plain_arguments
-    from thinkless_core.model_files import load_model, load_tokenizer
-    from thinkless_core.rendering import PLACEHOLDER, render_prompt
     from thinkless_core.seeding import batch_indices
+    from thinkless_core.student.model_files import load_model, load_tokenizer
+    from thinkless_core.student.rendering import PLACEHOLDER, render_prompt
 
     torch.set_num_threads(spec["threads"])
     tokenizer = load_tokenizer(spec["model"])
@@ -179,10 +179,11 @@ def trl(spec: Spec, turns: Turns) -> None:
 def _reward_function(tokenizer: Any) -> Callable[..., list[float]]:
     """Our reward as TRL wants it: the same decoding, grading and table."""
     from schemas.mode import Mode
-    from thinkless_core.control_tokens import ControlTokens
-    from thinkless_core.grading import extract_answer, is_correct
-    from thinkless_core.rendering import decode_completion
-    from thinkless_core.rewards import is_fake_short
+    from thinkless_core.grading.extraction import extract_answer
+    from thinkless_core.grading.fake_short import is_fake_short
+    from thinkless_core.grading.strict import is_correct
+    from thinkless_core.student.control_tokens import ControlTokens
+    from thinkless_core.student.rendering import decode_completion
 
     control = ControlTokens.of(tokenizer)
 

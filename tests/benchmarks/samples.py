@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from schemas.mode import THINK_END, Mode
-from schemas.records import Pair, Problem, ProblemSplit
-from thinkless_core.procedural import draw_distinct_chains, work_out
-from thinkless_core.rendering import Sample
+from schemas.records.pairs import Pair
+from schemas.records.problems import Problem, ProblemSplit
+from thinkless_core.problems.procedural import draw_distinct_chains, work_out
 from thinkless_core.seeding import batch_indices, random_stream
+from thinkless_core.student.rendering import Sample
 
 MIX = (0.25, 0.25, 0.25, 0.25)
 """Shares of problems with one, two, three and four operations, as in the tiny profile's warm-up."""
@@ -91,8 +92,8 @@ def pairs_of(spec: Mapping[str, Any]) -> list[Pair]:
 
 def samples_by_step(spec: Mapping[str, Any], *, num_steps: int) -> list[list[Sample]]:
     """The samples of each optimiser step, in the order in which our trainer draws them: peers get the same."""
-    from thinkless_core.sft_trainer import pair_samples
-    from thinkless_core.tiny_model import tiny_tokenizer
+    from thinkless_core.student.tiny_model import tiny_tokenizer
+    from thinkless_core.training.sft_trainer import pair_samples
 
     tokenizer = tiny_tokenizer()
     encoded = [pair_samples(pair, tokenizer=tokenizer).samples for pair in pairs_of(spec)]

@@ -40,9 +40,9 @@ def ours(spec: Spec, turns: Turns) -> None:
     from schemas.configs.sft import SftConfig
     from schemas.configs.stage import OptimizerConfig
     from tests.benchmarks.flops import training_flops
-    from thinkless_core.acceleration import use_threads
-    from thinkless_core.sft_trainer import train_sft
-    from thinkless_core.tiny_model import tiny_tokenizer
+    from thinkless_core.student.tiny_model import tiny_tokenizer
+    from thinkless_core.training.acceleration import use_threads
+    from thinkless_core.training.sft_trainer import train_sft
 
     use_threads(spec["threads"])
     model = build_model(spec["size"])
@@ -93,7 +93,7 @@ def _run_sft_trainer(spec: Spec, turns: Turns, **settings: Any) -> None:
     from trl import SFTConfig, SFTTrainer
 
     from tests.benchmarks.peer_loop import in_turns, plain_arguments
-    from thinkless_core.tiny_model import tiny_tokenizer
+    from thinkless_core.student.tiny_model import tiny_tokenizer
 
     torch.set_num_threads(spec["threads"])
     rows = _labelled_rows(spec)

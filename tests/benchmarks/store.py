@@ -34,7 +34,7 @@ def hit_check(spec: Spec, turns: Turns) -> None:
     from flows.recipe import AnyPlan, walk
     from flows.request import check_request
     from schemas.artifact import Artifact
-    from tasks.context import find_done
+    from tasks.running.context import find_done
 
     overrides = [value for option, value in itertools.pairwise(SMALL_RUN) if option == "--set"]
     turns.begin()
@@ -62,8 +62,8 @@ def publish(spec: Spec, turns: Turns) -> None:
 
 def publish_pairs(pairs: Path, home: Path) -> tuple[dict[str, float], int]:
     """Make a file of pairs an artifact of this home and load it; returns seconds by phase, and its rows."""
-    from infra.artifact_store import ArtifactStore
-    from infra.catalog import Catalog
+    from infra.catalog.catalog import Catalog
+    from infra.store.artifact_store import ArtifactStore
     from schemas.artifact import MANIFEST_VERSION, Manifest
 
     store, catalog = ArtifactStore(home), Catalog(home, timeout_seconds=60)

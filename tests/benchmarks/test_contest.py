@@ -11,7 +11,7 @@ from tests.benchmarks.flops import training_flops
 from tests.benchmarks.models import build_model
 from tests.benchmarks.page import BEGIN, END, insert
 from tests.benchmarks.row import number, spread
-from thinkless_core.rendering import Sample
+from thinkless_core.student.rendering import Sample
 
 
 def writer(letter: str, *, to: Path, max_rounds: int | None = None) -> Contestant:

@@ -10,7 +10,7 @@ import torch
 from transformers import Qwen2ForCausalLM
 
 from tests.specimens import LIVELY, make_student
-from thinkless_core.tiny_model import tiny_tokenizer
+from thinkless_core.student.tiny_model import tiny_tokenizer
 
 TOLERANCE = 1e-4
 """Both sides sum thousands of float32 numbers, in another order and over other shapes."""
@@ -38,8 +38,8 @@ def assert_same(ours: float, theirs: float, our_gradient: torch.Tensor, their_gr
 def our_sft_loss() -> tuple[float, torch.Tensor, list[Any]]:
     """Loss and gradient of one step of pairs, and its samples."""
     from tests.benchmarks.samples import chain_pairs
-    from thinkless_core.acceleration import single_process_accelerator
-    from thinkless_core.sft_trainer import accumulate_sft_loss, join, pair_samples
+    from thinkless_core.training.acceleration import single_process_accelerator
+    from thinkless_core.training.sft_trainer import accumulate_sft_loss, join, pair_samples
 
     tokenizer = tiny_tokenizer()
     batch = join([pair_samples(pair, tokenizer=tokenizer) for pair in chain_pairs(6)])
@@ -128,7 +128,7 @@ def test_our_policy_loss_and_gradient_are_those_of_grpo_trainer(tmp_path: Path, 
 
     from tests.benchmarks.fixed_rollouts import as_trl_inputs, fixed_batch, update_config
     from tests.benchmarks.peer_loop import plain_arguments
-    from thinkless_core.policy_update import sampling_logprobs
+    from thinkless_core.rl.policy_update import sampling_logprobs
 
     tokenizer = tiny_tokenizer()
     config = update_config(prompts=3, group_size=GROUP_SIZE, max_new_tokens=24, objective=objective)
@@ -182,8 +182,8 @@ def nudged(model: Qwen2ForCausalLM) -> Qwen2ForCausalLM:
 def our_update(batch: Any, *, config: Any, settings: Any, old: Any) -> tuple[float, torch.Tensor, float]:
     """Loss, gradient and clip fraction of `update_policy`; the optimiser only looks."""
     from tests.specimens import GradientRecorder
-    from thinkless_core.acceleration import single_process_accelerator
-    from thinkless_core.policy_update import update_policy
+    from thinkless_core.rl.policy_update import update_policy
+    from thinkless_core.training.acceleration import single_process_accelerator
 
     model = make_student(scale=LIVELY).train()
     recorder = GradientRecorder(model)

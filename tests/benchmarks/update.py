@@ -21,7 +21,7 @@ from tests.benchmarks.turns import Side, Spec, Turns
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from thinkless_core.rendering import Sample
+    from thinkless_core.student.rendering import Sample
 
 SIZES: dict[str, dict[str, Any]] = {
     "tiny": {
@@ -51,9 +51,9 @@ def prepared_update(spec: Spec) -> PreparedUpdate:
     """`update_policy`, policy unmoved since it sampled."""
     from schemas.configs.loading import load_config
     from tests.benchmarks.fixed_rollouts import fixed_batch, update_config
-    from thinkless_core.acceleration import single_process_accelerator
-    from thinkless_core.optimization import build_optimizer
-    from thinkless_core.policy_update import update_policy
+    from thinkless_core.rl.policy_update import update_policy
+    from thinkless_core.training.acceleration import single_process_accelerator
+    from thinkless_core.training.optimization import build_optimizer
 
     changes = {"micro_batch_tokens": load_config("tiny").rl.micro_batch_tokens} if spec["size"] == "tiny" else {}
     config = update_config(
@@ -85,7 +85,7 @@ def ours(spec: Spec, turns: Turns) -> None:
     """One update after the other."""
     from tests.benchmarks.flops import training_flops
     from tests.benchmarks.samples import num_tokens
-    from thinkless_core.acceleration import use_threads
+    from thinkless_core.training.acceleration import use_threads
 
     use_threads(spec["threads"])
     update = prepared_update(spec)
@@ -103,7 +103,7 @@ def trl(spec: Spec, turns: Turns) -> None:
 
     from tests.benchmarks.fixed_rollouts import as_trl_inputs, fixed_batch, update_config
     from tests.benchmarks.peer_loop import in_turns, plain_arguments
-    from thinkless_core.tiny_model import tiny_tokenizer
+    from thinkless_core.student.tiny_model import tiny_tokenizer
 
     torch.set_num_threads(spec["threads"])
     config = update_config(

@@ -1,6 +1,6 @@
 """Small chat templates, each with the trap of a well-known one, and what they make of a first question `Q`.
 
-Special tokens are those of tests/unit/trained_tokenizers.py.
+Special tokens are those of tests/unit/thinkless_core/student/trained_tokenizers.py.
 """
 
 from __future__ import annotations

@@ -16,7 +16,11 @@ from infra.validation.suites import (
 )
 from schemas.base import Record
 from schemas.mode import Mode
-from schemas.records import EvalCompletion, Generation, Pair, Problem, RolloutRecord
+from schemas.records.eval_completions import EvalCompletion
+from schemas.records.generations import Generation
+from schemas.records.pairs import Pair
+from schemas.records.problems import Problem
+from schemas.records.rollouts import RolloutRecord
 
 Row = dict[str, Any]
 Rows = list[Row]

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from flows.commands.ask import trained_instruction
-from infra.artifact_store import ArtifactStore
-from infra.manifest_file import MANIFEST_NAME, encode_manifest
+from infra.store.artifact_store import ArtifactStore
+from infra.store.manifest_file import MANIFEST_NAME, encode_manifest
 from tests.integration.conftest import BuiltHome, Said
-from thinkless_core.model_files import load_model, load_tokenizer
-from thinkless_core.think_probability import think_probabilities
+from thinkless_core.sampling.think_probability import think_probabilities
+from thinkless_core.student.model_files import load_model, load_tokenizer
 
 Thinkless = Callable[..., Said]
 INSTRUCTION = "9-9=?"

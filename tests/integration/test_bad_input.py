@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.manifest_file import decode_manifest, encode_manifest
+from infra.store.manifest_file import decode_manifest, encode_manifest
 from schemas.artifact import MANIFEST_VERSION
 from schemas.errors import StoreError
 from tests.integration.conftest import BuiltHome, Said

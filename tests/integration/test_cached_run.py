@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.prefect_server import server_is_configured
-from infra.query import run_query
+from flows.prefect.prefect_server import server_is_configured
+from infra.catalog.query import run_query
 from infra.runs import list_runs
 from tests.integration.conftest import BuiltHome
 from tests.integration.driver import LABELS, SMALL

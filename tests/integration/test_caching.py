@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.artifact_store import ArtifactStore
-from infra.query import run_query
+from infra.catalog.query import run_query
+from infra.store.artifact_store import ArtifactStore
 from schemas.errors import ConfigError, MissingArtifactError
 from tests.integration.conftest import BuiltHome
 from tests.integration.driver import LABELS, run_pipeline

@@ -13,13 +13,13 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from infra.artifact_store import ArtifactStore
-from infra.lineage import eval_row_origin
-from infra.query import run_query
+from infra.catalog.lineage import eval_row_origin
+from infra.catalog.query import run_query
+from infra.store.artifact_store import ArtifactStore
 from tests.integration.conftest import BuiltHome, Said
 from tests.integration.driver import LABELS
-from thinkless_core.model_files import load_tokenizer
-from thinkless_core.tiny_model import tiny_tokenizer
+from thinkless_core.student.model_files import load_tokenizer
+from thinkless_core.student.tiny_model import tiny_tokenizer
 
 Thinkless = Callable[..., Said]
 README = Path(__file__).parents[2] / "README.md"

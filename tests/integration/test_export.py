@@ -14,14 +14,14 @@ import pyarrow.parquet as pq
 import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from infra.artifact_store import ArtifactStore
 from infra.runs import list_runs
+from infra.store.artifact_store import ArtifactStore
 from schemas.errors import ConfigError, MissingArtifactError
 from tasks.export_model import Export, export_model
 from tests.integration.conftest import BuiltHome, Said
 from tests.integration.processes import ROOT
 from tests.specimens import identical, weights_of
-from thinkless_core.model_files import load_model
+from thinkless_core.student.model_files import load_model
 
 Thinkless = Callable[..., Said]
 

@@ -13,18 +13,19 @@ from pathlib import Path
 
 import pytest
 
-from infra.artifact_store import ArtifactStore
-from infra.query import run_query
+from infra.catalog.query import run_query
 from infra.runs import list_runs
 from infra.settings import Settings
+from infra.store.artifact_store import ArtifactStore
 from schemas.errors import ContractError, TeacherError
 from schemas.mode import Mode
-from schemas.records import Generation, Problem
+from schemas.records.generations import Generation
+from schemas.records.problems import Problem
 from tasks import prepare_problems
-from tasks.context import RunContext, StageOutcome, StagePlan
-from tasks.parquet_files import read_records, write_records
-from tasks.plans import plan_problems
-from tasks.stage import run_stage
+from tasks.running.context import RunContext, StageOutcome, StagePlan
+from tasks.running.parquet_files import read_records, write_records
+from tasks.running.plans import plan_problems
+from tasks.running.stage import run_stage
 from tests.integration.conftest import BuiltHome
 from tests.integration.driver import run_pipeline
 from thinkless_core.progress import Progress

@@ -16,12 +16,12 @@ import pytest
 from schemas.configs.problems import HubSource
 from schemas.errors import SourceError, Transient
 from tests.hub_server import hub_server
-from thinkless_core.hub_datasets import explain
+from thinkless_core.problems.hub_datasets import explain
 
 READER = """
 import json, sys
 from schemas.configs.problems import HubSource
-from thinkless_core.problem_sources import read_source
+from thinkless_core.problems.problem_sources import read_source
 found = {}
 for name, settings in json.loads(sys.argv[1]).items():
     try:

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from infra.runs import PROCESS_ENDED, list_runs
-from schemas.records import Generation
-from tasks.parquet_files import read_records, write_records
+from schemas.records.generations import Generation
+from tasks.running.parquet_files import read_records, write_records
 from tests.integration.conftest import BuiltHome
 from tests.integration.driver import command, run_pipeline
 from tests.integration.processes import environment, freeze_when, kill_9, started

@@ -25,10 +25,10 @@ from prefect.settings import PREFECT_HOME, PREFECT_LOCAL_STORAGE_PATH, temporary
 from prefect.testing.utilities import prefect_test_harness
 
 from flows.cli import main
-from flows.pipeline import thinkless
-from flows.study_flow import thinkless_study
-from infra.artifact_store import ArtifactStore
+from flows.prefect.pipeline import thinkless
+from flows.prefect.study_flow import thinkless_study
 from infra.runs import list_runs
+from infra.store.artifact_store import ArtifactStore
 from schemas.errors import ContractError, TrainingError
 from schemas.mode import Mode
 from tests.integration.conftest import BuiltHome

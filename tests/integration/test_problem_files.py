@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from infra.query import run_query
+from infra.catalog.query import run_query
 from schemas.errors import SourceError
 from tests.integration.driver import SMALL, FinishedRun, run_pipeline
 from tests.real_data import real_data

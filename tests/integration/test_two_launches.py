@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.artifact_store import ArtifactStore
-from infra.query import run_query
+from infra.catalog.query import run_query
 from infra.runs import list_runs
+from infra.store.artifact_store import ArtifactStore
 from tests.integration.conftest import BuiltHome
 from tests.integration.driver import command
 from tests.integration.processes import environment, freeze_when, started, wait_until

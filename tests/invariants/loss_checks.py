@@ -21,8 +21,8 @@ from torch import Tensor
 from schemas.configs.objective import OBJECTIVES
 from tests.oracles import method as oracle
 from tests.oracles import objectives as objective_oracle
-from thinkless_core.degrpo import StepCounts
-from thinkless_core.objectives import registry
+from thinkless_core.rl.objectives import registry
+from thinkless_core.rl.policy_loss import StepCounts
 from thinkless_core.seeding import random_stream
 
 LIMIT = 10

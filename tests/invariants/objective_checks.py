@@ -1,7 +1,7 @@
 """What must hold of an objective, as functions of the module that holds it.
 
-Each file of thinkless_core/objectives defines exactly one Objective; a check takes the module, so that a damaged copy
-can be checked like the real one.
+Each file of thinkless_core/rl/objectives defines exactly one Objective; a check takes the module, so that a damaged
+copy can be checked like the real one.
 
 Shapes: P prompts, G group, B rollouts, T completion tokens.
 """
@@ -20,10 +20,10 @@ from schemas.mode import Mode
 from tests.invariants.loss_checks import LIMIT, padded
 from tests.oracles import objectives as oracle
 from tests.specimens import rl_config
-from thinkless_core.degrpo import StepCounts
-from thinkless_core.objectives.objective import Objective, ScoredGroups
-from thinkless_core.rewards import Verdict
-from thinkless_core.schedules import settings_at
+from thinkless_core.rl.objectives.objective import Objective, ScoredGroups
+from thinkless_core.rl.policy_loss import StepCounts
+from thinkless_core.rl.rewards import Verdict
+from thinkless_core.rl.schedules import settings_at
 from thinkless_core.seeding import random_stream
 
 ALPHA, GAMMA, DELTA, MARGIN, STEP, NUM_STEPS = 0.3, 0.4, 0.07, 0.3, 3, 8

@@ -15,8 +15,8 @@ import torch
 from torch import nn
 
 from schemas.configs.evaluate import EvaluateConfig
+from schemas.finish_reason import FinishReason
 from schemas.mode import EvalMode, Mode
-from schemas.records import FinishReason
 from tests.oracles import method as oracle
 from tests.oracles.student import next_token_logprobs
 from tests.specimens import (
@@ -29,14 +29,14 @@ from tests.specimens import (
     rl_config,
     spelt_out,
 )
-from thinkless_core.control_tokens import ControlTokens
-from thinkless_core.mode_assignment import AssignedMode, free_choice
-from thinkless_core.rendering import decode_completion
-from thinkless_core.rollouts import SampleRequest
-from thinkless_core.schedules import settings_at
+from thinkless_core.rl.mode_assignment import AssignedMode, free_choice
+from thinkless_core.rl.schedules import settings_at
+from thinkless_core.sampling.sampler import SampleRequest
+from thinkless_core.sampling.transformers_sampler import TransformersSampler
 from thinkless_core.seeding import random_stream
-from thinkless_core.tiny_model import tiny_tokenizer
-from thinkless_core.transformers_sampler import TransformersSampler
+from thinkless_core.student.control_tokens import ControlTokens
+from thinkless_core.student.rendering import decode_completion
+from thinkless_core.student.tiny_model import tiny_tokenizer
 
 EOS_ID = 1
 END_BIAS = 3.0
@@ -83,7 +83,10 @@ def rewards_are_the_papers(rewards: ModuleType) -> None:
     for (mode, correct, fake_short), reward in expected.items():
         actual = table.reward(mode, correct=correct, fake_short=fake_short)
         assert actual == reward, f"{mode}, correct={correct}, fake={fake_short}: {actual}, expected {reward}"
-    # ids, think_end_id 7, limit 4 tokens
+
+
+def fake_short_is_found(fake_short: ModuleType) -> None:
+    """Ids of a completion, with 7 for `</think>` and a limit of 4 tokens."""
     fakes = {
         (Mode.SHORT, (5, 20, 1)): False,
         (Mode.SHORT, (5, 20, 21, 1)): False,  # exactly the limit
@@ -93,7 +96,10 @@ def rewards_are_the_papers(rewards: ModuleType) -> None:
         (None, (20, 7, 21, 22, 23, 1)): False,
     }
     for (mode, ids), fake in fakes.items():
-        assert rewards.is_fake_short(mode, completion_ids=ids, think_end_id=7, short_max_tokens=4) is fake, (mode, ids)
+        assert fake_short.is_fake_short(mode, completion_ids=ids, think_end_id=7, short_max_tokens=4) is fake, (
+            mode,
+            ids,
+        )
 
 
 def scoring_is_strict(scoring: ModuleType) -> None:

@@ -24,9 +24,9 @@ from tests.specimens import (
     sft_config,
 )
 from thinkless_core.progress import no_progress
-from thinkless_core.rl_trainer import train_rl
-from thinkless_core.sft_trainer import train_sft
-from thinkless_core.tiny_model import tiny_tokenizer
+from thinkless_core.rl.rl_trainer import train_rl
+from thinkless_core.student.tiny_model import tiny_tokenizer
+from thinkless_core.training.sft_trainer import train_sft
 
 GOLDEN = Path(__file__).parents[1] / "cases" / "golden.json"
 RELATIVE_TOLERANCE = 1e-4

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
 
-from schemas.records import Problem
+from schemas.records.problems import Problem
 from tests.specimens import (
     RoutedSampler,
     ScriptedSampler,
@@ -21,13 +21,13 @@ from tests.specimens import (
     sft_config,
     weights_of,
 )
-from thinkless_core.procedural import work_out
+from thinkless_core.problems.procedural import work_out
 from thinkless_core.progress import no_progress
-from thinkless_core.rl_trainer import train_rl
-from thinkless_core.rollouts import Sampler, SampleRequest
+from thinkless_core.rl.rl_trainer import train_rl
+from thinkless_core.sampling.sampler import Sampler, SampleRequest
+from thinkless_core.sampling.think_probability import think_probabilities
 from thinkless_core.seeding import random_stream
-from thinkless_core.sft_trainer import train_sft
-from thinkless_core.think_probability import think_probabilities
+from thinkless_core.training.sft_trainer import train_sft
 
 pytestmark = pytest.mark.learning
 

@@ -21,11 +21,12 @@ from tests.specimens import (
     rl_config,
     weights_of,
 )
-from thinkless_core import policy_update, sft_trainer
-from thinkless_core.micro_batches import padded_micro_batches
-from thinkless_core.policy_batch import PolicyBatch
-from thinkless_core.rendering import Sample
-from thinkless_core.sft_trainer import SidedSamples, SideLosses, accumulate_sft_loss, join, pair_samples
+from thinkless_core.rl import policy_update
+from thinkless_core.rl.policy_batch import PolicyBatch
+from thinkless_core.student.rendering import Sample
+from thinkless_core.training import sft_trainer
+from thinkless_core.training.micro_batches import padded_micro_batches
+from thinkless_core.training.sft_trainer import SidedSamples, SideLosses, accumulate_sft_loss, join, pair_samples
 
 
 def test_policy_updates_in_one_pass_and_in_many_have_the_same_gradient() -> None:

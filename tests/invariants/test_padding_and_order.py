@@ -13,10 +13,11 @@ from schemas.mode import Mode
 from tests.invariants import training_checks
 from tests.oracles.student import sequence_logprobs
 from tests.specimens import GradientRecorder, make_batch, make_student, ragged_samples, rl_config
-from thinkless_core import logprobs, policy_update
-from thinkless_core.rendering import Sample
-from thinkless_core.schedules import settings_at
-from thinkless_core.sft_trainer import SidedSamples, accumulate_sft_loss
+from thinkless_core.rl import policy_update
+from thinkless_core.rl.schedules import settings_at
+from thinkless_core.student.rendering import Sample
+from thinkless_core.training import logprobs
+from thinkless_core.training.sft_trainer import SidedSamples, accumulate_sft_loss
 
 
 def test_logprobs_of_a_padded_batch_equal_those_of_plain_forward_passes() -> None:

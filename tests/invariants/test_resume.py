@@ -21,7 +21,8 @@ from transformers import Qwen2ForCausalLM
 from schemas.configs.rl import RlConfig
 from schemas.configs.sft import SftConfig
 from schemas.errors import CollapseError
-from schemas.records import Pair, Problem
+from schemas.records.pairs import Pair
+from schemas.records.problems import Problem
 from tests.specimens import (
     Script,
     ScriptedSampler,
@@ -36,12 +37,12 @@ from tests.specimens import (
     weights_of,
 )
 from thinkless_core.progress import no_progress
-from thinkless_core.rl_trainer import train_rl
-from thinkless_core.rollouts import SampledCompletion, SampleRequest
+from thinkless_core.rl.rl_trainer import train_rl
+from thinkless_core.sampling.sampler import SampledCompletion, SampleRequest
+from thinkless_core.sampling.transformers_sampler import TransformersSampler
 from thinkless_core.seeding import random_stream
-from thinkless_core.sft_trainer import train_sft
-from thinkless_core.tiny_model import tiny_tokenizer
-from thinkless_core.transformers_sampler import TransformersSampler
+from thinkless_core.student.tiny_model import tiny_tokenizer
+from thinkless_core.training.sft_trainer import train_sft
 
 STEPS, CHECKPOINT_EVERY = 10, 3
 MOVING = optimizer_config(learning_rate=3e-3, warmup_steps=3, decay_fraction=0.4, weight_decay=0.1, max_grad_norm=1.0)

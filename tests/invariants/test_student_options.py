@@ -12,7 +12,9 @@ from torch import Tensor
 from schemas.configs.rl import RlConfig
 from schemas.configs.sft import SftConfig
 from schemas.configs.training import LoraConfig
-from schemas.records import Metric, Pair, Problem
+from schemas.records.metrics import Metric
+from schemas.records.pairs import Pair
+from schemas.records.problems import Problem
 from tests.specimens import (
     ScriptedSampler,
     identical,
@@ -25,13 +27,13 @@ from tests.specimens import (
     sft_config,
     weights_of,
 )
-from thinkless_core.model_files import load_model, save_folder
 from thinkless_core.progress import Progress, no_progress
-from thinkless_core.rl_trainer import train_rl
-from thinkless_core.sampling_copy import SamplingCopy
-from thinkless_core.sft_trainer import train_sft
-from thinkless_core.student import frozen_for, merge_student, prepare_student
-from thinkless_core.tiny_model import tiny_tokenizer
+from thinkless_core.rl.rl_trainer import train_rl
+from thinkless_core.sampling.sampling_copy import SamplingCopy
+from thinkless_core.student.model_files import load_model, save_folder
+from thinkless_core.student.tiny_model import tiny_tokenizer
+from thinkless_core.training.precision import frozen_for, merge_student, prepare_student
+from thinkless_core.training.sft_trainer import train_sft
 
 LORA = LoraConfig(rank=8, alpha=16, dropout=0.1)
 OPTIONS: dict[str, dict[str, object]] = {

@@ -33,10 +33,10 @@ from tests.specimens import (
     ragged_samples,
     rl_config,
 )
-from thinkless_core.policy_batch import PolicyBatch
-from thinkless_core.rendering import Sample
-from thinkless_core.schedules import settings_at
-from thinkless_core.tiny_model import tiny_tokenizer
+from thinkless_core.rl.policy_batch import PolicyBatch
+from thinkless_core.rl.schedules import settings_at
+from thinkless_core.student.rendering import Sample
+from thinkless_core.student.tiny_model import tiny_tokenizer
 
 
 def logprobs_equal_a_plain_forward(logprobs: ModuleType) -> None:

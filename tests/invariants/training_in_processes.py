@@ -32,18 +32,18 @@ from tests.specimens import (
     rl_config,
     sft_config,
 )
-from thinkless_core.acceleration import training_accelerator
-from thinkless_core.optimization import clip_gradients
-from thinkless_core.policy_update import sampling_logprobs, update_policy
-from thinkless_core.processes import leave_group, sum_gradients
 from thinkless_core.progress import no_progress
-from thinkless_core.rl_trainer import train_rl
-from thinkless_core.schedules import settings_at
-from thinkless_core.sft_trainer import accumulate_sft_loss, join, pair_samples, train_sft
-from thinkless_core.sharding import shard_layers, whole
-from thinkless_core.student import merge_student, prepare_student
-from thinkless_core.tiny_model import tiny_tokenizer
-from thinkless_core.transformers_sampler import TransformersSampler
+from thinkless_core.rl.policy_update import sampling_logprobs, update_policy
+from thinkless_core.rl.rl_trainer import train_rl
+from thinkless_core.rl.schedules import settings_at
+from thinkless_core.sampling.transformers_sampler import TransformersSampler
+from thinkless_core.student.tiny_model import tiny_tokenizer
+from thinkless_core.training.acceleration import training_accelerator
+from thinkless_core.training.optimization import clip_gradients
+from thinkless_core.training.precision import merge_student, prepare_student
+from thinkless_core.training.processes import leave_group, sum_gradients
+from thinkless_core.training.sft_trainer import accumulate_sft_loss, join, pair_samples, train_sft
+from thinkless_core.training.sharding import shard_layers, whole
 
 MOVING = optimizer_config(learning_rate=1e-3, warmup_steps=2, weight_decay=0.1, max_grad_norm=1.0)
 SFT = sft_config(

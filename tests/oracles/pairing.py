@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from schemas.configs.pairs import PairsConfig
-from schemas.records import Generation, Pair, Problem
+from schemas.records.generations import Generation
+from schemas.records.pairs import Pair
+from schemas.records.problems import Problem
 from thinkless_core.seeding import epoch_order
 
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
 
-from thinkless_core.logprobs import collate, completion_logprobs
-from thinkless_core.rendering import Sample, render_prompt
-from thinkless_core.rollouts import SampledCompletion, SampleRequest
+from thinkless_core.sampling.sampler import SampledCompletion, SampleRequest
+from thinkless_core.student.rendering import Sample, render_prompt
+from thinkless_core.training.logprobs import collate, completion_logprobs
 
 CLOSE = 1e-4
 """Kernels add up in another order than torch's in float32; weights that were not pushed are off by more than 0.1."""

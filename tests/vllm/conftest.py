@@ -13,11 +13,11 @@ from transformers import Qwen2ForCausalLM
 from schemas.configs.base_model import TinyModel
 from schemas.configs.sampler import VllmSamplerConfig
 from tests.specimens import make_pairs, optimizer_config, sft_config
-from thinkless_core.control_tokens import add_control_tokens
-from thinkless_core.model_files import save_folder
 from thinkless_core.progress import no_progress
-from thinkless_core.sft_trainer import train_sft
-from thinkless_core.tiny_model import tiny_model, tiny_tokenizer
+from thinkless_core.student.control_tokens import add_control_tokens
+from thinkless_core.student.model_files import save_folder
+from thinkless_core.student.tiny_model import tiny_model, tiny_tokenizer
+from thinkless_core.training.sft_trainer import train_sft
 
 HAS_VLLM = importlib.util.find_spec("vllm") is not None
 SHAPE = TinyModel(

@@ -11,11 +11,11 @@ from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
 from schemas.configs.base_model import TinyModel
 from schemas.configs.sampler import VllmSamplerConfig
 from schemas.errors import ConfigError
-from tasks.samplers import build_sampler, sampler_source
+from tasks.running.samplers import build_sampler, sampler_source
 from tests.vllm.asking_vllm import CLOSE, largest_gap, requests_of
 from tests.vllm.conftest import CONFIG, SHAPE, shake
-from thinkless_core.model_files import save_folder
-from thinkless_core.tiny_model import tiny_model
+from thinkless_core.student.model_files import save_folder
+from thinkless_core.student.tiny_model import tiny_model
 
 
 def test_a_head_of_its_own_is_served_too(tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -> None:

@@ -8,11 +8,11 @@ import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from flows.cli import main
-from infra.vllm_settings import run_engine_in_this_process
+from infra.processes.vllm_settings import run_engine_in_this_process
 from schemas.mode import Mode
 from tests.specimens import make_problems
 from tests.vllm.conftest import CONFIG, SHAPE
-from thinkless_core.vllm_engine import cache_bytes, end_engine
+from thinkless_core.sampling.vllm_engine import cache_bytes, end_engine
 
 SETTINGS = {
     "problems.source.num_problems": 400,

@@ -10,20 +10,20 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
 
-from infra.vllm_settings import run_engine_in_this_process
+from infra.processes.vllm_settings import run_engine_in_this_process
 from schemas.configs.training import LoraConfig
 from schemas.errors import ConfigError
+from schemas.finish_reason import FinishReason
 from schemas.mode import Mode
-from schemas.records import FinishReason
 from tests.vllm.asking_vllm import CLOSE, largest_gap, requests_of
 from tests.vllm.conftest import CONFIG, SHAPE, shake
-from thinkless_core.control_tokens import ControlTokens
-from thinkless_core.model_files import save_folder
-from thinkless_core.rendering import render_prompt
-from thinkless_core.rollouts import SampledCompletion, SampleRequest
-from thinkless_core.tiny_model import tiny_model, tiny_tokenizer
-from thinkless_core.vllm_engine import VllmEngine
-from thinkless_core.vllm_sampler import NUM_COMPARED, VllmSampler
+from thinkless_core.sampling.sampler import SampledCompletion, SampleRequest
+from thinkless_core.sampling.vllm_engine import VllmEngine
+from thinkless_core.sampling.vllm_sampler import NUM_COMPARED, VllmSampler
+from thinkless_core.student.control_tokens import ControlTokens
+from thinkless_core.student.model_files import save_folder
+from thinkless_core.student.rendering import render_prompt
+from thinkless_core.student.tiny_model import tiny_model, tiny_tokenizer
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_adapters_are_folded_into_what_is_served(
     engine: VllmEngine, policy: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast
 ) -> None:
     pytest.importorskip("peft", reason="needs peft, which is in the extra `lora`")
-    from thinkless_core.lora import add_adapters
+    from thinkless_core.training.lora import add_adapters
 
     control = ControlTokens.of(tokenizer)
     ids = (control.short_id, control.think_id, control.think_end_id)

@@ -9,17 +9,19 @@ import httpx
 import pytest
 from transformers import PreTrainedTokenizerFast
 
-from infra.vllm_settings import IN_PROCESS
+from infra.processes.vllm_settings import IN_PROCESS
 from schemas.configs.teach import TeacherSide, TransformersTeacher, VllmTeacher
 from schemas.errors import TeacherError
 from schemas.mode import Mode
-from schemas.records import Generation
+from schemas.records.generations import Generation
 from tests.specimens import make_problems
-from tests.unit.chat_asking import PROBLEMS, config_for, endpoint
+from tests.unit.thinkless_core.teachers.chat_asking import PROBLEMS, config_for, endpoint
 from tests.vllm.vllm_server import served
-from thinkless_core.teachers import ChatTeacher, DroppedAnswer, Teacher, ask_teacher, build_teacher
+from thinkless_core.teachers.asking import DroppedAnswer, ask_teacher, build_teacher
+from thinkless_core.teachers.chat import ChatTeacher
+from thinkless_core.teachers.reply import Teacher
 
-THINK_BIAS = ("--logits-processors", "thinkless_core.vllm_think_bias:ThinkBias")
+THINK_BIAS = ("--logits-processors", "thinkless_core.sampling.vllm_think_bias:ThinkBias")
 
 
 def ask(teacher: Teacher, *, mode: Mode, num: int = 12, seed: int = 0) -> tuple[list[Generation], list[DroppedAnswer]]:

@@ -11,13 +11,13 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from infra.vllm_settings import run_engine_in_this_process
+from infra.processes.vllm_settings import run_engine_in_this_process
 from tests.vllm.conftest import CONFIG
-from thinkless_core.control_tokens import ControlTokens
-from thinkless_core.model_files import load_model
-from thinkless_core.rendering import render_prompt
-from thinkless_core.vllm_engine import end_engine, engine_arguments, failures
-from thinkless_core.vllm_think_bias import ThinkBias
+from thinkless_core.sampling.vllm_engine import end_engine, engine_arguments, failures
+from thinkless_core.sampling.vllm_think_bias import ThinkBias
+from thinkless_core.student.control_tokens import ControlTokens
+from thinkless_core.student.model_files import load_model
+from thinkless_core.student.rendering import render_prompt
 
 PROMPTS = ("11+22=?", "37+48*12=?", "5*5=?")
 

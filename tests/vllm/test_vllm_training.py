@@ -9,13 +9,13 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from schemas.mode import Mode
-from tasks.samplers import build_sampler
+from tasks.running.samplers import build_sampler
 from tests.specimens import identical, make_problems, optimizer_config, rl_config, weights_of
 from tests.vllm.asking_vllm import CLOSE
 from tests.vllm.conftest import CONFIG
-from thinkless_core.model_files import load_model, load_tokenizer
 from thinkless_core.progress import no_progress
-from thinkless_core.rl_trainer import train_rl
+from thinkless_core.rl.rl_trainer import train_rl
+from thinkless_core.student.model_files import load_model, load_tokenizer
 
 
 @pytest.mark.parametrize("updates_per_step", [1, 2])

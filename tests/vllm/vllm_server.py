@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.unit.chat_server import closed_port
+from tests.unit.thinkless_core.teachers.chat_server import closed_port
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 240.0

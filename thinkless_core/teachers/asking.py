@@ -24,9 +24,12 @@ from schemas.configs.teach import (
     WorkedSolutionsTeacher,
 )
 from schemas.errors import TeacherError
+from schemas.finish_reason import FinishReason
 from schemas.mode import Mode
-from schemas.records import FinishReason, Generation, Problem
-from thinkless_core.grading import extract_answer, is_correct
+from schemas.records.generations import Generation
+from schemas.records.problems import Problem
+from thinkless_core.grading.extraction import extract_answer
+from thinkless_core.grading.strict import is_correct
 from thinkless_core.seeding import derive_seed
 from thinkless_core.teachers.chains import ChainTeacher
 from thinkless_core.teachers.chat import ChatTeacher
@@ -34,7 +37,7 @@ from thinkless_core.teachers.local_model import LocalModelTeacher
 from thinkless_core.teachers.recorded_source import RecordedSourceTeacher
 from thinkless_core.teachers.recordings import RecordingTeacher
 from thinkless_core.teachers.reply import Teacher, TeacherReply, UnusableReply
-from thinkless_core.teachers.vllm_engine import VllmEngineTeacher
+from thinkless_core.teachers.vllm_teacher import VllmEngineTeacher
 
 REJECTED = "rejected_wrong"
 """Reason of a drop where a finished answer is wrong and wrong ones are rejected."""

@@ -9,9 +9,10 @@ from transformers import PreTrainedTokenizerBase
 
 from schemas.configs.teach import ProceduralTeacher
 from schemas.errors import TeacherError
+from schemas.finish_reason import FinishReason
 from schemas.mode import THINK_END, Mode
-from schemas.records import FinishReason, Problem
-from thinkless_core.procedural import work_out
+from schemas.records.problems import Problem
+from thinkless_core.problems.procedural import work_out
 from thinkless_core.seeding import random_stream
 from thinkless_core.teachers.reply import TeacherReply
 

@@ -1,7 +1,7 @@
 """The teacher behind an OpenAI-compatible chat endpoint: what it is asked, and what its replies come to.
 
 problem -> ChatRequest (payload, seed) -> ChatService -> ChatReply -> TeacherReply | UnusableReply
-Who connects, waits, retries and remembers replies is the service's business (infra/chat_endpoint.py).
+Who connects, waits, retries and remembers replies is the service's business (infra/endpoints/chat_endpoint.py).
 Source: https://platform.openai.com/docs/api-reference/chat; `seed` as in vLLM's OpenAI-compatible server.
 """
 
@@ -16,8 +16,9 @@ from transformers import PreTrainedTokenizerBase
 from schemas.chat import ChatReply, ChatRequest, ChatService
 from schemas.configs.teach import OpenAITeacher, SampledTeacher
 from schemas.errors import TeacherError
+from schemas.finish_reason import FinishReason
 from schemas.mode import Mode
-from schemas.records import FinishReason, Problem
+from schemas.records.problems import Problem
 from thinkless_core.seeding import derive_seed
 from thinkless_core.teachers.reasoning import Written, as_reply
 from thinkless_core.teachers.reply import TeacherReply, UnusableReply

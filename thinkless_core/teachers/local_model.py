@@ -16,15 +16,15 @@ from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokeni
 from schemas.configs.teach import TransformersTeacher
 from schemas.errors import ConfigError, TeacherError
 from schemas.mode import Mode
-from schemas.records import Problem
-from thinkless_core.control_tokens import ControlTokens
-from thinkless_core.model_files import load_tokenizer
-from thinkless_core.rendering import decode_completion, render_prompt
-from thinkless_core.rollouts import SampledCompletion, SampleRequest
+from schemas.records.problems import Problem
+from thinkless_core.sampling.sampler import SampledCompletion, SampleRequest
+from thinkless_core.sampling.transformers_sampler import TransformersSampler
+from thinkless_core.student.control_tokens import ControlTokens
+from thinkless_core.student.model_files import load_tokenizer
+from thinkless_core.student.rendering import decode_completion, render_prompt
 from thinkless_core.teachers.chat import over_context, user_turn
 from thinkless_core.teachers.reasoning import Written, as_reply, continued, opens_thought
 from thinkless_core.teachers.reply import TeacherReply, UnusableReply
-from thinkless_core.transformers_sampler import TransformersSampler
 
 
 class _Loaded(NamedTuple):

@@ -19,9 +19,9 @@ from typing import NamedTuple
 
 from transformers import PreTrainedTokenizerBase
 
+from schemas.finish_reason import FinishReason
 from schemas.mode import THINK_END, Mode
-from schemas.records import FinishReason
-from thinkless_core.grading import extract_answer
+from thinkless_core.grading.extraction import extract_answer
 from thinkless_core.teachers.reply import TeacherReply, UnusableReply
 
 

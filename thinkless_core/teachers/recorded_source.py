@@ -18,11 +18,12 @@ from transformers import PreTrainedTokenizerBase
 from schemas.configs.problems import LocalSource, PresetSource
 from schemas.configs.teach import RecordedSource
 from schemas.errors import TeacherError
+from schemas.finish_reason import FinishReason
 from schemas.mode import Mode
-from schemas.records import FinishReason, Problem
-from thinkless_core.answer_fields import solution_completion
-from thinkless_core.problem_set import normalise
-from thinkless_core.problem_sources import read_solutions, read_traces
+from schemas.records.problems import Problem
+from thinkless_core.problems.answer_fields import solution_completion
+from thinkless_core.problems.problem_set import normalise
+from thinkless_core.problems.problem_sources import read_solutions, read_traces
 from thinkless_core.teachers.reasoning import Written, as_reply
 from thinkless_core.teachers.reply import TeacherReply, UnusableReply
 from thinkless_core.teachers.worked_solutions import think_aloud

@@ -13,9 +13,10 @@ from pathlib import Path
 from transformers import PreTrainedTokenizerBase
 
 from schemas.errors import TeacherError
+from schemas.finish_reason import FinishReason
 from schemas.mode import Mode
-from schemas.records import FinishReason, Problem
-from thinkless_core.problem_set import normalise
+from schemas.records.problems import Problem
+from thinkless_core.problems.problem_set import normalise
 from thinkless_core.teachers.reply import TeacherReply
 
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from schemas.finish_reason import FinishReason
 from schemas.mode import Mode
-from schemas.records import FinishReason, Problem
+from schemas.records.problems import Problem
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 
 from schemas.mode import THINK_END
-from thinkless_core.answer_fields import MARK, plain_steps
+from thinkless_core.problems.answer_fields import MARK, plain_steps
 
 _CALCULATION = re.compile(r"<<([^<>\n]*)=([^<>=\n]*)>>")
 

@@ -1,0 +1,57 @@
+"""The order of all checks of `thinkless doctor`: cheap ones first, each missing thing said once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flows.doctor import data, estimates, machine, network, software, student
+from flows.doctor.finding import Finding, Findings
+from flows.doctor.needs import hub_data, hub_models
+from schemas.configs.pipeline import PipelineConfig
+from thinkless_core.estimates.size_estimate import ModelShape
+from thinkless_core.estimates.work_estimate import num_problems
+
+HUB_BYTES_PER_ROW = 10_000
+"""Assumed size of a downloaded row, and of its copy as Arrow; rows with reasoning traces are the large ones."""
+
+
+def examine(config: PipelineConfig, findings: Findings) -> Iterator[str]:
+    """Every line to be printed, as soon as it is known; what was found is put into `findings`."""
+
+    def say(*found: Finding) -> Iterator[str]:
+        for finding in findings.add(found):
+            yield finding.line()
+
+    yield from say(*software.software(config), *student.package(config), machine.store())
+    # Before anything imports the Hub's client libraries: where there is no network, they are told not to look for one.
+    look = network.hub(config)
+    yield from say(*look.findings)
+    yield from say(*network.endpoints(config))
+    from thinkless_core.estimates.model_shape import shape_of
+    from thinkless_core.estimates.stage_memory import stage_memories
+    from thinkless_core.estimates.work_estimate import stage_works
+
+    if student.can_be_read(config, unreached=look.unreached):
+        yield from say(student.tokenizer(config))
+    shape = shape_of(config.base.model)
+    yield from say(*student.size(config, shape), *student.context(config, shape))
+    yield from say(*data.problems(config, unreached=look.unreached))
+    yield from say(*data.recordings(config, unreached=look.unreached))
+    hardware = machine.Hardware.here()
+    works = [] if shape is None else list(stage_works(config, shape, problems=data.counts(config)))
+    plan = machine.plan_for(works, hardware)
+    stages = None if shape is None else list(stage_memories(config, shape, gpu_bytes=plan.gpu_bytes))
+    yield from say(*machine.graphics(config, works, hardware), *machine.memory(config, stages, plan, hardware))
+    yield from say(machine.disk(config, shape, works, _downloads(config, shape)))
+    if shape is not None and stages is not None:
+        yield ""
+        yield from estimates.memory_table(stages, plan)
+        yield ""
+        yield from estimates.work_table(works, shape, plan)
+
+
+def _downloads(config: PipelineConfig, shape: ModelShape | None) -> int:
+    """Bytes from the Hub: data sets of known numbers of rows, and models, each taken to be of the student's size."""
+    rows = {data.id: num_problems(data.source) or 0 for _, data in hub_data(config)}
+    models = {model.id for _, model in hub_models(config)}
+    return sum(rows.values()) * HUB_BYTES_PER_ROW + 2 * (shape.parameters if shape else 0) * len(models)

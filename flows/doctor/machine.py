@@ -1,0 +1,161 @@
+"""Whether the machine can hold and compute what is asked for: store, disk, GPUs, memory."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import psutil
+
+from flows.doctor.finding import Finding, checked
+from flows.doctor.needs import gpus
+from infra.settings import Settings
+from schemas.configs.pipeline import PipelineConfig
+from thinkless_core.estimates.size_estimate import ModelShape, StageMemory
+from thinkless_core.estimates.stage_memory import num_processes
+from thinkless_core.estimates.work_estimate import Machine, StageWork
+
+ASSUMED_GPU = "H100 of 80 GB"
+"""What sizes and hours are given for where a profile wants GPUs and there are none."""
+ASSUMED_GPU_BYTES = 80 * 10**9
+CPU_DAYS = 2.0
+"""A profile that would compute longer than this on the CPU at hand wants GPUs."""
+SPARE_DISK_BYTES = 500 * 2**20
+"""Room for documents, logs and the catalog beside models and texts."""
+BYTES_PER_TOKEN = 4 * 3
+"""Text of a generated token: four letters, in the table, the catalog and the replay cache."""
+
+
+class Hardware(NamedTuple):
+    """What there is."""
+
+    num_cores: int
+    ram_bytes: int
+    """Free."""
+    gpu_names: tuple[str, ...]
+    gpu_bytes: int
+    """Memory of the smallest GPU; 0 where there is none."""
+
+    @classmethod
+    def here(cls) -> Hardware:
+        """This machine."""
+        import torch  # slow import
+
+        found = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        smallest = min((gpu.total_memory for gpu in found), default=0)
+        return cls(cores, psutil.virtual_memory().available, tuple(gpu.name for gpu in found), smallest)
+
+
+class Plan(NamedTuple):
+    """What a run will be estimated for: the GPUs at hand, the CPU, or GPUs that are missing."""
+
+    machine: Machine
+    gpu_bytes: int | None
+    """None on a CPU."""
+    gpus_missing: bool
+
+
+def plan_for(works: list[StageWork], hardware: Hardware) -> Plan:
+    """GPUs where there are any or where the CPU would take days, else the CPU."""
+    if hardware.gpu_names:
+        return Plan(Machine.gpu(hardware.gpu_names[0]), hardware.gpu_bytes, gpus_missing=False)
+    cpu = Machine.cpu(hardware.num_cores)
+    if cpu_days(works, hardware) <= CPU_DAYS:
+        return Plan(cpu, None, gpus_missing=False)
+    return Plan(Machine.gpu(ASSUMED_GPU), ASSUMED_GPU_BYTES, gpus_missing=True)
+
+
+def cpu_days(works: list[StageWork], hardware: Hardware) -> float:
+    """Days that all stages would take on this machine's cores."""
+    return sum(work.device_hours(Machine.cpu(hardware.num_cores)) or 0.0 for work in works) / 24
+
+
+def store() -> Finding:
+    """Whether the store can be written."""
+    return checked("store", lambda: f"{Settings.from_environment().prepare().home} can be written")
+
+
+def graphics(config: PipelineConfig, works: list[StageWork], hardware: Hardware) -> Iterator[Finding]:
+    """Whether there are as many GPUs as the stages use; nothing to say where the CPU will do."""
+    wanted, found = gpus(config), len(hardware.gpu_names)
+    most = max(wanted.values())
+    users = ", ".join(f"{stage} {number}" for stage, number in wanted.items() if number == most)
+    if found:
+        text = f"{found} x {hardware.gpu_names[0]}, {hardware.gpu_bytes / 1e9:.0f} GB each"
+        fine = found >= most
+        yield Finding("GPUs", fine, text if fine else f"{text}; {most} are wanted ({users}): lower launch.processes")
+        return
+    if plan_for(works, hardware).gpus_missing:
+        days = cpu_days(works, hardware)
+        span = f"{days / 365:.0f} years" if days > 730 else f"{days:.0f} days"
+        yield Finding(
+            "GPUs", False,
+            f"no CUDA device found, {most} wanted ({users}); the {hardware.num_cores} CPU cores here would take about "
+            f"{span}",
+        )  # fmt: skip
+
+
+def memory(
+    config: PipelineConfig, stages: list[StageMemory] | None, plan: Plan, hardware: Hardware
+) -> Iterator[Finding]:
+    """Whether each stage fits; GPUs that are not there are spoken of once, and not here."""
+    free = f"{hardware.ram_bytes / 2**30:.1f} GiB free"
+    if stages is None:
+        yield Finding("memory", True, f"{free}; the student's size is not known before loading")
+        return
+    if plan.gpus_missing:
+        return
+    processes = {"sft": num_processes(config.sft), "rl": num_processes(config.rl)}
+    available = plan.gpu_bytes or hardware.ram_bytes
+    too_large = []
+    for stage in stages:
+        # Processes on a CPU share its memory.
+        needed = stage.num_bytes * (1 if plan.gpu_bytes else processes.get(stage.stage, 1))
+        if needed > available:
+            too_large.append(
+                Finding(
+                    "memory", False,
+                    f"{stage.stage} needs about {gigabytes(needed)}, and there are {gigabytes(available)}; "
+                    f"{_way_out(stage.stage)}",
+                )
+            )  # fmt: skip
+    yield from too_large
+    if not too_large:
+        largest = max(stages, key=lambda stage: stage.num_bytes)
+        where = f"{gigabytes(available)} per GPU" if plan.gpu_bytes else free
+        yield Finding("memory", True, f"{where}; {largest.stage} needs the most, about {gigabytes(largest.num_bytes)}")
+
+
+def disk(config: PipelineConfig, shape: ModelShape | None, works: list[StageWork], downloads: int) -> Finding:
+    """Whether models, checkpoints, texts and downloads will fit."""
+    home = Settings.from_environment().home
+    existing = next(p for p in (home, *home.parents) if p.exists())
+    free = shutil.disk_usage(existing).free
+    tokens = sum(work.likely_tokens for work in works)
+    parameters = 0 if shape is None else shape.parameters
+    # Three models in float32; while a checkpoint replaces the one before it, two of weights and optimiser state.
+    needed = SPARE_DISK_BYTES + parameters * (3 * 4 + 2 * 12) + downloads + tokens * BYTES_PER_TOKEN
+    unknown = ", more than this: the student's size is not known" if shape is None else ""
+    text = (
+        f"{gigabytes(free)} free at {existing}, about {gigabytes(needed)} needed{unknown} (three models 12 P, two "
+        f"checkpoints 24 P, {gigabytes(downloads)} of downloads, {gigabytes(tokens * BYTES_PER_TOKEN)} of text)"
+    )
+    return Finding("disk", free > needed, text if free > needed else f"{text}; free some, or set THINKLESS_HOME")
+
+
+def gigabytes(num_bytes: float) -> str:
+    """A size in words of a person: GB, or MB below one."""
+    return f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:.0f} MB"
+
+
+def _way_out(stage: str) -> str:
+    ways: Mapping[str, str] = {
+        "sft": "lower sft.micro_batch_tokens, or set sft.gradient_checkpointing, sft.precision=mixed or sft.lora",
+        "rl": "lower rl.micro_batch_tokens, rl.max_new_tokens or rl.sampler.gpu_memory_utilization, or set "
+        "rl.gradient_checkpointing, rl.precision=mixed or rl.lora",
+        "evaluate": "lower evaluate.batch_size or evaluate.max_new_tokens, or set evaluate.precision=bfloat16",
+    }
+    return ways[stage]

@@ -1,0 +1,91 @@
+"""Whether the student's tokenizer takes the control tokens, its template leaves the mode open, its context suffices."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Collection, Iterator
+
+from flows.doctor.finding import Finding, checked
+from schemas.configs.base_model import PACKAGE, PretrainedModel
+from schemas.configs.pipeline import PipelineConfig
+from thinkless_core.estimates.size_estimate import ModelShape
+from thinkless_core.estimates.stage_memory import longest_rollout, prompt_tokens
+
+
+def package(config: PipelineConfig) -> Iterator[Finding]:
+    """Whether the Python package that brings the student is there, where one does."""
+    model = config.base.model
+    if isinstance(model, PretrainedModel) and model.path.startswith(PACKAGE):
+        yield checked("student", lambda: model.location)
+
+
+def can_be_read(config: PipelineConfig, *, unreached: Collection[str]) -> bool:
+    """Whether a look at its files is worth it, or what they need was said to be missing."""
+    model = config.base.model
+    if not isinstance(model, PretrainedModel):
+        return True
+    if model.gguf_file is not None and importlib.util.find_spec("gguf") is None:
+        return False
+    return model.path not in unreached and all(finding.fine for finding in package(config))
+
+
+def tokenizer(config: PipelineConfig) -> Finding:
+    """The tokenizer as the student will have it, and a prompt as it will read it."""
+    return checked("tokenizer", lambda: _described(config))
+
+
+def context(config: PipelineConfig, shape: ModelShape | None) -> Iterator[Finding]:
+    """Whether prompts and completions at their limits fit into what the model was made for."""
+    if shape is None or shape.context == 0:
+        return
+    prompt = prompt_tokens(shape)
+    limits = {
+        "teach.think.max_tokens": config.teach.think.max_tokens,
+        "teach.short.max_tokens": config.teach.short.max_tokens,
+        "rl.max_new_tokens": longest_rollout(config.rl),
+        "evaluate.max_new_tokens": config.evaluate.max_new_tokens,
+    }
+    for key, limit in limits.items():
+        if limit + prompt > shape.context:
+            yield Finding(
+                "context", False,
+                f"{key}={limit} and a prompt of about {prompt} tokens are over the student's context of "
+                f"{shape.context}; lower {key} to {max(shape.context - prompt, 0)}",
+            )  # fmt: skip
+
+
+def size(config: PipelineConfig, shape: ModelShape | None) -> Iterator[Finding]:
+    """How large the student is, in words."""
+    model = config.base.model
+    name = model.path if isinstance(model, PretrainedModel) else "tiny"
+    if shape is not None:
+        head = "tied" if shape.tied else "not tied"
+        yield Finding(
+            "student", True,
+            f"{name}: P = {amount(shape.parameters)} parameters (L = {shape.layers} layers, h = {shape.hidden}, "
+            f"f = {shape.intermediate}, V = {shape.vocabulary}, head {head}), context {shape.context}",
+        )  # fmt: skip
+
+
+def amount(number: float) -> str:
+    """A large number in words of a person: 1.8B, 135M, 42k."""
+    for unit, name in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if number >= unit:
+            return f"{number / unit:.3g}{name}"
+    return f"{number:.3g}"
+
+
+def _described(config: PipelineConfig) -> str:
+    from thinkless_core.problems.problem_set import asked
+    from thinkless_core.student.control_tokens import ControlTokens
+    from thinkless_core.student.model_files import prepare_tokenizer
+    from thinkless_core.student.rendering import render_prompt
+
+    prepared = prepare_tokenizer(config.base)
+    control = ControlTokens.of(prepared.tokenizer)
+    user_turn = asked("1+1=?", instruction=config.problems.instruction)
+    prompt = prepared.tokenizer.decode(render_prompt(prepared.tokenizer, user_turn), skip_special_tokens=False)
+    return (
+        f"control tokens {control.short_id}, {control.think_id} (new: {', '.join(prepared.new_tokens) or 'none'}); "
+        f"template {'; '.join(prepared.template_repairs) or 'kept as it is'}; a prompt reads {prompt!r}"
+    )

@@ -1,0 +1,176 @@
+"""The members of a study: which are finished, how long one takes, and how one is run.
+
+StudyRequest -> member (condition x seed) -> found in the store, or a process of its own: `thinkless run --no-prefect`
+
+A member is an ordinary run until `evaluate`: relaunched, it goes on from its checkpoints, and a finished one is a hit.
+Each has its own process because torch's number of threads belongs to the process.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from flows.recipe import AnyPlan, walk
+from infra.processes.child_process import ChildCommand, run_logged
+from infra.settings import Settings
+from infra.store.artifact_store import ArtifactStore
+from schemas.artifact import Artifact
+from schemas.configs.loading import load_config
+from schemas.configs.study import MemberSpec, StudyConfig, load_study
+from schemas.errors import ConfigError, StoreError
+
+LAST_STAGE = "evaluate"
+GUESSED_SECONDS = 75.0
+"""A member's time where the store has none to learn from: RL and evaluation of the tiny profile on one core."""
+START_SECONDS = 8.0
+"""Imports of one process, which no manifest counts."""
+
+
+class MemberNotFinished(Exception):  # noqa: N818 - no error: the answer to a question
+    """A stage of a member has yet to be built."""
+
+
+@dataclass(frozen=True)
+class StudyRequest:
+    """One launch of a study, checked."""
+
+    study: StudyConfig
+    profile: str
+    members: tuple[MemberSpec, ...]
+    num_seeds: int
+    jobs: int
+    settings: Settings
+
+    def log_of(self, member: MemberSpec) -> Path:
+        """Where a member's process says what it does."""
+        return self.settings.home / "studies" / self.study.name / f"{member.label}.log"
+
+
+@dataclass(frozen=True)
+class FoundMember:
+    """A finished member."""
+
+    spec: MemberSpec
+    policy: Artifact
+    evaluation: Artifact
+
+
+@dataclass(frozen=True)
+class MemberRun:
+    """How a member's process ended."""
+
+    spec: MemberSpec
+    exit_code: int
+    seconds: float
+    log: Path
+
+    @property
+    def last_words(self) -> str:
+        """The last line of its log."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return next((line for line in reversed(lines) if line.strip()), "it said nothing")
+
+
+@dataclass
+class MemberFinder:
+    """Looks members up in the store; each artifact that several of them share is verified once."""
+
+    store: ArtifactStore
+    _seen: dict[tuple[str, str], Artifact | None] = field(default_factory=dict)
+
+    def find(self, profile: str, spec: MemberSpec) -> FoundMember | None:
+        """A member's policy and evaluation; None where it is not finished."""
+        try:
+            found = walk(load_config(profile, overrides=spec.overrides), self._settle, last=LAST_STAGE)
+        except MemberNotFinished:
+            return None
+        return FoundMember(spec, found["rl"], found["evaluate"])
+
+    def _settle(self, plan: AnyPlan) -> Artifact:
+        key = (plan.stage, plan.key)
+        if key not in self._seen:
+            self._seen[key] = self.store.find(*key)
+        artifact = self._seen[key]
+        if artifact is None:
+            raise MemberNotFinished
+        return artifact
+
+
+def check_study(
+    name: str,
+    *,
+    profile: str,
+    num_seeds: int,
+    jobs: int | None = None,
+    claim: str | None = None,
+    overrides: Sequence[str] = (),
+) -> StudyRequest:
+    """Everything that can be wrong with any member, said at once; raises ConfigError or StoreError."""
+    if jobs is not None and jobs < 1:
+        raise ConfigError(f"--jobs is {jobs}, expected at least 1; leave it out for one per core")
+    study = load_study(name)
+    study = study.only(claim) if claim else study
+    members = study.members(num_seeds=num_seeds, overrides=overrides)
+    threads = 1
+    for member in members[: len(study.conditions)]:  # seeds of a condition differ in nothing that could be wrong
+        try:
+            config = load_config(profile, overrides=member.overrides)
+        except ConfigError as error:
+            raise ConfigError(f"study {study.name}, condition {member.condition}: {error}") from error
+        for role, benchmark in study.benchmarks.model_dump().items():
+            if benchmark not in config.problems.benchmarks:
+                known = ", ".join(config.problems.benchmarks)
+                raise ConfigError(
+                    f"study {study.name}: benchmarks.{role} is {benchmark!r}, which profile {profile} has not; "
+                    f"name one of {known}"
+                )
+        threads = max(threads, config.rl.num_threads or num_cores())
+    settings = Settings.from_environment().prepare()
+    return StudyRequest(study, profile, members, num_seeds, jobs or max(1, num_cores() // threads), settings)
+
+
+def num_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def find_members(request: StudyRequest) -> dict[MemberSpec, FoundMember | None]:
+    """Every member, finished or not."""
+    finder = MemberFinder(ArtifactStore(request.settings.home))
+    return {spec: finder.find(request.profile, spec) for spec in request.members}
+
+
+def member_command(request: StudyRequest, spec: MemberSpec) -> ChildCommand:
+    """What runs one member in a process of its own."""
+    run = [sys.executable, "-m", "flows.cli", "run", "--no-prefect", "--profile", request.profile]
+    words = [*run, "--until", LAST_STAGE, *(word for override in spec.overrides for word in ("--set", override))]
+    variables = {
+        "THINKLESS_HOME": str(request.settings.home),
+        # What is not told its number of threads by the configuration shares the cores out.
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(max(1, num_cores() // request.jobs))),
+    }
+    return ChildCommand(tuple(words), request.log_of(spec), variables)
+
+
+def run_member(request: StudyRequest, spec: MemberSpec) -> MemberRun:
+    """Run one member to its end."""
+    started, command = time.monotonic(), member_command(request, spec)
+    return MemberRun(spec, run_logged(command), time.monotonic() - started, command.log)
+
+
+def seconds_per_member(request: StudyRequest, found: Sequence[FoundMember]) -> float:
+    """Mean time of the finished members, as their manifests tell; a guess where there is none."""
+    store = ArtifactStore(request.settings.home)
+    seconds = []
+    for member in found:
+        try:
+            manifests = [store.manifest(a.stage, a.key) for a in (member.policy, member.evaluation)]
+        except StoreError:
+            continue
+        seconds.append(START_SECONDS + sum(sum(manifest.timings.values()) for manifest in manifests))
+    return sum(seconds) / len(seconds) if seconds else GUESSED_SECONDS

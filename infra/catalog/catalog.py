@@ -1,0 +1,136 @@
+"""The DuckDB catalog: every dataset, run, check and edge of the store, for SQL.
+
+manifest + Parquet files -> register -> one short transaction -> catalog.duckdb
+run record -> record_run;  all manifests and run records -> rebuild
+
+Never the only copy: a file that is lost, damaged or of another version is rebuilt from the store.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import duckdb
+
+from infra.catalog.catalog_file import CATALOG_NAME, DamagedCatalogError, explained, opened, remove_catalog
+from infra.catalog.catalog_rows import record_run_rows, register_if_readable, register_rows, utc_timestamp
+from infra.catalog.catalog_tables import create_tables
+from infra.disk import sync, writing
+from infra.locks import file_lock
+from infra.runs import RunRecord, list_runs
+from infra.store.artifact_store import ArtifactStore
+from schemas.artifact import Manifest
+from schemas.errors import CatalogLockedError, Transient
+
+_log = logging.getLogger("thinkless")
+
+Write = Callable[[duckdb.DuckDBPyConnection], None]
+
+
+class Catalog:
+    """The catalog of one home; no connection is kept open between calls."""
+
+    def __init__(self, home: Path, *, timeout_seconds: float) -> None:
+        self.home = home
+        self.path = home / CATALOG_NAME
+        self._timeout_seconds = timeout_seconds
+
+    def register(self, manifest: Manifest, path: Path) -> None:
+        """Makes a published artifact, whose files are in `path`, known: its rows replace what was there for its key.
+
+        Raises CatalogLockedError where another process holds the catalog for too long, ContractError where a
+        file does not have its table's columns.
+        """
+        self._write(lambda connection: register_rows(connection, manifest, path))
+
+    def ensure(self, manifest: Manifest, path: Path) -> None:
+        """Registers the artifact unless it is known as it is: after a crash between publishing and registering."""
+        if self.path.exists():
+            try:
+                with opened(self.path, read_only=True, timeout_seconds=self._timeout_seconds) as connection:
+                    known = connection.execute(
+                        "select 1 from artifacts where stage = ? and key = ? and digest = ? and path = ? "
+                        "and created_at = ?",
+                        [manifest.stage, manifest.key, manifest.digest, str(path), utc_timestamp(manifest.created_at)],
+                    ).fetchall()
+                if known:
+                    return
+            except DamagedCatalogError:
+                pass  # writing rebuilds it
+        self.register(manifest, path)
+
+    def record_run(self, record: RunRecord) -> None:
+        """Makes a run known as it stands; runs whose process died meanwhile are known as failed from now on."""
+
+        def write(connection: duckdb.DuckDBPyConnection) -> None:
+            running = connection.execute("select run_id from runs where status = 'running'").fetchall()
+            stale = {run_id for (run_id,) in running} - {record.run_id}
+            ended = [run for run in (list_runs(self.home) if stale else []) if run.run_id in stale]
+            for run in (*ended, record):
+                record_run_rows(connection, run)
+
+        self._write(write)
+
+    def rebuild(self, store: ArtifactStore, runs: Iterable[RunRecord]) -> None:
+        """Builds the catalog anew from manifests, Parquet files and run records, then puts it in place."""
+        with self._locked():
+            self._rebuild(store, runs)
+
+    def open_or_rebuild(self) -> None:
+        """Makes sure that there is a catalog of this version: rebuilt, with a warning, where there is none."""
+        self._write(lambda connection: None)
+
+    def _write(self, write: Write) -> None:
+        with self._locked():
+            if not self.path.exists():
+                self._rebuild(ArtifactStore(self.home), list_runs(self.home))
+            try:
+                self._transaction(write)
+            except DamagedCatalogError as damage:
+                _log.warning("catalog cannot be used (%s); rebuilding it from the artifacts", damage)
+                self._rebuild(ArtifactStore(self.home), list_runs(self.home))
+                self._transaction(write)
+
+    def _transaction(self, write: Write) -> None:
+        with opened(
+            self.path, read_only=False, timeout_seconds=self._timeout_seconds, on_wait=_log.warning
+        ) as connection:
+            connection.execute("begin")
+            write(connection)
+            connection.execute("commit")
+
+    def _rebuild(self, store: ArtifactStore, runs: Iterable[RunRecord]) -> None:
+        fresh = self.path.with_name(f"{CATALOG_NAME}.new")
+        remove_catalog(fresh)
+        with explained(fresh), writing(fresh):
+            connection = duckdb.connect(str(fresh))
+            try:
+                create_tables(connection)
+                for manifest in store.manifests():
+                    register_if_readable(connection, manifest, store.path(manifest.stage, manifest.key))
+                for run in runs:
+                    record_run_rows(connection, run)
+            finally:
+                connection.close()
+            sync(fresh)
+            remove_catalog(self.path)
+            fresh.replace(self.path)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One writer of ours at a time; DuckDB's own lock only keeps out the others."""
+        with ExitStack() as stack:
+            try:
+                lock = file_lock(
+                    self.home / "catalog.lock",
+                    owner="a catalog writer",
+                    timeout_seconds=self._timeout_seconds,
+                    on_wait=_log.info,
+                )
+                stack.enter_context(lock)
+            except Transient as error:
+                raise CatalogLockedError(str(error)) from error
+            yield

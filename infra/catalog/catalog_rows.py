@@ -1,0 +1,138 @@
+"""What a manifest and a run record become in the catalog's tables; the caller opens and closes the transaction.
+
+manifest -> artifacts, edges, checks, drops;  its Parquet files -> data tables;  run record -> runs, run_artifacts
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from infra.catalog.catalog_tables import DATA_TABLES
+from infra.runs import RunRecord
+from schemas.artifact import Manifest, OutputFile
+from schemas.base import arrow_schema
+from schemas.errors import ContractError, nearest
+
+_log = logging.getLogger("thinkless")
+
+
+def register_if_readable(connection: duckdb.DuckDBPyConnection, manifest: Manifest, directory: Path) -> None:
+    """For a rebuild: one damaged artifact, which the next run replaces, must not keep out all others."""
+    connection.execute("begin")
+    try:
+        register_rows(connection, manifest, directory)
+    except (OSError, pa.ArrowException, ContractError) as error:
+        connection.execute("rollback")
+        _log.warning("left out of the catalog: %s/%s: %s", manifest.stage, manifest.key, error)
+    else:
+        connection.execute("commit")
+
+
+def register_rows(connection: duckdb.DuckDBPyConnection, manifest: Manifest, directory: Path) -> None:
+    """Replace what the catalog knows of an artifact, rows of its tables included; `directory` holds its files."""
+    _forget(connection, manifest.key)
+    for file in manifest.files:
+        if file.table is not None:
+            _load(connection, manifest, directory, file)
+    connection.execute(
+        "insert into artifacts by name select $stage as stage, $key as key, $path as path, $digest as digest, "
+        "$rows as rows, $created_at as created_at, 0 as cached_hits, $run_id as run_id, $seed as seed, "
+        "$fingerprint as fingerprint",
+        {
+            **manifest.model_dump(include={"stage", "key", "digest", "rows", "run_id", "seed", "fingerprint"}),
+            "path": str(directory),
+            "created_at": utc_timestamp(manifest.created_at),
+        },
+    )
+    for parent in manifest.inputs:
+        connection.execute(
+            "insert into edges values (?, ?, ?, ?, ?)",
+            [parent.stage, parent.key, manifest.stage, manifest.key, parent.digest],
+        )
+    for check in manifest.checks:
+        connection.execute(
+            "insert into checks values (?, ?, ?, ?, ?, ?)",
+            [
+                manifest.key,
+                check.suite,
+                check.expectation,
+                check.success,
+                check.observed,
+                check.failing_rows,
+            ],
+        )
+    for reason, rows in manifest.drops.items():
+        connection.execute("insert into drops values (?, ?, ?, ?)", [manifest.key, manifest.stage, reason, rows])
+    _count_cached_hits(connection)
+
+
+def _forget(connection: duckdb.DuckDBPyConnection, key: str) -> None:
+    for table in (*DATA_TABLES, "checks", "drops"):
+        connection.execute(f"delete from {table} where artifact_key = ?", [key])
+    connection.execute("delete from artifacts where key = ?", [key])
+    connection.execute("delete from edges where child_key = ?", [key])
+
+
+def _load(connection: duckdb.DuckDBPyConnection, manifest: Manifest, directory: Path, file: OutputFile) -> None:
+    """Streams one Parquet file into its table, columns matched by name; those that came later are null."""
+    path = directory / file.name
+    if file.table not in DATA_TABLES:
+        raise ContractError(f"{path} is meant for table {file.table!r}; {nearest(str(file.table), DATA_TABLES)}")
+    table = DATA_TABLES[file.table]
+    with pq.ParquetFile(path) as parquet:
+        expected, found = set(arrow_schema(table.record).names), set(parquet.schema_arrow.names)
+        missing, unknown = expected - found - table.added, found - expected
+        if missing or unknown:
+            raise ContractError(
+                f"{path}: columns for table {file.table} do not fit: missing {sorted(missing)}, "
+                f"unknown {sorted(unknown)}; write it from {table.record.__name__} records"
+            )
+        batches = pa.RecordBatchReader.from_batches(parquet.schema_arrow, parquet.iter_batches())
+        connection.register("incoming_rows", batches)
+        run_id, values = ("$run_id as run_id, ", {"run_id": manifest.run_id}) if table.has_run_id else ("", {})
+        connection.execute(
+            f"insert into {file.table} by name select {run_id}*, $key as artifact_key from incoming_rows",
+            {**values, "key": manifest.key},
+        )
+        connection.unregister("incoming_rows")
+
+
+def record_run_rows(connection: duckdb.DuckDBPyConnection, record: RunRecord) -> None:
+    """Replace what the catalog knows of a run and of the artifacts it used."""
+    connection.execute("delete from runs where run_id = ?", [record.run_id])
+    connection.execute("delete from run_artifacts where run_id = ?", [record.run_id])
+    connection.execute(
+        "insert into runs by name select $run_id as run_id, $profile as profile, $status as status, "
+        "$started_at as started_at, $finished_at as finished_at, $error as error, $config as config, "
+        "$host as host, $pid as pid",
+        {
+            **record.model_dump(include={"run_id", "profile", "status", "error", "host", "pid"}),
+            "started_at": utc_timestamp(record.started_at),
+            "finished_at": utc_timestamp(record.finished_at),
+            "config": json.dumps(record.config, sort_keys=True, ensure_ascii=False),
+        },
+    )
+    for use in record.stages:
+        connection.execute(
+            "insert into run_artifacts values (?, ?, ?, ?)", [record.run_id, use.stage, use.key, use.cached]
+        )
+    _count_cached_hits(connection)
+
+
+def _count_cached_hits(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute(
+        "update artifacts set cached_hits = (select count(*) from run_artifacts as used where used.cached "
+        "and used.stage = artifacts.stage and used.key = artifacts.key)"
+    )
+
+
+def utc_timestamp(text: str | None) -> datetime | None:
+    """A time as DuckDB's timestamp without zone, in UTC."""
+    return None if text is None else datetime.fromisoformat(text).astimezone(UTC).replace(tzinfo=None)

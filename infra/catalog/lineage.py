@@ -1,0 +1,146 @@
+"""What an artifact was made from, and what was made from it.
+
+REF -> resolve -> stage, key -> one recursive query (infra/catalog/sql) -> rows -> tree of text
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import NamedTuple
+
+from infra.catalog.lineage_tree import LineageStep, lineage_tree
+from infra.catalog.query import run_query
+from infra.settings import DEFAULT_LOCK_TIMEOUT_SECONDS
+from schemas.errors import MissingArtifactError, nearest
+
+_SHORTEST_PREFIX = 4
+
+
+class ArtifactName(NamedTuple):
+    """Stage and full key of one artifact."""
+
+    stage: str
+    key: str
+
+
+class OriginStep(NamedTuple):
+    """One artifact an evaluation row descends from; see infra/catalog/sql/eval_row_to_origin.sql."""
+
+    depth: int
+    stage: str
+    key: str
+    rows: int | None
+    digest: str | None
+
+
+def sql_text(name: str) -> str:
+    """The text of one of the queries in infra/catalog/sql."""
+    return resources.files("infra").joinpath("catalog", "sql", f"{name}.sql").read_text(encoding="utf-8")
+
+
+def resolve(ref: str, home: Path, *, timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS) -> ArtifactName:
+    """The artifact that `ref` means: a key or a unique prefix of one, `stage/key`, a stage, or a completion_id.
+
+    A stage means its newest artifact, a completion_id the evaluation that holds it. Raises MissingArtifactError
+    where nothing or more than one thing is meant.
+    """
+    stage, _, prefix = ref.rpartition("/")
+    # At most one artifact for the stage's name; all for the prefix, so that an ambiguous one can be listed.
+    named = run_query(
+        home,
+        "select stage, key from artifacts where stage = $ref order by created_at desc, key limit 1",
+        timeout_seconds=timeout_seconds,
+        parameters={"ref": ref},
+    ).to_pylist()
+    by_key = run_query(
+        home,
+        "select stage, key from artifacts where starts_with(key, $prefix) and $stage in ('', stage) "
+        "order by key = $prefix desc, stage, key",
+        timeout_seconds=timeout_seconds,
+        parameters={"prefix": prefix, "stage": stage},
+    ).to_pylist()
+    if len(prefix) < _SHORTEST_PREFIX:
+        by_key = []
+    elif by_key and by_key[0]["key"] == prefix:
+        by_key = by_key[:1]
+    by_row = [] if named or by_key else _holders_of(ref, home, timeout_seconds=timeout_seconds)
+    found = [ArtifactName(row["stage"], row["key"]) for row in (named or by_key or by_row)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        listing = ", ".join(f"{name.stage}/{name.key}" for name in found)
+        raise MissingArtifactError(f"{ref!r} means {len(found)} artifacts: {listing}; give more of the key")
+    raise MissingArtifactError(_nothing_found(ref, home, timeout_seconds=timeout_seconds))
+
+
+def ancestors(
+    artifact: ArtifactName, home: Path, *, timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS
+) -> list[LineageStep]:
+    """All that an artifact was made from, nearest first; the first step is the artifact itself."""
+    return _walk("lineage_up", artifact, home, timeout_seconds=timeout_seconds)
+
+
+def descendants(
+    artifact: ArtifactName, home: Path, *, timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS
+) -> list[LineageStep]:
+    """All that was made from an artifact, nearest first; the first step is the artifact itself."""
+    return _walk("lineage_down", artifact, home, timeout_seconds=timeout_seconds)
+
+
+def eval_row_origin(
+    completion_id: str, home: Path, *, timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS
+) -> list[OriginStep]:
+    """Every artifact one evaluation row descends from, in the newest evaluation that holds the row.
+
+    Raises MissingArtifactError for an unknown completion_id.
+    """
+    rows = run_query(
+        home,
+        sql_text("eval_row_to_origin"),
+        timeout_seconds=timeout_seconds,
+        parameters={"completion_id": completion_id},
+    ).to_pylist()
+    if not rows:
+        raise MissingArtifactError(
+            f"no evaluation row {completion_id!r} in {home}; expected a completion_id of table eval_completions: "
+            "`thinkless sql 'select completion_id from eval_completions limit 5'` shows some"
+        )
+    return [OriginStep(**row) for row in rows]
+
+
+def format_lineage(
+    artifact: ArtifactName, *, ancestors: Sequence[LineageStep], descendants: Sequence[LineageStep]
+) -> str:
+    """Two trees of text around one artifact: what it was made from, and what was made from it."""
+    name = f"{artifact.stage}/{artifact.key}"
+    up = lineage_tree(ancestors)
+    down = lineage_tree(descendants) if len(descendants) > 1 else ["  nothing yet"]
+    return "\n".join([f"{name} was made from", *up, "", f"made from {name}", *down])
+
+
+def _walk(query: str, artifact: ArtifactName, home: Path, *, timeout_seconds: float) -> list[LineageStep]:
+    table = run_query(home, sql_text(query), timeout_seconds=timeout_seconds, parameters={"key": artifact.key})
+    return [LineageStep(**row) for row in table.to_pylist()]
+
+
+def _holders_of(completion_id: str, home: Path, *, timeout_seconds: float) -> list[dict[str, str]]:
+    rows: list[dict[str, str]] = run_query(
+        home,
+        "select artifacts.stage, artifacts.key from eval_completions join artifacts on artifacts.key = artifact_key "
+        "where completion_id = $completion_id order by artifacts.created_at desc, artifacts.key limit 1",
+        timeout_seconds=timeout_seconds,
+        parameters={"completion_id": completion_id},
+    ).to_pylist()
+    return rows
+
+
+def _nothing_found(ref: str, home: Path, *, timeout_seconds: float) -> str:
+    table = run_query(home, "select distinct stage from artifacts", timeout_seconds=timeout_seconds)
+    stages = table.column("stage").to_pylist()
+    hint = nearest(ref.partition("/")[0], stages) if stages else "there are none yet"
+    return (
+        f"nothing is known as {ref!r} in {home}; expected a key (or at least {_SHORTEST_PREFIX} characters of it), "
+        f"stage/key, a stage or a completion_id; stages with artifacts: {hint}"
+    )

@@ -1,0 +1,190 @@
+"""Several processes for one job, by `accelerate launch`: started, listened to, ended.
+
+Launch -> accelerate launch -> N processes (infra/processes/launched_process.py)
+       -> messages while they work -> nothing, or one error that names the process which failed
+
+Nothing outlives the call. Ended from outside, it asks all to end, and kills what has not after a while; if this process
+is killed, the launcher is told by a guard, and each process notices that its parent is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import schemas.errors
+from infra.disk import writing
+from infra.processes.child_process import ends_with_this_process
+from infra.processes.launched_process import JOB_FILE, MESSAGES_FILE, failure_file, log_file
+from schemas.errors import ConfigError, ThinklessError, TrainingError, nearest
+
+POLL_SECONDS = 0.1
+PATIENCE_SECONDS = 40.0
+"""Between asking the launcher to end and killing it; it gives its own processes 30 s."""
+LAST_LINES = 12
+LAUNCHER_LOG = "launcher.log"
+_ENDED_BY_SIGNAL = re.compile(r"rank\s*: (\d+) \(local_rank: \d+\)\s+exitcode\s*: -(\d+)")
+"""A process in the table of failures that the launcher prints at its end."""
+_CONSEQUENCES = (signal.SIGTERM, signal.SIGABRT)
+"""How the launcher ends what is left after a failure, and how a communication library ends its own process then."""
+
+Message = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A job for several processes."""
+
+    label: str
+    """How it is called in errors."""
+    module: str
+    """Run in each process as `python -m MODULE FOLDER`."""
+    job: Mapping[str, Any]
+    """What they are told; anything that JSON can say."""
+    processes: int
+    accelerate_config: str
+    """A name in infra/processes/accelerate/, or a path."""
+    folder: Path
+    """For job, messages and logs; emptied at the start."""
+
+
+def accelerate_config_path(name: str) -> Path:
+    """The file of an accelerate configuration; ConfigError where there is none."""
+    shipped = Path(str(resources.files("infra").joinpath("processes", "accelerate")))
+    names = sorted(path.stem for path in shipped.glob("*.yaml"))
+    path = shipped / f"{name}.yaml" if name in names else Path(name).expanduser()
+    if not path.is_file():
+        raise ConfigError(f"launch.accelerate_config: {name!r} is neither a file nor shipped; {nearest(name, names)}")
+    return path
+
+
+def shards_the_model(name: str) -> bool:
+    """Whether an accelerate configuration spreads the model over the processes (FSDP)."""
+    text = accelerate_config_path(name).read_text(encoding="utf-8")
+    found = re.search(r"^[^#\n]*\bdistributed_type[\"']?\s*:\s*[\"']?(\w+)", text, flags=re.MULTILINE)
+    return found is not None and found[1] == "FSDP"
+
+
+def run_launched(launch: Launch, *, on_message: Callable[[Message], None]) -> None:
+    """Do the job in its processes; every message of the main one is handed to `on_message`.
+
+    Raises the error that stopped it: one of schemas/errors.py as it was raised, else TrainingError with the process
+    and its last lines.
+    """
+    config = accelerate_config_path(launch.accelerate_config)
+    with writing(launch.folder):
+        shutil.rmtree(launch.folder, ignore_errors=True)
+        launch.folder.mkdir(parents=True)
+        (launch.folder / JOB_FILE).write_text(json.dumps(launch.job), encoding="utf-8")
+        log = (launch.folder / LAUNCHER_LOG).open("wb")
+    # Port 0: any free one, for two launches may run side by side.
+    options = ("--config_file", config, "--num_processes", launch.processes, "--main_process_port", 0)
+    words = (sys.executable, "-m", "accelerate.commands.launch", *options, "--module", launch.module, launch.folder)
+    with log:
+        child = subprocess.Popen(
+            list(map(str, words)),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    guard = ends_with_this_process(child.pid)
+    messages = _new_messages(launch.folder / MESSAGES_FILE)
+    try:
+        while True:
+            ended = child.poll() is not None
+            for message in next(messages):
+                on_message(message)
+            if ended:
+                break
+            time.sleep(POLL_SECONDS)
+    finally:
+        _end(child)
+        guard.kill()  # before the child's number can belong to another process
+        guard.wait()
+    if child.returncode:
+        raise _failure(launch, code=child.returncode)
+
+
+def _new_messages(path: Path) -> Iterator[list[Message]]:
+    """At every `next`, the messages that have come since; a line that is still being written comes later."""
+    place = 0
+    while True:
+        lines: list[bytes] = []
+        if path.exists():
+            with path.open("rb") as file:
+                file.seek(place)
+                lines = [line for line in file if line.endswith(b"\n")]
+            place += sum(map(len, lines))
+        yield [json.loads(line) for line in lines]
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Have the launcher end its processes and itself; with patience, then without."""
+    try:
+        if child.poll() is None:
+            child.terminate()
+            child.wait(timeout=PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        # Processes of the launcher's own session; those in sessions of their own notice that their parent is gone.
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+
+
+def _failure(launch: Launch, *, code: int) -> ThinklessError:
+    """Why a launch failed: a process that a signal ended, else the first that said why, else the launcher itself.
+
+    Where one is gone, the others soon cannot reach it and say so: that is no reason.
+    """
+    table = (launch.folder / LAUNCHER_LOG).read_text(encoding="utf-8", errors="replace")
+    for rank, number in _ENDED_BY_SIGNAL.findall(table):
+        if int(number) not in _CONSEQUENCES:
+            name = signal.Signals(int(number)).name
+            hint = " (the kernel's way when memory runs out)" if name == "SIGKILL" else ""
+            return _process_error(launch, rank=int(rank), what=f"was ended by {name}{hint}")
+    failures = {
+        rank: json.loads(failure_file(launch.folder, rank).read_text(encoding="utf-8"))
+        for rank in range(launch.processes)
+        if failure_file(launch.folder, rank).exists()
+    }
+    if not failures:
+        return TrainingError(
+            f"{launch.label}: accelerate launch of {launch.processes} processes ended with exit code {code} before "
+            f"any of them said why; its last lines:\n{_tail(launch.folder / LAUNCHER_LOG)}"
+        )
+    rank = min(failures, key=lambda r: float(failures[r]["at"]))
+    kind, message = failures[rank]["kind"], failures[rank]["message"]
+    if failures[rank]["ours"]:
+        known: type[ThinklessError] = getattr(schemas.errors, kind, TrainingError)
+        return known(message)
+    return _process_error(launch, rank=rank, what=f"met {kind}: {message}")
+
+
+def _process_error(launch: Launch, *, rank: int, what: str) -> TrainingError:
+    log = log_file(launch.folder, rank)
+    return TrainingError(
+        f"{launch.label}: process {rank} of {launch.processes} {what}; the last good checkpoint is kept, and the same "
+        f"command goes on from there. Last lines of {log}:\n{_tail(log)}"
+    )
+
+
+def _tail(path: Path) -> str:
+    if not path.exists():
+        return "(it wrote nothing)"
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return "\n".join(lines[-LAST_LINES:]) or "(it wrote nothing)"

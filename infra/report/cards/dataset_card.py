@@ -1,0 +1,120 @@
+"""Data set card of the pairs: Markdown with YAML front matter, as data set hubs read it; every number is counted.
+
+ReportInputs -> counts of the pairs, manifests, licences -> front matter + Markdown
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from pydantic import JsonValue
+
+from infra.report.cards.card_format import document, fenced, table
+from infra.report.cards.card_parts import config_block, licence_of, licence_table, stage_config
+from infra.report.data import queries
+from infra.report.data.evidence import query_pairs
+from infra.report.data.inputs import ReportInputs
+from infra.report.data.provenance import validation_suites
+from infra.report.data.wording import count, percent, tokens
+from schemas.artifact import Manifest
+from schemas.records.pairs import Pair
+
+SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+"""Upper bounds and names of a hub's size categories."""
+PARTS = frozenset({"problems", "think answers", "short answers"})
+"""What the pairs were made from; RL problems and base model gave nothing to them."""
+
+
+def dataset_card(inputs: ReportInputs, *, files: Mapping[str, str] | None = None) -> str:
+    """The card of the pairs; `files` are those of an export by split, `{"train": "train.parquet"}`.
+
+    Raises MissingArtifactError where a file that is named is absent.
+    """
+    splits = query_pairs(inputs, queries.PAIR_COUNTS)
+    total = sum(row[1] for row in splits)
+    licences = tuple(source for source in inputs.licences if source.part in PARTS)
+    data_files: list[JsonValue] = [path.name for path in inputs.tables.get("pairs", ())]
+    if files is not None:
+        data_files = [{"split": split, "path": path} for split, path in files.items()]
+    manifest = inputs.manifest("pairs")
+    front: dict[str, JsonValue] = {
+        "license": licence_of(licences),
+        "task_categories": ["text-generation"],
+        "tags": ["thinkless", "adaptive-reasoning", "distillation", f"profile-{inputs.profile}"],
+        "size_categories": [next((name for bound, name in SIZES if total < bound), "n>1M")],
+        "configs": [{"config_name": "default", "data_files": data_files}],
+    }
+    difficulties = query_pairs(inputs, queries.PAIR_DIFFICULTIES)
+    body = [
+        f"# Thinkless pairs, profile {inputs.profile}",
+        f"{count(total)} problems, each answered twice: at length behind `<think>` and briefly behind `<short>`. "
+        f"Made by run `{manifest.run_id if manifest else inputs.run_id}`.",
+        "## Splits",
+        table(
+            ("split", "pairs", "think tokens", "short tokens", "think truncated", "short truncated"),
+            [
+                (split, count(n), tokens(think), tokens(short), percent(think_cut), percent(short_cut))
+                for split, n, think, short, think_cut, short_cut in splits
+            ],
+        ),
+        "## Difficulty",
+        table(
+            ("difficulty", "pairs", "think tokens", "short tokens"),
+            [
+                ("unknown" if level is None else str(level), count(n), tokens(think), tokens(short))
+                for level, n, think, short in difficulties
+            ],
+        ),
+        "## Columns",
+        table(("column", "type"), [(name, _type_name(f.annotation)) for name, f in Pair.model_fields.items()]),
+        "## Rows dropped or touched on the way",
+        table(
+            ("stage", "reason", "rows"),
+            [
+                (_label(m), reason, count(number))
+                for m in inputs.ordered_manifests()
+                if m.stage in ("problems", "teach", "pairs")
+                for reason, number in sorted(m.drops.items())
+            ],
+        ),
+        "## Validation",
+        table(
+            ("suite", "stage", "passed", "failed"),
+            [(s.suite, s.stage, count(s.passed), count(len(s.failed))) for s in validation_suites(inputs)],
+        ),
+        "## Source and teachers",
+        config_block("Problems", stage_config(inputs, "problems")),
+        *(config_block(_label(m), m.config) for m in inputs.ordered_manifests() if m.stage == "teach"),
+        "## Examples",
+        *(
+            fenced(
+                "json",
+                json.dumps(
+                    dict(zip(("prompt", "answer", "think", "short"), map(_short, row), strict=True)),
+                    indent=2,
+                    ensure_ascii=False,
+                ),
+            )
+            for row in query_pairs(inputs, queries.PAIR_EXAMPLES)
+        ),
+        "## Licences",
+        licence_table(licences),
+        "## Limits",
+        "Answers are what the teachers wrote, checked against the reference value and by nobody's eye.",
+    ]
+    return document(front, body)
+
+
+def _label(manifest: Manifest) -> str:
+    """The stage, and of the two teachers which one."""
+    mode = manifest.config.get("mode")
+    return manifest.stage if mode is None else f"{manifest.stage}, {mode} side"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 800 else f"{text[:800]} [... {len(text) - 800:,} more characters]"
+
+
+def _type_name(annotation: object) -> str:
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")

@@ -1,0 +1,99 @@
+"""What a report is made from: tables of one run, the manifests of every artifact behind them, and links.
+
+manifests + Parquet tables -> ReportInputs -> Evidence (evidence.py) -> page.py, cards.py
+
+A run that is not finished has fewer tables; a table that is not there reads as one without rows, and the page says
+which stages are missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from schemas.artifact import Manifest
+from schemas.base import Record
+from schemas.configs.pipeline import STAGES
+from schemas.records.eval_completions import EvalCompletion
+from schemas.records.eval_pareto import ParetoPoint
+from schemas.records.eval_routers import RouterScore
+from schemas.records.eval_summary import EvalSummary
+from schemas.records.generations import Generation
+from schemas.records.guard_events import GuardEvent
+from schemas.records.metrics import Metric
+from schemas.records.pairs import Pair
+from schemas.records.problems import Problem
+from schemas.records.rollouts import RolloutRecord
+
+TABLES: dict[str, type[Record]] = {
+    "problems": Problem,
+    "generations": Generation,
+    "pairs": Pair,
+    "sft_metrics": Metric,
+    "rl_metrics": Metric,
+    "rollouts": RolloutRecord,
+    "guard_events": GuardEvent,
+    "eval_completions": EvalCompletion,
+    "eval_summary": EvalSummary,
+    "eval_routers": RouterScore,
+    "eval_pareto": ParetoPoint,
+}
+"""Every table a report reads, under the name its SQL uses; `<stage>_metrics` is table `metrics` of that stage."""
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """Why a run has no report of its own yet."""
+
+    status: str
+    """`running`, `failed` or `completed` (one that was asked to stop before the last stage)."""
+    error: str | None
+    missing: tuple[str, ...]
+    """Stages without an artifact, each with a word on what that means."""
+
+
+class SourceLicence(NamedTuple):
+    """One thing the model or the data were made from, and under which licence it stands."""
+
+    part: str
+    """What it gave: base model, problems, RL problems, think answers, short answers."""
+    name: str
+    """The model, data set or file, without folders of this machine."""
+    licence: str | None
+    """As its own page or files state it (`Apache-2.0`); None where the program does not know."""
+    note: str = ""
+    """Where to look."""
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """Everything the report and both cards may know; nothing else is read."""
+
+    title: str
+    profile: str
+    run_id: str
+    created_at: str
+    """UTC, ISO 8601; when the report was asked for."""
+    tables: Mapping[str, tuple[Path, ...]]
+    """Name of `TABLES` -> Parquet files that make it up together; a name that is not in it was not built."""
+    manifests: tuple[Manifest, ...]
+    """Every upstream artifact, in any order."""
+    validation_docs: Mapping[str, str]
+    """Table -> relative link of its data docs."""
+    examples: int
+    """Held-out problems shown before anything is filtered; a couple of wrong ones come on top."""
+    unfinished: Unfinished | None = None
+    """None for a run in which every stage was built."""
+    licences: tuple[SourceLicence, ...] = ()
+    """Of everything the model and the data were made from."""
+
+    def ordered_manifests(self) -> tuple[Manifest, ...]:
+        """Manifests in the order of the pipeline, unknown stages last."""
+        position = {stage: index for index, stage in enumerate(STAGES)}
+        return tuple(sorted(self.manifests, key=lambda m: (position.get(m.stage, len(STAGES)), m.stage, m.key)))
+
+    def manifest(self, stage: str) -> Manifest | None:
+        """The first manifest of a stage, if there is one."""
+        return next((m for m in self.ordered_manifests() if m.stage == stage), None)

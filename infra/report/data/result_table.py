@@ -1,0 +1,62 @@
+"""The result table as plain text, printed at the end of a run: one block per benchmark.
+
+eval_summary.parquet -> cells -> aligned columns and one line of summary per benchmark. ASCII only.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from infra.report.data.evidence import read_result_cells
+from infra.report.data.verdicts import benchmark_line
+from infra.report.data.wording import accuracy, percent, tokens
+from schemas.records.eval_summary import EvalSummary
+
+HEADER = ("model", "mode", "accuracy", "think", "tokens", "truncated")
+
+
+def result_table_text(eval_summary: Path) -> str:
+    """Per benchmark its rows model x mode and a summary line; ends without a newline.
+
+    Raises MissingArtifactError where the file is absent and EvaluationError where it has no rows.
+    """
+    cells = read_result_cells(eval_summary)
+    benchmarks = dict.fromkeys(cell.benchmark for cell in cells)
+    rows = {b: [_row(cell) for cell in cells if cell.benchmark == b] for b in benchmarks}
+    widths = [
+        max(len(row[column]) for block in rows.values() for row in [HEADER, *block]) for column in range(len(HEADER))
+    ]
+    blocks = []
+    for benchmark in benchmarks:
+        own = [cell for cell in cells if cell.benchmark == benchmark]
+        by_mode = {cell.mode.value: cell for cell in own if cell.model == "rl"}
+        title = f"{benchmark} ({_problems(own)}, grader {', '.join(sorted({c.grader for c in own}))})"
+        lines = [_aligned(row, widths) for row in [HEADER, *rows[benchmark]]]
+        summary = benchmark_line(benchmark, by_mode.get("auto"), by_mode.get("think"))
+        blocks.append("\n".join([title, *lines, summary]))
+    return "\n\n".join(blocks)
+
+
+def _problems(cells: list[EvalSummary]) -> str:
+    sizes = sorted({cell.n for cell in cells})
+    return f"n={sizes[0]}" if len(sizes) == 1 else f"n={sizes[0]}-{sizes[-1]}"
+
+
+def _row(cell: EvalSummary) -> tuple[str, ...]:
+    return (
+        cell.model,
+        cell.mode.value,
+        f"{accuracy(cell.accuracy)} +- {accuracy(cell.accuracy_stderr)}",
+        percent(cell.think_share),
+        tokens(cell.mean_tokens),
+        percent(cell.truncated_share),
+    )
+
+
+def _aligned(row: tuple[str, ...], widths: list[int]) -> str:
+    """Names to the left, numbers to the right."""
+    padded = [
+        text.ljust(width) if column < 2 else text.rjust(width)
+        for column, (text, width) in enumerate(zip(row, widths, strict=True))
+    ]
+    return f"  {'  '.join(padded)}"

@@ -1,0 +1,209 @@
+"""What the runs of a study measured, read once and grouped by condition and seed.
+
+study_{members,pareto,curves,claims}.parquet -> records -> StudyEvidence -> study_charts.py, study_page.py
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from infra.report.data.evidence_rows import Series
+from infra.report.data.tables import connect, read_rows
+from schemas.base import Record
+from schemas.errors import MissingArtifactError
+from schemas.records.study_claims import StudyClaim
+from schemas.records.study_curves import StudyCurve
+from schemas.records.study_members import StudyMember
+from schemas.records.study_pareto import StudyPareto
+
+TABLES: dict[str, type[Record]] = {
+    "study_members": StudyMember,
+    "study_pareto": StudyPareto,
+    "study_curves": StudyCurve,
+    "study_claims": StudyClaim,
+}
+"""Tables of a study, each in `<name>.parquet`; any of them may be absent."""
+
+_T_975 = (
+    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120,
+    2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
+)  # fmt: skip
+"""Student's t at 97.5% for 1, 2, ... 30 degrees of freedom."""
+
+Row = TypeVar("Row", StudyMember, StudyPareto, StudyCurve, StudyClaim)
+
+
+class Estimate(NamedTuple):
+    """A mean over seeds with its 95% interval."""
+
+    mean: float
+    half_width: float
+    """Zero for one seed, which has no interval."""
+    n: int
+
+    @property
+    def low(self) -> float:
+        """Lower end."""
+        return self.mean - self.half_width
+
+    @property
+    def high(self) -> float:
+        """Upper end."""
+        return self.mean + self.half_width
+
+
+class SweepPoint(NamedTuple):
+    """One condition of a sweep."""
+
+    value: float | None
+    """None for the condition that leaves the setting as the profile has it."""
+    condition: str
+
+    @property
+    def label(self) -> str:
+        """The value as it is read."""
+        return "profile" if self.value is None else f"{self.value:g}"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Conditions that differ in one number only."""
+
+    setting: str
+    points: tuple[SweepPoint, ...]
+    """Values rising, the profile's last: its value is not in the table."""
+
+
+@dataclass(frozen=True)
+class StudyEvidence:
+    """All rows of one study."""
+
+    study: str
+    members: tuple[StudyMember, ...]
+    claims: tuple[StudyClaim, ...]
+    pareto: tuple[StudyPareto, ...]
+    curves: Mapping[tuple[str, str], Mapping[int, Series]]
+    """(condition, metric) -> seed -> series."""
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Conditions in the order of the study."""
+        named = [m.condition for m in self.members] + [p.condition for p in self.pareto] + [c for c, _ in self.curves]
+        return tuple(dict.fromkeys(named))
+
+    @property
+    def benchmarks(self) -> tuple[str, ...]:
+        """Benchmarks with a curve."""
+        return tuple(dict.fromkeys(p.benchmark for p in self.pareto))
+
+    def metrics(self, pattern: str) -> tuple[str, ...]:
+        """Names of metrics that start with the pattern, sorted."""
+        return tuple(sorted({name for _, name in self.curves if name.startswith(pattern)}))
+
+
+def read_studies(folder: Path) -> tuple[StudyEvidence, ...]:
+    """Every study whose rows lie in the folder; raises MissingArtifactError where it holds no table at all."""
+    files = {name: (folder / f"{name}.parquet",) for name in TABLES if (folder / f"{name}.parquet").is_file()}
+    if not files:
+        raise MissingArtifactError(
+            f"study page: {folder} holds none of {', '.join(f'{name}.parquet' for name in TABLES)}; "
+            "run the study, which writes them"
+        )
+    with connect(files, schemas=TABLES) as connection:
+        members: list[StudyMember] = read_rows(connection, "study_members", StudyMember)
+        claims: list[StudyClaim] = read_rows(connection, "study_claims", StudyClaim)
+        pareto: list[StudyPareto] = read_rows(connection, "study_pareto", StudyPareto)
+        curves: list[StudyCurve] = read_rows(connection, "study_curves", StudyCurve)
+    named = [[row.study for row in rows] for rows in (members, claims, pareto, curves)]
+    names = dict.fromkeys(study for studies in named for study in studies)
+    return tuple(
+        StudyEvidence(
+            study=name,
+            members=_of(members, name),
+            claims=_of(claims, name),
+            pareto=_of(pareto, name),
+            curves=_series(_of(curves, name)),
+        )
+        for name in names
+    )
+
+
+def estimate(values: Sequence[float]) -> Estimate:
+    """Mean and 95% interval over seeds, by Student's t."""
+    n = len(values)
+    mean = math.fsum(values) / n
+    if n == 1:
+        return Estimate(mean, 0.0, 1)
+    deviation = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (n - 1))
+    t = _T_975[n - 2] if n - 2 < len(_T_975) else 1.96
+    return Estimate(mean, t * deviation / math.sqrt(n), n)
+
+
+def mean_series(by_seed: Mapping[int, Series]) -> Series:
+    """The mean over seeds at every step that all of them reached."""
+    shared = set.intersection(*({step for step, _ in series} for series in by_seed.values()))
+    lookup = [dict(series) for series in by_seed.values()]
+    return tuple((step, math.fsum(values[step] for values in lookup) / len(lookup)) for step in sorted(shared))
+
+
+def final_value(series: Series) -> float:
+    """The mean of the last tenth of a series, at least its last value."""
+    last = [value for _, value in series[-max(len(series) // 10, 1) :]]
+    return math.fsum(last) / len(last)
+
+
+def sweeps(members: Iterable[StudyMember]) -> tuple[Sweep, ...]:
+    """Groups of conditions whose settings differ in one number; seeds and what is evaluated are left aside."""
+    settings = {m.condition: _settings(m.overrides) for m in members}
+    groups: dict[tuple[str, tuple[tuple[str, str], ...]], dict[float, str]] = {}
+    for condition, values in settings.items():
+        for key, text in values.items():
+            number = _number(text)
+            if number is not None:
+                others = tuple(sorted((k, v) for k, v in values.items() if k != key))
+                groups.setdefault((key, others), {}).setdefault(number, condition)
+    found = []
+    for (key, others), by_value in groups.items():
+        points = [SweepPoint(value, by_value[value]) for value in sorted(by_value)]
+        points += [SweepPoint(None, c) for c, values in settings.items() if tuple(sorted(values.items())) == others][:1]
+        if len(points) > 1:
+            found.append(Sweep(key, tuple(points)))
+    return tuple(sorted(found, key=lambda sweep: sweep.setting))
+
+
+def _settings(overrides: str) -> dict[str, str]:
+    """Overrides as text by key, from a JSON object or a JSON list of `key=value`, as far as they decide the weights."""
+    given = json.loads(overrides)
+    items = given.items() if isinstance(given, dict) else (str(entry).partition("=")[::2] for entry in given)
+    return {
+        str(key): str(value)
+        for key, value in items
+        if not str(key).endswith("seed") and not str(key).startswith("evaluate.")
+    }
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _of(rows: Iterable[Row], study: str) -> tuple[Row, ...]:
+    return tuple(row for row in rows if row.study == study)
+
+
+def _series(rows: Iterable[StudyCurve]) -> dict[tuple[str, str], dict[int, Series]]:
+    found: dict[tuple[str, str], dict[int, list[tuple[int, float]]]] = {}
+    for row in rows:
+        if math.isfinite(row.value):
+            found.setdefault((row.condition, row.name), {}).setdefault(row.seed, []).append((row.step, row.value))
+    return {
+        key: {seed: tuple(sorted(points)) for seed, points in sorted(by_seed.items())} for key, by_seed in found.items()
+    }

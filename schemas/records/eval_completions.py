@@ -1,0 +1,34 @@
+"""Table `eval_completions`: graded completions on held-out problems."""
+
+from __future__ import annotations
+
+from schemas.base import Record
+from schemas.mode import EvalMode, Mode
+
+
+class EvalCompletion(Record):
+    """One graded completion of one model, in one mode, on one benchmark problem."""
+
+    completion_id: str
+    model: str
+    benchmark: str
+    mode: EvalMode
+    """How it was asked: auto or forced."""
+    problem_id: str
+    difficulty: int | None
+    sample: int
+    chosen_mode: Mode | None
+    """From completion token 0 (forced or chosen); null if malformed."""
+    completion: str
+    answer: str | None
+    correct: bool
+    num_tokens: int
+    truncated: bool
+    malformed: bool
+    fake_short: bool
+    p_think: float
+    """P(<think>) over both control tokens at token 0 for this prompt, exact, temperature 1."""
+    grader: str
+    """Name of the grader that `correct` comes from."""
+    correct_paper: bool
+    """Verdict of the reference code's lenient rules, beside the strict one."""

@@ -1,0 +1,28 @@
+"""Table `eval_routers`: ways of choosing the mode, compared."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from schemas.base import Record
+
+
+class RouterScore(Record):
+    """What a way of choosing the mode achieves with one model's two forced modes on one benchmark."""
+
+    model: str
+    benchmark: str
+    router: Literal["auto", "short", "think", "oracle", "random", "threshold"]
+    """auto: the model itself; oracle: per problem the mode that is right more often over its samples, among equals the
+    cheaper; random: at auto's think share; threshold: think where P(think) is over `threshold`."""
+    threshold: float | None
+    """Only of router `threshold`."""
+    n: int
+    """Problems."""
+    accuracy: float
+    accuracy_stderr: float
+    think_share: float
+    mean_tokens: float
+    mean_tokens_stderr: float
+    hybrid_accuracy: float | None
+    """Share of problems on which the router chose the mode that the oracle chooses; null for short and think."""

@@ -1,0 +1,26 @@
+"""Table `eval_summary`: the result table."""
+
+from __future__ import annotations
+
+from schemas.base import Record
+from schemas.mode import EvalMode
+
+
+class EvalSummary(Record):
+    """One cell of the result table: model x benchmark x mode."""
+
+    model: str
+    benchmark: str
+    mode: EvalMode
+    n: int
+    accuracy: float
+    accuracy_stderr: float
+    """Standard error of the mean over problems (samples of one problem averaged first)."""
+    think_share: float
+    mean_tokens: float
+    truncated_share: float
+    malformed_share: float
+    fake_short_share: float
+    grader: str
+    accuracy_paper: float
+    """Accuracy under the reference code's lenient rules."""

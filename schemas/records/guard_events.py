@@ -1,0 +1,21 @@
+"""Table `guard_events`: decisions of the collapse guard."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from schemas.base import Record
+from schemas.mode import Mode
+
+
+class GuardEvent(Record):
+    """One decision of the collapse guard."""
+
+    step: int
+    action: Literal["warn", "stop", "force", "release"]
+    rare_mode: Mode
+    share: float
+    """Share of free rollouts in the rare mode, averaged over the guard's window."""
+    forced_per_group: int
+    """Rollouts of each group forced into the rare mode from the next step on."""
+    reason: str

@@ -1,0 +1,14 @@
+"""Table `metrics`: numbers of training steps."""
+
+from __future__ import annotations
+
+from schemas.base import Record
+
+
+class Metric(Record):
+    """One number of one training step."""
+
+    stage: str
+    step: int
+    name: str
+    value: float

@@ -1,0 +1,40 @@
+"""Table `problems`: one problem with a checkable answer."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from schemas.base import Record
+
+
+class ProblemSplit(StrEnum):
+    """What a problem is for: warm-up distillation, reinforcement learning, or a held-out benchmark."""
+
+    SFT = "sft"
+    RL = "rl"
+    TEST = "test"
+
+
+class Problem(Record):
+    """One problem with a checkable answer."""
+
+    problem_id: str
+    """Unique over all splits and benchmarks."""
+    prompt: str
+    """The user's turn, without chat template: the question, and below it the instruction, where there is one."""
+    answer: str
+    """Reference value the grader compares with."""
+    difficulty: int | None
+    """Grade of difficulty where the source knows one (number of operations), else null."""
+    split: ProblemSplit
+    benchmark: str | None
+    """Name of the held-out benchmark for split `test`, else null."""
+    source: str
+    """Where it came from: a generator's name, or a file and its line."""
+    instruction: str = ""
+    """What the student is told below the question; the prompt's last lines."""
+
+    @property
+    def question(self) -> str:
+        """The prompt without the instruction: what its source holds, and what teachers are asked."""
+        return self.prompt.removesuffix(f"\n{self.instruction}") if self.instruction else self.prompt

@@ -1,0 +1,25 @@
+"""Table `removed_problems`: training problems that a benchmark holds."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from schemas.base import Record
+
+
+class RemovedProblem(Record):
+    """One training problem that was removed because a benchmark holds it, whole or in part."""
+
+    prompt: str
+    source: str
+    """Where it stood: a generator's name, or a file or data set and its row."""
+    match: Literal["text", "ngram"]
+    """`text`: the same text but for case and white space; `ngram`: words in a row that both hold."""
+    benchmark: str
+    benchmark_problem_id: str
+    """The first problem of the benchmarks that shares the text or the words."""
+    benchmark_prompt: str
+    shared: str
+    """The first shared n-gram; the whole problem for match `text`."""
+    shared_share: float
+    """Share of the problem's n-grams that any benchmark holds; 1 for match `text`."""

@@ -1,0 +1,31 @@
+"""Table `rollouts`: what RL sampled, scored."""
+
+from __future__ import annotations
+
+from schemas.base import Record
+from schemas.finish_reason import FinishReason
+from schemas.mode import Mode
+
+
+class RolloutRecord(Record):
+    """One scored rollout, as logged for audit."""
+
+    rollout_id: str
+    step: int
+    problem_id: str
+    difficulty: int | None
+    sample: int
+    """Index within the group of this prompt."""
+    mode: Mode | None
+    """From completion token 0; null if that is no control token (malformed)."""
+    forced: bool = False
+    """Whether token 0 was given (by the objective, or by the collapse guard) and not sampled."""
+    completion: str
+    num_tokens: int
+    finish_reason: FinishReason
+    correct: bool
+    malformed: bool
+    fake_short: bool
+    """Short mode that hides a chain of thought; it gets no short bonus."""
+    reward: float
+    advantage: float

@@ -1,0 +1,18 @@
+"""Table `study_members`: runs of a study."""
+
+from __future__ import annotations
+
+from schemas.base import Record
+
+
+class StudyMember(Record):
+    """One run of a study: a condition under one seed."""
+
+    study: str
+    condition: str
+    """Name of the setting, such as `degrpo-paper` or `alpha=0.1`."""
+    seed: int
+    overrides: str
+    """The settings that differ from the profile, as JSON."""
+    rl_key: str
+    evaluate_key: str

@@ -1,0 +1,59 @@
+"""What each launched process runs: `python -m tasks.running.launched FOLDER`.
+
+FOLDER/job.json -> `train` of the stage's module -> progress of the main process to the launcher
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from infra.processes.launched_process import LaunchedProcess
+from schemas.configs.rl import RlConfig
+from schemas.configs.sft import SftConfig
+from schemas.configs.training import TrainingConfig
+
+STAGES: Mapping[str, tuple[str, type[TrainingConfig]]] = {
+    "sft": ("tasks.train_sft", SftConfig),
+    "rl": ("tasks.train_rl", RlConfig),
+}
+"""Module and configuration of each stage that can be launched."""
+
+
+def main() -> None:
+    """Do this process's part of the job in the folder named on the command line."""
+    process = LaunchedProcess.start(Path(sys.argv[1]))
+    logging.basicConfig(level=logging.INFO, format=f"%(asctime)s [{process.rank}] %(message)s")
+    with process.reporting(leave=_leave):
+        _train(process, process.job)
+
+
+def _train(process: LaunchedProcess, job: Mapping[str, Any]) -> None:
+    module, config_class = STAGES[job["stage"]]
+
+    def progress(done: int, total: int, numbers: Mapping[str, float], notes: Sequence[str] = ()) -> None:
+        process.say({"done": done, "total": total, "numbers": dict(numbers), "notes": list(notes)})
+
+    importlib.import_module(module).train(
+        config_class.model_validate(job["config"]),
+        tuple(Path(path) for path in job["inputs"]),
+        Path(job["workspace"]),
+        progress,
+        processes=job["processes"],
+        sharded=job["sharded"],
+    )
+
+
+def _leave() -> None:
+    """Say goodbye to the other processes."""
+    from thinkless_core.training.processes import leave_group
+
+    leave_group()
+
+
+if __name__ == "__main__":
+    main()

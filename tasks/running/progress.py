@@ -1,0 +1,146 @@
+"""How far a stage is: a bar on a terminal, a line now and then in a log, an artifact in Prefect's UI, event files.
+
+Progress callback of the core -> headline of the stage -> terminal or log, Prefect
+                              -> all numbers           -> TensorBoard event files, where asked for
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column
+
+from tasks.headline import Headline
+from tasks.running.event_files import EventFile
+from thinkless_core.progress import Progress as ProgressCallback
+
+logger = logging.getLogger("thinkless")
+SECONDS_BETWEEN_LINES = 15.0
+SECONDS_BETWEEN_ARTIFACT_UPDATES = 3.0
+
+Show = Callable[[int, int, str], None]
+"""Shows how many pieces of how many are done, with a headline."""
+
+
+@contextmanager
+def stage_progress(label: str, *, event_dir: Path | None = None) -> Iterator[ProgressCallback]:
+    """A callback that shows the progress of one stage wherever somebody looks.
+
+    `event_dir` takes the stage's TensorBoard event files; ConfigError where their package is missing.
+    """
+    console = Console(stderr=True)
+    headline = Headline(label)
+    in_ui = _UiProgress(label)
+    events = closing(EventFile(event_dir)) if event_dir is not None else nullcontext()
+    on_screen = _bar(label, console) if console.is_terminal else nullcontext(_Lines(label))
+    with events as event_file, on_screen as show:
+
+        def progress(done: int, total: int, numbers: Mapping[str, float], notes: Sequence[str] = ()) -> None:
+            text = headline.update(numbers)
+            show(done, total, text)
+            in_ui(done, total, text)
+            if event_file is not None:
+                event_file(done, numbers)
+            for note in notes:
+                logger.warning("%s: %s", label, note)
+
+        yield progress
+
+
+class _Lines:
+    """A line in the log every few seconds, and one at the end."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._started = time.monotonic()
+        self._last: float | None = None
+
+    def __call__(self, done: int, total: int, text: str) -> None:
+        now = time.monotonic()
+        if done == total or self._last is None or now - self._last > SECONDS_BETWEEN_LINES:
+            self._last = now
+            logger.info("%-12s %d/%d  %.0f s  %s", self._label, done, total, now - self._started, text)
+
+
+@contextmanager
+def _bar(label: str, console: Console) -> Iterator[Show]:
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description:<12}"),
+        BarColumn(bar_width=12),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        # What is left of the line, and never a second one: the numbers give way, not the count of steps.
+        TextColumn("{task.fields[text]}", markup=False, table_column=Column(ratio=1, no_wrap=True)),
+        console=console,
+        expand=True,
+        redirect_stdout=sys.stdout.isatty(),
+    ) as bars:
+        bar = bars.add_task(label, total=None, text="")
+
+        def show(done: int, total: int, text: str) -> None:
+            bars.update(bar, completed=done, total=total, text=text)
+
+        yield show
+
+
+class _UiProgress:
+    """A Prefect progress artifact of the current task run, updated every few seconds; nothing outside of one."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._artifact: uuid.UUID | None = None
+        self._last = 0.0
+        self._gone = False
+
+    def __call__(self, done: int, total: int, text: str) -> None:
+        if self._gone or not total or not _in_task_run():
+            return
+        if self._artifact is not None and done < total and self._is_fresh():
+            return
+        self._last = time.monotonic()
+        from prefect.artifacts import create_progress_artifact, update_progress_artifact
+
+        # The picture of progress must never end the work it pictures, nor hold it up twice: a server that is gone
+        # is tried for a minute by Prefect's client before it gives up.
+        try:
+            percent = 100.0 * done / total
+            description = f"{self._label} {done}/{total}  {text}".strip()
+            if self._artifact is None:
+                self._artifact = create_progress_artifact(
+                    progress=percent, key=f"progress-{self._label}", description=description
+                )
+            else:
+                update_progress_artifact(artifact_id=self._artifact, progress=percent, description=description)
+        except Exception as error:  # noqa: BLE001 - whatever the server answers, training goes on
+            self._gone = True
+            logger.warning("Prefect's server does not answer (%s); progress is shown here only", error)
+
+    def _is_fresh(self) -> bool:
+        return time.monotonic() - self._last < SECONDS_BETWEEN_ARTIFACT_UPDATES
+
+
+def _in_task_run() -> bool:
+    """Whether Prefect runs this; a run without it does not load it to be told so."""
+    if "prefect.context" not in sys.modules:
+        return False
+    from prefect.context import TaskRunContext
+
+    return TaskRunContext.get() is not None

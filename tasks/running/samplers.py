@@ -1,0 +1,73 @@
+"""Who samples: from the configuration of a stage to the sampler of its model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from infra.processes.vllm_settings import run_engine_in_this_process
+from schemas.configs.sampler import SamplerConfig, TransformersSamplerConfig
+from thinkless_core.sampling.sampler import Sampler
+from thinkless_core.sampling.sampling_copy import SamplingCopy
+from thinkless_core.sampling.transformers_sampler import TransformersSampler
+from thinkless_core.sampling.vllm_engine import VllmEngine
+from thinkless_core.sampling.vllm_sampler import VllmSampler
+from thinkless_core.training.precision import Precision
+
+
+class SamplerSource:
+    """Samplers for the models of a stage; models of one shape share one engine."""
+
+    def __init__(self, config: SamplerConfig, *, batch_size: int = 256, precision: Precision = "float32") -> None:
+        """`batch_size`: most completions side by side, and `precision` of training, where the model itself samples."""
+        self._config = config
+        self._precision = precision
+        self._batch_size = batch_size
+        self._engine: VllmEngine | None = None
+
+    def sampler_of(self, model: PreTrainedModel, *, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Sampler:
+        """A sampler from `model`, now and after every change of it; `folder` holds a saved model of its shape.
+
+        An engine starts with the first completion that is asked for.
+        """
+        if isinstance(self._config, TransformersSamplerConfig):
+            sampler = SamplingCopy if self._precision == "mixed" else TransformersSampler
+            return sampler(model, tokenizer.pad_token_id, tokenizer.eos_token_id, self._batch_size)
+        if self._engine is None:
+            run_engine_in_this_process()
+            self._engine = VllmEngine(self._config, folder)
+        return VllmSampler(model, self._engine, tokenizer.eos_token_id)
+
+    def close(self) -> None:
+        """End the engine, if there is one, and give its memory back."""
+        if self._engine is not None:
+            self._engine.close()
+
+
+@contextmanager
+def sampler_source(
+    config: SamplerConfig, *, batch_size: int = 256, precision: Precision = "float32"
+) -> Iterator[SamplerSource]:
+    """Samplers for as long as the context lasts."""
+    source = SamplerSource(config, batch_size=batch_size, precision=precision)
+    try:
+        yield source
+    finally:
+        source.close()
+
+
+@contextmanager
+def build_sampler(
+    config: SamplerConfig,
+    *,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    folder: Path,
+    precision: Precision = "float32",
+) -> Iterator[Sampler]:
+    """The sampler of one model that trains in `precision`, for as long as the context lasts."""
+    with sampler_source(config, precision=precision) as source:
+        yield source.sampler_of(model, tokenizer=tokenizer, folder=folder)

@@ -1,0 +1,33 @@
+"""The student that a training stage takes up, and the one that it leaves behind.
+
+artifact of the stage before/model -> model and tokenizer, prepared for training -> (trained) -> workspace/model
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from schemas.configs.training import TrainingConfig
+from thinkless_core.student.model_files import is_trusted, load_student, load_student_tokenizer, save_folder
+from thinkless_core.training.acceleration import training_accelerator, use_threads
+from thinkless_core.training.precision import merge_student, prepare_student
+
+MODEL = "model"
+"""Folder of the model in an artifact."""
+
+
+def take_up(before: Path, config: TrainingConfig, *, processes: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The model of the artifact `before`, as `config` trains it in one of so many processes."""
+    use_threads(config.num_threads, processes=processes)
+    model, tokenizer = load_student(before / MODEL), load_student_tokenizer(before / MODEL)
+    prepare_student(model, config, tokenizer=tokenizer)
+    return model, tokenizer
+
+
+def leave_behind(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, before: Path, workspace: Path) -> None:
+    """Save the trained model, plain again, from the main process."""
+    if training_accelerator().is_main_process:
+        merge_student(model)
+        save_folder(model, tokenizer, workspace / MODEL, trust_remote_code=is_trusted(before / MODEL))

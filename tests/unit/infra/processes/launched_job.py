@@ -1,0 +1,36 @@
+"""A job for launched processes that goes well or not, as it is told: `python -m tests.unit.infra.processes.launched_job
+FOLDER`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from infra.processes.launched_process import LaunchedProcess
+from schemas.errors import CollapseError
+
+
+def main() -> None:
+    """Fail in the process that `failing` names; the others wait to be ended."""
+    process = LaunchedProcess.start(Path(sys.argv[1]))
+    with process.reporting(leave=lambda: None):
+        job = process.job
+        if process.rank == 0:
+            process.say({"hello": job["greeting"]})
+        print(f"process {process.rank} is here", flush=True)
+        if process.rank == job["failing"] and job["kind"] == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if process.rank == job["failing"]:
+            raise {"ours": CollapseError, "theirs": ValueError}[job["kind"]]("told to")
+        if job["kind"] == "killed":
+            time.sleep(0.02)
+            raise ConnectionError("closed by peer")  # as the others meet it, about when the launcher looks
+        if job["failing"] is not None:
+            time.sleep(60)
+
+
+if __name__ == "__main__":
+    main()

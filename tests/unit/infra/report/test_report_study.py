@@ -1,0 +1,125 @@
+"""The page of a study: claims with intervals and verdicts, curves by seed, sweeps, objectives side by side."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+from infra.report.data.study_evidence import estimate, mean_series, read_studies, sweeps
+from infra.report.study_page import render_study_page
+from schemas.errors import MissingArtifactError
+from schemas.records.study_claims import StudyClaim
+from schemas.records.study_members import StudyMember
+from tests.unit.infra.report.html_outline import outline
+from tests.unit.infra.report.reported import write
+from tests.unit.infra.report.studied import CONDITIONS, SEEDS, make_claims, make_members, write_study
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_study(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path) -> str:
+    return render_study_page(folder)
+
+
+def test_every_claim_stands_with_interval_and_verdict_in_words(page: str) -> None:
+    text = " ".join(" ".join(outline(page).text).split())
+    assert "Of 4 claims 2 hold, 1 fails and 1 is undecided." in text
+    for claim in make_claims():
+        row = text[text.index(claim.claim) :]
+        for part in (claim.statement, claim.verdict, claim.note, f"{claim.measured:.3g}"):
+            assert part in row
+        assert f"{claim.low:.3g} to {claim.high:.3g}" in row
+
+
+def test_the_page_is_whole_small_and_the_same_every_time(folder: Path, page: str) -> None:
+    parsed = outline(page)
+    assert len(parsed.identifiers) == len(set(parsed.identifiers))
+    links = [str(a["href"]).removeprefix("#") for tag, a in parsed.tags if tag == "a"]
+    assert set(links) <= set(parsed.identifiers)
+    assert not [tag for tag, _ in parsed.tags if tag == "script"]
+    assert not re.findall(r"(?:fill|stroke): ?#[0-9a-f]{6}", page[page.index("</style>") :])
+    assert render_study_page(folder) == page
+    assert len(page.encode()) < 1_000_000
+
+
+def test_every_condition_has_a_picture_and_every_benchmark_two(page: str) -> None:
+    titles = re.findall(r"<figcaption><h3>(.*?)</h3>", page)
+    assert titles[: len(CONDITIONS)] == list(CONDITIONS)
+    assert [t for t in titles if t.startswith("rl.alpha")] == [
+        "rl.alpha: where the choice ends",
+        "rl.alpha: how it got there",
+    ]
+    assert len([t for t in titles if t.startswith("tiny-")]) == 4
+
+
+def test_sections_appear_only_where_there_are_data(tmp_path: Path) -> None:
+    write(tmp_path / "study_claims.parquet", StudyClaim, make_claims())
+    sections = [a["id"] for tag, a in outline(render_study_page(tmp_path)).tags if tag == "section"]
+    assert sections == ["claims"]
+    write(tmp_path / "study_claims.parquet", StudyClaim, [])
+    assert "hold no rows" in render_study_page(tmp_path)
+
+
+def test_a_folder_without_tables_is_an_error_that_names_them(tmp_path: Path) -> None:
+    with pytest.raises(MissingArtifactError, match=r"study_members\.parquet.*run the study"):
+        render_study_page(tmp_path)
+
+
+def test_two_studies_share_a_page_and_no_identifier(folder: Path, tmp_path: Path) -> None:
+    write_study(tmp_path)
+    members = [m.model_copy(update={"study": study}) for study in ("claims", "compare") for m in make_members()]
+    write(tmp_path / "study_members.parquet", StudyMember, members)
+    parsed = outline(render_study_page(tmp_path))
+    assert len(parsed.identifiers) == len(set(parsed.identifiers))
+    assert "compare: Runs" in parsed.text
+
+
+def test_an_interval_over_seeds_is_that_of_students_t() -> None:
+    """1, 2, 3: mean 2, deviation 1, error 1/sqrt(3), t with two degrees of freedom 4.303."""
+    found = estimate([1.0, 2.0, 3.0])
+    assert found.mean == 2.0
+    assert found.half_width == pytest.approx(4.303 / math.sqrt(3))
+    assert (found.low, found.high) == (2.0 - found.half_width, 2.0 + found.half_width)
+    assert estimate([5.0]) == (5.0, 0.0, 1)
+
+
+def test_the_mean_of_seeds_stops_where_one_of_them_does() -> None:
+    assert mean_series({0: ((1, 1.0), (2, 3.0)), 1: ((1, 2.0),)}) == ((1, 1.5),)
+
+
+def test_a_sweep_is_what_differs_in_one_number() -> None:
+    def member(condition: str, overrides: object) -> StudyMember:
+        return StudyMember(
+            study="s", condition=condition, seed=0, overrides=json.dumps(overrides), rl_key="r", evaluate_key="e"
+        )
+
+    found = sweeps(
+        [
+            member("large", ["rl.alpha=10", "rl.seed=0", 'evaluate.models=["rl"]']),
+            member("small", ["rl.alpha=0.05", "rl.seed=1", 'evaluate.models=["sft", "rl"]']),
+            member("other", ["rl.alpha=1", "rl.gamma=2"]),
+            member("grpo", {"rl.objective": "grpo"}),
+            member("few", ["sft.steps=800"]),
+            member("as-it-is", ['evaluate.models=["rl"]']),
+        ]
+    )
+    assert [(s.setting, [(p.value, p.condition) for p in s.points]) for s in found] == [
+        ("rl.alpha", [(0.05, "small"), (10.0, "large"), (None, "as-it-is")]),
+        ("sft.steps", [(800.0, "few"), (None, "as-it-is")]),
+    ]
+
+
+def test_curves_are_read_by_condition_and_seed(folder: Path) -> None:
+    (evidence,) = read_studies(folder)
+    assert evidence.conditions == tuple(CONDITIONS)
+    by_seed = evidence.curves["grpo", "think_count"]
+    assert tuple(by_seed) == SEEDS
+    assert [step for step, _ in by_seed[0]] == sorted(step for step, _ in by_seed[0])

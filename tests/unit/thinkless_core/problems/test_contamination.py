@@ -1,0 +1,116 @@
+"""Training problems that a benchmark holds: same text, shared words, turns of phrase; and what real data sets share."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from schemas.configs.problems import PresetSource, ProblemsConfig
+from schemas.records.problems import Problem, ProblemSplit
+from schemas.records.removed_problems import RemovedProblem
+from tests.real_data import real_data
+from thinkless_core.problems.contamination import HeldOut, bare_text, ngrams, words_of
+from thinkless_core.problems.problem_set import ProblemSet, build_problem_set
+
+LONG = "A train leaves at noon and travels at sixty miles per hour for three hours. How far does it go?"
+
+
+def held(*prompts: str) -> list[Problem]:
+    """Problems of benchmark `b`."""
+    return [
+        Problem(
+            problem_id=f"b-{i}", prompt=prompt, answer="1", difficulty=None, split=ProblemSplit.TEST, benchmark="b",
+            source="s",
+        )
+        for i, prompt in enumerate(prompts)
+    ]  # fmt: skip
+
+
+def find(benchmark: list[Problem], *prompts: str, n: int = 13, common: int = 10) -> list[RemovedProblem | None]:
+    """What each prompt shares with the benchmark."""
+    held_out = HeldOut(benchmark, ngram_words=n, common_ngram_problems=common)
+    return held_out.find([(prompt, f"row {i}") for i, prompt in enumerate(prompts)])
+
+
+def test_words_are_runs_of_letters_or_digits_in_lower_case() -> None:
+    assert words_of(r"Find $\frac{3}{4}x_1$, Ångström's 12kg!") == [
+        "find", "frac", "3", "4", "x", "1", "ångström", "s", "12", "kg",
+    ]  # fmt: skip
+    assert words_of("A\u030angstro\u0308m") == words_of("Ångström"), "one spelling of composed letters"
+    assert list(ngrams(["a", "b", "c"], 2)) == ["a b", "b c"]
+    assert list(ngrams(["a", "b", "c"], 4)) == list(ngrams(["a"], 0)) == []
+
+
+def test_shared_words_are_found_through_case_punctuation_and_latex() -> None:
+    copy = r"Once: a TRAIN, leaves at noon -- and travels at $sixty$ miles per hour, for three days"
+    (found,) = find(held("other", LONG), copy)
+    assert found is not None
+    assert (found.match, found.benchmark, found.benchmark_problem_id, found.source) == ("ngram", "b", "b-1", "row 0")
+    assert found.shared == "a train leaves at noon and travels at sixty miles per hour for"
+    # 16 words make four runs of 13: `once ...` is new, the next two are shared, the one that ends in `days` is new.
+    assert found.shared_share == 2 / 4
+
+
+def test_one_word_less_in_common_is_no_match() -> None:
+    words = words_of(LONG)
+    thirteen, twelve = " ".join(words[2:15]), " ".join(words[2:14])
+    assert [found is not None for found in find(held(LONG), f"x {thirteen} y", f"x {twelve} y")] == [True, False]
+    assert find(held(LONG), f"x {twelve} y", n=12) != [None]
+    assert find(held(LONG), f"x {thirteen} y", n=0) == [None], "0 compares whole texts only"
+
+
+def test_a_short_problem_matches_by_its_text_alone_and_its_signs_count() -> None:
+    assert bare_text(" What is\n3 + 4? ") == "whatis3+4?"
+    same, minus, longer = find(held("What is 3+4?"), "what is 3 + 4 ?", "What is 3-4?", f"What is 3+4? {LONG}")
+    assert same is not None
+    assert (same.match, same.shared, same.shared_share) == ("text", "what is 3 + 4 ?", 1.0)
+    assert minus is None
+    assert longer is None
+
+
+def test_a_turn_of_phrase_is_no_match_unless_it_is_most_of_the_problem() -> None:
+    phrase = "can be written as m over n where m and n are relatively prime positive integers find m plus n"
+    own = [f"problem {'abcdefghijkl'[i]} " + " ".join(f"w{i}x{j}" for j in range(30)) + f" {phrase}" for i in range(12)]
+    benchmark = held(f"Eight circles are tangent and their radius {phrase}")
+    assert find(benchmark, *own) == [None] * 12, "twelve problems share it: over 10"
+    assert all(found is not None for found in find(benchmark, *own[:10])), "ten do: not over 10"
+    assert all(found is not None for found in find(benchmark, *own, common=12))
+    variants = [f"Number {i}: its radius {phrase}" for i in range(12)]
+    found = find(benchmark, *variants)
+    assert all(one is not None and one.shared_share >= 0.5 for one in found), "variants do not hide each other"
+
+
+def read_real(training: str, name: str, benchmark_file: str, benchmark: str, **settings: int) -> ProblemSet:
+    """The problem set of one real training file and one real benchmark."""
+    config = ProblemsConfig.model_validate(
+        {
+            "source": PresetSource(name=name, path=str(real_data(training))),
+            "benchmarks": {benchmark: PresetSource(name=benchmark, path=str(real_data(benchmark_file)))},
+            **settings,
+        }
+    )
+    return build_problem_set(config)
+
+
+def test_what_gsm8k_train_shares_with_its_test_split() -> None:
+    began = time.process_time()
+    made = read_real("gsm8k_train.jsonl", "gsm8k", "gsm8k_test.jsonl", "gsm8k")
+    assert time.process_time() - began < 60, "hash sets: under a second where nothing else runs"
+    assert made.drops == {"duplicate": 0, "contaminated": 0, "contaminated_ngram": 4, "unreadable_answer": 0}
+    assert sum(p.split is not ProblemSplit.TEST for p in made.problems) == 7473 - 4
+    assert "bought stamps at the post office some of the stamps had a snowflake" in {r.shared for r in made.removed}
+
+
+@pytest.mark.parametrize(("common", "num_removed"), [(10, 105), (10**9, 158)])
+def test_what_math_train_shares_with_math_500(common: int, num_removed: int) -> None:
+    made = read_real("math_train.json", "math", "math500.json", "math500", common_ngram_problems=common)
+    assert made.drops == {
+        "duplicate": 1,
+        "contaminated": 0,
+        "contaminated_ngram": num_removed,
+        "unreadable_answer": 4,  # two answers are null, two are empty
+    }
+    assert len(made.removed) == num_removed
+    # Rows, less the unreadable, the duplicate and the removed.
+    assert sum(p.split is not ProblemSplit.TEST for p in made.problems) == 7474 - 4 - 1 - num_removed

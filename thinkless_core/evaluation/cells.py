@@ -1,0 +1,107 @@
+"""What a model does on held-out problems: one graded completion per problem, sample and mode.
+
+problems -> requests (mode free or forced) -> completions -> EvalCompletions -> EvalSummary per cell
+All models and modes of one problem share their random stream, so that differences between cells are paired, and a
+forced completion equals the free one that chose the same mode: what any other choice of mode would have come to is
+computed from these rows (routers, pareto) and not sampled again.
+Each completion has two verdicts: `correct`, strict, and `correct_paper` by the reference code's lenient rules, which
+also read an answer off a truncated or malformed completion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from schemas.configs.evaluate import EvaluateConfig
+from schemas.errors import EvaluationError
+from schemas.finish_reason import FinishReason
+from schemas.mode import EvalMode
+from schemas.records.eval_completions import EvalCompletion
+from schemas.records.problems import Problem
+from thinkless_core.grading.extraction import extract_answer
+from thinkless_core.grading.fake_short import is_fake_short
+from thinkless_core.grading.paper import is_correct_paper
+from thinkless_core.grading.strict import GRADER, grade_batch
+from thinkless_core.sampling.sampler import Sampler, SampleRequest
+from thinkless_core.sampling.think_probability import think_probabilities
+from thinkless_core.student.control_tokens import ControlTokens
+from thinkless_core.student.rendering import decode_completion, render_prompt
+
+
+def evaluate_cell(
+    model: PreTrainedModel,
+    problems: Sequence[Problem],
+    *,
+    sampler: Sampler,
+    tokenizer: PreTrainedTokenizerBase,
+    model_name: str,
+    benchmark: str,
+    mode: EvalMode,
+    config: EvaluateConfig,
+) -> list[EvalCompletion]:
+    """Completions of one model in one mode on one benchmark. Raises EvaluationError for zero problems."""
+    if not problems:
+        raise EvaluationError(
+            f"benchmark {benchmark!r} has no problems to evaluate {model_name} on; an accuracy of nothing is no "
+            "number. Check problems.benchmarks and evaluate.limit"
+        )
+    control = ControlTokens.of(tokenizer)
+    probabilities = think_probabilities(
+        model, [p.prompt for p in problems], tokenizer=tokenizer, batch_size=config.batch_size
+    )
+    asked = [
+        (problem, p_think, sample)
+        for problem, p_think in zip(problems, probabilities, strict=True)
+        for sample in range(config.num_samples)
+    ]
+    forced_id = control.id_of(mode.forced) if mode.forced is not None else None
+    requests = [
+        SampleRequest(
+            render_prompt(tokenizer, problem.prompt),
+            stream=("evaluate", config.seed, problem.problem_id, sample),
+            forced_id=forced_id,
+        )
+        for problem, _, sample in asked
+    ]
+    sampled = sampler.sample(
+        requests, max_new_tokens=config.max_new_tokens, temperature=config.temperature, top_p=config.top_p
+    )
+    texts = [decode_completion(tokenizer, completion.token_ids) for completion in sampled]
+    chosen_modes = [control.mode_of(completion.token_ids[0]) for completion in sampled]
+    answers = []
+    for text, completion, chosen in zip(texts, sampled, chosen_modes, strict=True):
+        truncated = completion.finish_reason is FinishReason.LENGTH
+        answers.append(None if truncated or chosen is None else extract_answer(text))
+    verdicts = grade_batch(answers, [problem.answer for problem, _, _ in asked])
+    return [
+        EvalCompletion(
+            completion_id=f"{model_name}-{mode}-{problem.problem_id}-{sample}",
+            model=model_name,
+            benchmark=benchmark,
+            mode=mode,
+            problem_id=problem.problem_id,
+            difficulty=problem.difficulty,
+            sample=sample,
+            chosen_mode=chosen,
+            completion=text,
+            answer=answer,
+            correct=correct,
+            num_tokens=len(completion.token_ids),
+            truncated=completion.finish_reason is FinishReason.LENGTH,
+            malformed=chosen is None,
+            fake_short=is_fake_short(
+                chosen,
+                completion_ids=completion.token_ids,
+                think_end_id=control.think_end_id,
+                short_max_tokens=config.short_max_tokens,
+            ),
+            p_think=p_think,
+            grader=GRADER,
+            correct_paper=is_correct_paper(text, reference=problem.answer),
+        )
+        for (problem, p_think, sample), completion, text, chosen, answer, correct in zip(
+            asked, sampled, texts, chosen_modes, answers, verdicts, strict=True
+        )
+    ]

@@ -1,0 +1,113 @@
+"""Rows of a Hugging Face Hub data set, and what to do where the Hub does not give it.
+
+HubSource -> the datasets library, one configuration after another -> (where, fields)
+
+Whatever the client raises becomes one of two errors: SourceError where trying again cannot help (no such data set,
+gated, no such split, offline), Transient where the Hub is overloaded or the connection breaks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from schemas.configs.problems import HubSource
+from schemas.errors import SourceError, ThinklessError, Transient
+from thinkless_core.problems.source_files import Row, wanted_columns
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_OWN_COPY = "or read a copy of your own: kind=local (or path= of a preset)"
+
+
+def hub_rows(source: HubSource, *, fields: Sequence[str]) -> Iterator[Row]:
+    """Every row of the source's configurations, in their order, with the columns that hold `fields`.
+
+    Raises SourceError or Transient.
+    """
+    if source.is_folder and not Path(source.id).is_dir():
+        raise SourceError(f"{source.id}: no such folder; check problems.*.id (relative to the current directory)")
+    if not source.is_folder and Path(source.id).exists():
+        raise SourceError(
+            f"{source.id}: a folder of that name stands in the current directory, and would be read in the place of "
+            f"the data set on the Hub; write ./{source.id} to read it, or run from another directory"
+        )
+    names = source.config_name if isinstance(source.config_name, tuple) else (source.config_name,)
+    for name in names:
+        with _explained(source, name):
+            dataset, version = _load(source, name)
+            columns = wanted_columns(fields, dataset.column_names or ())
+            dataset = dataset if columns is None else dataset.select_columns(columns)
+            place = "/".join(part for part in (name, source.split) if part)
+            where = f"{source.id}{version} {place}"
+            for number, row in enumerate(dataset, start=1):
+                yield f"{where}, row {number}", row
+
+
+def _load(source: HubSource, name: str | None) -> tuple[Any, str]:
+    """The rows, and what to call the version they came from: the commit, where the client tells."""
+    from datasets import load_dataset_builder  # slow import, only where a Hub data set is read
+
+    builder = load_dataset_builder(source.id, name, revision=source.revision)
+    if source.streaming:
+        dataset = builder.as_streaming_dataset(split=source.split)
+    else:
+        builder.download_and_prepare()
+        dataset = builder.as_dataset(split=source.split)
+    commit = builder.hash if _COMMIT.fullmatch(builder.hash or "") else None
+    return dataset, "" if source.is_folder else f"@{(commit or source.revision or 'main')[:12]}"
+
+
+@contextmanager
+def _explained(source: HubSource, name: str | None) -> Iterator[None]:
+    """Errors of the Hub's client in our words."""
+    try:
+        yield
+    except ThinklessError:
+        raise
+    except Exception as error:  # the client raises its own, its HTTP library's and Python's errors
+        raise explain(error, source=source, name=name) from error
+
+
+def explain(error: Exception, *, source: HubSource, name: str | None) -> ThinklessError:
+    """An error of the Hub's client in our words: SourceError, or Transient where another try may help."""
+    from huggingface_hub.errors import OfflineModeIsEnabled
+
+    which = f"Hub data set {source.id!r}"
+    causes = list(_causes(error))
+    text = " ".join(f"{type(cause).__name__}: {cause}" for cause in causes)
+    first = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    page = f"https://huggingface.co/datasets/{source.id}"
+    if any(isinstance(cause, OfflineModeIsEnabled) for cause in causes) or "OfflineMode" in text:
+        return SourceError(
+            f"{which} is not in the local cache and HF_HUB_OFFLINE forbids to fetch it; unset HF_HUB_OFFLINE, "
+            f"{_OWN_COPY}"
+        )
+    if "GatedRepo" in text or re.search(r"\bgated\b", text):
+        return SourceError(
+            f"{which} is gated; accept its terms at {page}, then log in with `hf auth login` or set HF_TOKEN, "
+            f"{_OWN_COPY}"
+        )
+    if "RevisionNotFound" in text or "Revision Not Found" in text or "Invalid rev id" in text:
+        return SourceError(f"{which} has no revision {source.revision!r}; they are listed at {page}/commits/main")
+    if "DatasetNotFoundError" in text or "RepositoryNotFound" in text or "HFValidationError" in text:
+        return SourceError(
+            f"{which} does not exist, or is private; check problems.*.id (`owner/name`), log in with `hf auth "
+            f"login` or set HF_TOKEN where it is private, {_OWN_COPY}"
+        )
+    if "LocalEntryNotFound" not in text and isinstance(error, ValueError | RuntimeError | FileNotFoundError):
+        asked = f"config_name={name!r}, split={source.split!r}"
+        return SourceError(f"{which} cannot be read with {asked}: {first}; set config_name and split to what there is")
+    return Transient(
+        f"{which}: the Hub cannot be reached or broke off: {first}; run the same command again, {_OWN_COPY}"
+    )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__

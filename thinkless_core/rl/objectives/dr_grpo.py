@@ -1,0 +1,48 @@
+"""`dr_grpo`: GRPO without its two normalisations, by length and by deviation.
+
+Source: Dr. GRPO, "Understanding R1-Zero-like training" (arXiv 2503.20783, section 3.2; repository
+sail-sg/understand-r1-zero, whose masked sum is divided by the generation limit).
+
+    assign   the policy chooses
+    reward   1 correct and short, 1 - gamma correct and think, -1 wrong or malformed
+    A_i      r_i - mean_group(r)
+    w_it     1 / (B L)           for t = 0..T_i, L = rl.max_new_tokens
+    v_it     1 / (B (T_i + 1))
+
+Both control tokens weigh the same here, as all tokens do: no imbalance between modes, but a control token has one
+voice among L.
+Differs from the source: a KL term (it has none; rl.kl_coef = 0 gives the original), weighted per rollout so that the
+metric `kl` means the same under every objective; and Thinkless's reward.
+
+Shapes: B rollouts, T completion tokens (index 0 = control token).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from schemas.configs.rl import RlConfig
+from thinkless_core.rl.advantages import group_relative_advantages
+from thinkless_core.rl.mode_assignment import free_choice
+from thinkless_core.rl.objectives.grpo import reward, sequence_mean
+from thinkless_core.rl.objectives.objective import GroupAdvantages, Objective, ScoredGroups
+from thinkless_core.rl.policy_loss import StepCounts, TokenWeights
+from thinkless_core.rl.schedules import StepSettings
+
+
+def advantages(groups: ScoredGroups, *, config: RlConfig, settings: StepSettings) -> GroupAdvantages:
+    """Reward over the group's mean, never divided."""
+    advantages_PG = group_relative_advantages(groups.rewards_PG, baseline="mean")
+    return GroupAdvantages(advantages_PG, advantages_PG)
+
+
+def token_weights(mask_BT: Tensor, *, control_weight: float, counts: StepCounts) -> TokenWeights:
+    """One constant for all tokens of the step."""
+    constant_BT = mask_BT.to(torch.get_default_dtype()) / (counts.num_rollouts * counts.max_new_tokens)
+    return TokenWeights(constant_BT, sequence_mean(mask_BT, counts=counts))
+
+
+DR_GRPO = Objective(
+    "dr_grpo", assign_modes=free_choice, reward=reward, advantages=advantages, token_weights=token_weights
+)

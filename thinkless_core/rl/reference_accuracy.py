@@ -1,0 +1,131 @@
+"""How often the warm-up model's thinking is right, problem by problem: what `adaptthink` must not fall below.
+
+problems that the run visits -> think forced, K samples each -> share of right answers
+
+Measured once, before the first step, with the policy as it is then; written down piece by piece, so that a crash
+costs one piece. Sampled tokens are counted: they are part of what this objective costs.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from transformers import PreTrainedTokenizerBase
+
+from schemas.base import Record
+from schemas.configs.rl import RlConfig
+from schemas.mode import Mode
+from schemas.records.problems import Problem
+from thinkless_core.progress import Progress
+from thinkless_core.rl.mode_assignment import AssignedMode
+from thinkless_core.rl.schedules import settings_at
+from thinkless_core.rl.scoring import is_solved, sample_groups
+from thinkless_core.sampling.sampler import Sampler
+from thinkless_core.seeding import batch_indices
+from thinkless_core.training.record_log import RecordLog
+
+
+class ReferenceScore(Record):
+    """The verdicts on one problem."""
+
+    step: int
+    """Number of the piece it was measured in, from 0."""
+    problem_id: str
+    num_correct: int
+    num_tokens: int
+    """Generated, over all samples of the problem."""
+
+
+@dataclass(frozen=True)
+class ReferenceAccuracy:
+    """Accuracy by problem, and what it cost."""
+
+    by_problem: Mapping[str, float]
+    num_tokens: int
+
+    def numbers(self) -> dict[str, float]:
+        """Metrics of step 0."""
+        accuracies = self.by_problem.values()
+        return {"reference_accuracy": sum(accuracies) / len(accuracies), "generated_tokens": float(self.num_tokens)}
+
+
+def visited_problems(problems: Sequence[Problem], *, config: RlConfig) -> list[Problem]:
+    """Problems that some step of the run trains on, in the order of `problems`."""
+    visited = {
+        index
+        for step in range(config.steps)
+        for index in batch_indices(len(problems), batch_size=config.prompts_per_step, step=step, seed=config.seed)
+    }
+    return [problems[index] for index in sorted(visited)]
+
+
+def measure_reference_accuracy(
+    sampler: Sampler,
+    problems: Sequence[Problem],
+    *,
+    tokenizer: PreTrainedTokenizerBase,
+    config: RlConfig,
+    scratch: Path,
+    progress: Progress,
+) -> ReferenceAccuracy:
+    """Accuracy of `config.reference_samples` forced think completions per problem.
+
+    The sampler's model must be the warm-up model. What `scratch` already holds is not measured again.
+    """
+    log = RecordLog(scratch / "reference_scores.jsonl", ReferenceScore)
+    pieces = [problems[i : i + config.prompts_per_step] for i in range(0, len(problems), config.prompts_per_step)]
+    found: dict[int, list[ReferenceScore]] = defaultdict(list)
+    log.cut_after(len(pieces))  # a line that a crash left half written
+    for score in log:
+        found[score.step].append(score)
+    whole = 0
+    while whole < len(pieces) and len(found[whole]) == len(pieces[whole]):
+        whole += 1
+    log.cut_after(whole - 1)
+    scores = [score for piece in range(whole) for score in found[piece]]
+    for number in range(whole, len(pieces)):
+        measured = _measure(sampler, pieces[number], tokenizer=tokenizer, config=config, number=number)
+        log.append(measured)
+        scores += measured
+        accuracy = sum(s.num_correct for s in scores) / (len(scores) * config.reference_samples)
+        progress(number + 1, len(pieces), {"reference_accuracy": accuracy})
+    return ReferenceAccuracy(
+        by_problem={s.problem_id: s.num_correct / config.reference_samples for s in scores},
+        num_tokens=sum(s.num_tokens for s in scores),
+    )
+
+
+def _measure(
+    sampler: Sampler,
+    problems: Sequence[Problem],
+    *,
+    tokenizer: PreTrainedTokenizerBase,
+    config: RlConfig,
+    number: int,
+) -> list[ReferenceScore]:
+    """The scores of one piece, under the settings of the first step."""
+    settings = settings_at(config, step=1)
+    rollouts = sample_groups(
+        sampler,
+        problems,
+        assigned=[AssignedMode(Mode.THINK)] * config.reference_samples,
+        tokenizer=tokenizer,
+        config=config,
+        settings=settings,
+        stream="reference",
+    )
+    per_problem = [
+        rollouts[i : i + config.reference_samples] for i in range(0, len(rollouts), config.reference_samples)
+    ]
+    return [
+        ReferenceScore(
+            step=number,
+            problem_id=problem.problem_id,
+            num_correct=sum(is_solved(rollout) for rollout in samples),
+            num_tokens=sum(len(rollout.completion_ids) for rollout in samples),
+        )
+        for problem, samples in zip(problems, per_problem, strict=True)
+    ]

@@ -1,0 +1,250 @@
+"""Reinforcement learning of the mode choice: the loop of all objectives (Thinkless section 3.2).
+
+problems -> modes assigned -> groups of rollouts -> verdicts and rewards -> advantages -> policy update, step by step.
+The reference policy is the model that training started from, always: a resumed run loads it from the stage's input,
+not from its own checkpoint. What an objective is stands in thinkless_core/rl/objectives/; the loop does not know which
+one it runs.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from accelerate import Accelerator
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from schemas.configs.rl import RlConfig
+from schemas.configs.schedule import values
+from schemas.errors import TrainingError
+from schemas.mode import Mode
+from schemas.records.problems import Problem
+from thinkless_core.progress import Progress
+from thinkless_core.rl.collapse_guard import CollapseGuard, replay, stop_if_told
+from thinkless_core.rl.mode_assignment import force_rare
+from thinkless_core.rl.objectives.objective import Objective
+from thinkless_core.rl.objectives.registry import OBJECTIVES
+from thinkless_core.rl.policy_batch import PolicyBatch, build_policy_batch
+from thinkless_core.rl.policy_update import sampling_logprobs, update_policy
+from thinkless_core.rl.reference_accuracy import ReferenceAccuracy, measure_reference_accuracy, visited_problems
+from thinkless_core.rl.rl_logs import RlLogs
+from thinkless_core.rl.rl_metrics import free_counts, probe_numbers, rollout_numbers
+from thinkless_core.rl.rollouts import ScoredRollout
+from thinkless_core.rl.schedules import StepSettings, schedule_numbers, settings_at
+from thinkless_core.rl.scoring import sample_groups, score_rollouts
+from thinkless_core.rl.shared_sampling import conducted
+from thinkless_core.sampling.sampler import Sampler
+from thinkless_core.sampling.think_probability import think_probabilities
+from thinkless_core.seeding import batch_indices, derive_seed
+from thinkless_core.student.context_length import context_length, refuse_over_context
+from thinkless_core.student.control_tokens import ControlTokens
+from thinkless_core.training.acceleration import training_accelerator
+from thinkless_core.training.checkpoints import load_checkpoint, save_checkpoint
+from thinkless_core.training.oom_errors import memory_explained
+from thinkless_core.training.optimization import build_optimizer, learning_rate, set_learning_rate
+from thinkless_core.training.precision import frozen_for
+from thinkless_core.training.processes import process_stream, wait_for_all
+from thinkless_core.training.sharding import gathered, make_whole, shard_layers
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class RlTrainer:
+    """Everything one step needs."""
+
+    policy: PreTrainedModel
+    reference: PreTrainedModel | None
+    """The model training started from: one of its own, or the policy itself, whose adapters can be switched off; None
+    where kl_coef is 0 at every step."""
+    reference_accuracy: Mapping[str, float] | None
+    """By problem, where the objective needs it."""
+    tokenizer: PreTrainedTokenizerBase
+    sampler: Sampler
+    optimizer: torch.optim.Optimizer
+    accelerator: Accelerator
+    config: RlConfig
+    objective: Objective
+
+    def train_step(
+        self, problems: Sequence[Problem], *, step: int, forced: tuple[Mode, int] | None
+    ) -> tuple[PolicyBatch, dict[str, float]]:
+        """Sample, score and learn from one batch of problems; `forced` is what the collapse guard wants."""
+        config, settings = self.config, settings_at(self.config, step=step)
+        # Dropout, where a model has it.
+        torch.manual_seed(derive_seed("rl-step", config.seed, step, *process_stream(self.accelerator)))
+        assigned = force_rare(self.objective.assign_modes(config.group_size), forced=forced)
+
+        def sample_and_score(sampler: Sampler) -> list[ScoredRollout]:
+            rollouts = sample_groups(
+                sampler, problems, assigned=assigned, tokenizer=self.tokenizer, config=config, settings=settings
+            )
+            return score_rollouts(rollouts, control=ControlTokens.of(self.tokenizer), config=config, settings=settings)
+
+        scored = self.conduct(sample_and_score)
+        batch = build_policy_batch(scored, config=config, settings=settings, reference_accuracy=self.reference_accuracy)
+        rate = learning_rate(config.optimizer, step=step, num_steps=config.steps)
+        set_learning_rate(self.optimizer, rate)
+        numbers = rollout_numbers(scored, group_size=config.group_size) | {"learning_rate": rate}
+        with memory_explained("rl", config.micro_batch_tokens):
+            learned = self._update(batch, settings)
+        return batch, numbers | schedule_numbers(config, step=step) | learned
+
+    def conduct(self, work: Callable[[Sampler], T]) -> T:
+        """Do `work` in the main process, with all of the policy's weights and the others' help in sampling."""
+        with gathered(self.policy):
+            return conducted(work, sampler=self.sampler, accelerator=self.accelerator)
+
+    def read_probe(self, probe: Sequence[Problem]) -> dict[str, float]:
+        """P(think) on the probe problems."""
+        prompts = [problem.prompt for problem in probe]
+        return self.conduct(
+            lambda _: probe_numbers(probe, think_probabilities(self.policy, prompts, tokenizer=self.tokenizer))
+        )
+
+    def _update(self, batch: PolicyBatch, settings: StepSettings) -> dict[str, float]:
+        """The optimiser steps of one rollout step; their numbers, averaged over the steps that have them."""
+        config, pad_id = self.config, self.tokenizer.pad_token_id
+        shares = list(batch.split(config.updates_per_step, group_size=config.group_size))
+        moved = len(shares) > 1
+        old = [
+            sampling_logprobs(
+                self.policy,
+                share,
+                config=config,
+                settings=settings,
+                pad_id=pad_id,
+                accelerator=self.accelerator,
+            )
+            if moved
+            else None
+            for share in shares
+        ]
+        numbers = [
+            update_policy(
+                self.policy,
+                share,
+                old_logprobs=old_logprobs,
+                reference=self.reference if settings.kl_coef > 0 else None,
+                optimizer=self.optimizer,
+                accelerator=self.accelerator,
+                config=config,
+                settings=settings,
+                pad_id=pad_id,
+            )
+            for share, old_logprobs in zip(shares, old, strict=True)
+        ]
+        seen: dict[str, list[float]] = defaultdict(list)
+        for name, value in itertools.chain.from_iterable(n.items() for n in numbers):
+            seen[name].append(value)
+        return {name: sum(found) / len(found) for name, found in seen.items()}
+
+
+def train_rl(
+    policy: PreTrainedModel,
+    *,
+    reference: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    sampler: Sampler,
+    problems: Sequence[Problem],
+    config: RlConfig,
+    scratch: Path,
+    progress: Progress,
+    sharded: bool = False,
+) -> RlLogs:
+    """Train `policy`, as `prepare_student` left it, in place and return its logs. `reference` is the model that it
+    starts from; a policy with adapters may be its own.
+
+    `scratch` holds checkpoints and logs; called again with the same arguments after a crash, training goes on from
+    the newest checkpoint to the same weights. In several processes the main one alone writes and tells its progress;
+    `sharded` spreads both models over them. Raises TrainingError, and CollapseError where the guard ends the run.
+    """
+    if len(problems) < config.prompts_per_step:
+        raise TrainingError(
+            f"{len(problems)} problems in split `rl`, fewer than rl.prompts_per_step={config.prompts_per_step}; "
+            "raise problems.rl_share or the number of problems, or lower prompts_per_step"
+        )
+    refuse_over_context(
+        (problem.prompt for problem in visited_problems(problems, config=config)),
+        tokenizer=tokenizer,
+        context=context_length(policy),
+        max_new_tokens=round(max(values(config.max_new_tokens, num_steps=config.steps))),
+        stage="rl",
+        setting="rl.max_new_tokens",
+    )
+    accelerator = training_accelerator()
+    writes = accelerator.is_main_process
+    policy.to(accelerator.device)
+    wants_reference = max(values(config.kl_coef, num_steps=config.steps)) > 0
+    others = [reference] if wants_reference and reference is not policy else []
+    for model in others:
+        frozen_for(config.precision, model.to(accelerator.device))
+    for model in (policy, *others) if sharded else ():
+        shard_layers(model)
+    optimizer = build_optimizer(policy, config.optimizer)
+    logs, objective = RlLogs.in_folder(scratch, writes=writes), OBJECTIVES[config.objective]
+    done = load_checkpoint(scratch / "checkpoints", model=policy, optimizer=optimizer)
+    logs.cut_after(done)
+    wait_for_all(accelerator)
+    guard = CollapseGuard(config.guard, group_size=config.group_size)
+    replay(guard, logs.metrics)
+    probe = _probe_problems(problems, config=config)
+    before: dict[str, float] = {}
+    measured: ReferenceAccuracy | None = None
+    if objective.needs_reference_accuracy:  # complete before the first step, so a policy that has moved samples nothing
+        with gathered(policy):
+            measured = conducted(
+                lambda dealt: measure_reference_accuracy(
+                    dealt,
+                    visited_problems(problems, config=config),
+                    tokenizer=tokenizer,
+                    config=config,
+                    scratch=scratch,
+                    progress=progress,
+                ),
+                sampler=sampler,
+                accelerator=accelerator,
+            )
+        before = measured.numbers()
+    trainer = RlTrainer(
+        policy=policy,
+        reference=reference if wants_reference else None,
+        reference_accuracy=measured.by_problem if measured else None,
+        tokenizer=tokenizer,
+        sampler=sampler,
+        optimizer=optimizer,
+        accelerator=accelerator,
+        config=config,
+        objective=objective,
+    )
+    policy.train()
+    if done == 0:
+        logs.write_numbers(before | trainer.read_probe(probe), step=0)
+    generated_tokens = logs.last("generated_tokens") or 0.0
+    for step in range(done + 1, config.steps + 1):
+        chosen = batch_indices(len(problems), batch_size=config.prompts_per_step, step=step - 1, seed=config.seed)
+        batch, numbers = trainer.train_step([problems[i] for i in chosen], step=step, forced=guard.forced)
+        if step % config.probe_every == 0 or step == config.steps:
+            numbers |= trainer.read_probe(probe)
+        generated_tokens += sum(len(s.rollout.completion_ids) for s in batch.scored)
+        numbers |= guard.numbers() | {"generated_tokens": generated_tokens}
+        event = guard.observe(step=step, free_counts=free_counts(numbers))
+        logs.write_step(batch, numbers, event=event, step=step)
+        stop_if_told(event)
+        if step % config.checkpoint_every == 0 and step < config.steps:
+            save_checkpoint(scratch / "checkpoints", step=step, model=policy, optimizer=optimizer, writes=writes)
+        if writes:
+            progress(step, config.steps, numbers, notes=() if event is None else (event.reason,))
+    make_whole(policy, keeps=writes)
+    return logs
+
+
+def _probe_problems(problems: Sequence[Problem], *, config: RlConfig) -> list[Problem]:
+    """The fixed probe set: the same for every run on these problems."""
+    size = min(config.probe_problems, len(problems))
+    return [problems[i] for i in batch_indices(len(problems), batch_size=size, step=0, seed=derive_seed("probe"))]

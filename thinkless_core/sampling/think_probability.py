@@ -1,0 +1,49 @@
+"""P(think): how likely the model is to think about a problem, read off the logits of token 0 without sampling.
+
+    P(think) = pi(<think> | x) / (pi(<think> | x) + pi(<short> | x))        at temperature 1
+
+Shapes: B prompts, L prompt length (padded on the left), V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from thinkless_core.sampling.transformers_sampler import left_padded
+from thinkless_core.student.control_tokens import ControlTokens
+from thinkless_core.student.rendering import render_prompt
+
+
+def think_probabilities(
+    model: PreTrainedModel,
+    prompts: Sequence[str],
+    *,
+    tokenizer: PreTrainedTokenizerBase,
+    batch_size: int = 256,
+) -> list[float]:
+    """P(think) of each prompt, exact."""
+    control = ControlTokens.of(tokenizer)
+    was_training = model.training
+    model.eval()
+    probabilities: list[float] = []
+    try:
+        with torch.inference_mode():
+            for start in range(0, len(prompts), batch_size):
+                ids = [render_prompt(tokenizer, p) for p in prompts[start : start + batch_size]]
+                padded = left_padded(ids, pad_id=tokenizer.pad_token_id, device=model.device)
+                logits_BV = model(
+                    input_ids=padded.input_ids_BL,
+                    attention_mask=padded.mask_BL,
+                    position_ids=padded.position_ids_BL,
+                    logits_to_keep=1,
+                    use_cache=False,
+                ).logits[:, -1]
+                scores_BV = logits_BV.to(torch.float32)  # bfloat16 would round the difference
+                margin_B = (scores_BV[:, control.think_id] - scores_BV[:, control.short_id]).to(torch.float64)
+                probabilities.extend(margin_B.sigmoid().tolist())
+    finally:
+        model.train(was_training)
+    return probabilities

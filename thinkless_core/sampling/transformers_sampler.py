@@ -1,0 +1,159 @@
+"""Sampling in process, with any transformers causal language model.
+
+requests -> prefill of each distinct prompt once -> one token per step for all unfinished rows -> completions.
+A row's draws come from its own named stream by inverse CDF, the draw for token t at place t of the stream. So batch
+size, order and company never change what is sampled, and forcing token 0 leaves the other draws as they were: a
+forced completion equals the free one that chose the same mode. Finished rows leave the batch.
+
+Shapes: B rows, V vocabulary, L prompt length (padded on the left).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedModel
+
+from schemas.finish_reason import FinishReason
+from thinkless_core.sampling.sampler import SampledCompletion, SampleRequest
+from thinkless_core.seeding import random_stream
+from thinkless_core.training.oom_errors import sampling_memory_explained
+
+COMPACT_BELOW = 0.8
+"""Finished rows leave the batch once fewer than this share of its rows is unfinished."""
+
+
+@dataclass
+class TransformersSampler:
+    """Samples from `model` as it is at the moment of the call (`thinkless_core.rl.rollouts.Sampler`)."""
+
+    model: PreTrainedModel
+    pad_id: int
+    eos_id: int
+    batch_size: int = 256
+    """Most rows side by side."""
+
+    def sample(
+        self,
+        requests: Sequence[SampleRequest],
+        *,
+        max_new_tokens: int,
+        temperature: float,
+        top_p: float = 1.0,
+    ) -> list[SampledCompletion]:
+        """One completion per request, in order; `temperature` > 0, `top_p` in (0, 1]."""
+        # Rows of like length side by side need little padding.
+        order = sorted(range(len(requests)), key=lambda i: len(requests[i].prompt_ids))
+        completions: dict[int, SampledCompletion] = {}
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            with torch.inference_mode():
+                for start in range(0, len(order), self.batch_size):
+                    rows = order[start : start + self.batch_size]
+                    batch = [requests[i] for i in rows]
+                    with sampling_memory_explained(len(batch), max_new_tokens=max_new_tokens):
+                        sampled = self._sample_batch(
+                            batch, max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p
+                        )
+                    completions.update(zip(rows, sampled, strict=True))
+        finally:
+            self.model.train(was_training)
+        return [completions[i] for i in range(len(requests))]
+
+    def _sample_batch(
+        self, requests: Sequence[SampleRequest], *, max_new_tokens: int, temperature: float, top_p: float
+    ) -> list[SampledCompletion]:
+        device = self.model.device
+        draws_BT = torch.stack(
+            [torch.from_numpy(random_stream(*r.stream).random(max_new_tokens)) for r in requests]
+        ).to(device)
+        forced_B = torch.tensor([-1 if r.forced_id is None else r.forced_id for r in requests], device=device)
+        logits_BV, mask_BL, cache = self._prefill([r.prompt_ids for r in requests])
+        tokens: list[list[int]] = [[] for _ in requests]
+        alive = torch.arange(len(requests), device=device)
+        done_B = torch.zeros(len(requests), dtype=torch.bool, device=device)
+        for t in range(max_new_tokens):
+            next_B = _draw(logits_BV, draws_BT[alive, t], temperature=temperature, top_p=top_p)
+            if t == 0:
+                next_B = torch.where(forced_B >= 0, forced_B, next_B)
+            for row, token, done in zip(alive.tolist(), next_B.tolist(), done_B[alive].tolist(), strict=True):
+                if not done:
+                    tokens[row].append(token)
+            done_B[alive] |= next_B == self.eos_id
+            unfinished_B = ~done_B[alive]
+            num_unfinished = int(unfinished_B.sum())
+            if num_unfinished == 0 or t + 1 == max_new_tokens:
+                break
+            if num_unfinished < COMPACT_BELOW * len(alive):
+                keep = unfinished_B.nonzero()[:, 0]
+                alive, next_B, mask_BL = alive[keep], next_B[keep], mask_BL[keep]
+                cache.batch_select_indices(keep)
+            mask_BL = torch.cat([mask_BL, mask_BL.new_ones(len(mask_BL), 1)], dim=1)
+            logits_BV = self.model(
+                input_ids=next_B[:, None],
+                attention_mask=mask_BL,
+                position_ids=mask_BL.sum(dim=1, keepdim=True) - 1,
+                past_key_values=cache,
+                use_cache=True,
+            ).logits[:, -1]
+        return [
+            SampledCompletion(tuple(row), FinishReason.STOP if row[-1] == self.eos_id else FinishReason.LENGTH)
+            for row in tokens
+        ]
+
+    def _prefill(self, prompts: Sequence[tuple[int, ...]]) -> tuple[Tensor, Tensor, DynamicCache]:
+        """Run each distinct prompt once; returns next-token logits (B, V), mask (B, L) and cache for all rows."""
+        distinct = {prompt: row for row, prompt in enumerate(dict.fromkeys(prompts))}
+        padded = left_padded(list(distinct), pad_id=self.pad_id, device=self.model.device)
+        cache = DynamicCache(config=self.model.config)
+        logits_BV = self.model(
+            input_ids=padded.input_ids_BL,
+            attention_mask=padded.mask_BL,
+            position_ids=padded.position_ids_BL,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        ).logits[:, -1]
+        rows = torch.tensor([distinct[p] for p in prompts], device=self.model.device)
+        cache.batch_select_indices(rows)
+        return logits_BV[rows], padded.mask_BL[rows], cache
+
+
+class LeftPadded(NamedTuple):
+    """Prompts that end in the same column, so that the last one predicts token 0 of every row."""
+
+    input_ids_BL: Tensor
+    mask_BL: Tensor
+    """1 on tokens, 0 on padding."""
+    position_ids_BL: Tensor
+
+
+def left_padded(prompts: Sequence[Sequence[int]], *, pad_id: int, device: torch.device) -> LeftPadded:
+    """Prompts of different lengths as tensors."""
+    longest = max(map(len, prompts))
+    mask_BL = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in prompts], device=device)
+    return LeftPadded(
+        torch.tensor([[pad_id] * (longest - len(p)) + list(p) for p in prompts], device=device),
+        mask_BL,
+        (mask_BL.cumsum(dim=1) - 1).clamp(min=0),
+    )
+
+
+def _draw(logits_BV: Tensor, draws_B: Tensor, *, temperature: float, top_p: float) -> Tensor:
+    """Token ids (B,) by inverse CDF: the first token whose cumulative probability exceeds the draw in [0, 1)."""
+    probs_BV = (logits_BV.to(torch.float32) / temperature).softmax(dim=-1).to(torch.float64)
+    if top_p < 1:
+        probs_BV, ids_BV = probs_BV.sort(dim=-1, descending=True, stable=True)
+        before_BV = probs_BV.cumsum(dim=-1) - probs_BV
+        probs_BV = probs_BV.masked_fill(before_BV >= top_p, 0.0)
+    cdf_BV = probs_BV.cumsum(dim=-1)
+    thresholds_B1 = (draws_B * cdf_BV[:, -1])[:, None]
+    places_B1 = torch.searchsorted(cdf_BV, thresholds_B1, right=True).clamp(max=cdf_BV.shape[1] - 1)
+    if top_p < 1:
+        places_B1 = ids_BV.gather(1, places_B1)
+    return places_B1[:, 0]

@@ -1,0 +1,136 @@
+"""Text -> token ids: a problem's prompt as the model sees it, and a completion as the model should write it.
+
+prompt text -> chat template with generation prompt -> prompt ids
+completion text (control token first) -> completion ids, with the end token if it was finished
+
+A user who writes `<think>` or `<|im_end|>` asks about it and must not steer the model with it. The whole rendered text
+is still encoded in one go, as a piece on its own gets other ids (SentencePiece puts a space before it, byte-level BPE
+joins line breaks across its border), but by a copy of the tokenizer in which every special token has another name, one
+that no text holds; the template's own tokens are written by those names, and the user's are text like any other.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tokenizers import Tokenizer
+from transformers import PreTrainedTokenizerBase
+
+from schemas.errors import ConfigError
+from thinkless_core.student.control_tokens import CONTROL_TEXTS
+
+PLACEHOLDER = "\ue000"
+"""Stands for somebody's text in a template; a private character that no text holds."""
+MARKERS = tuple(map(chr, range(0xE000, 0xF900)))
+"""Private characters; the first that a prompt does not hold quotes the other names of special tokens in it."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One training sample; the loss counts on `completion_ids` only (control token included)."""
+
+    prompt_ids: tuple[int, ...]
+    completion_ids: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.prompt_ids) + len(self.completion_ids)
+
+
+def render_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str) -> tuple[int, ...]:
+    """Token ids of a user turn, ending right before the control token.
+
+    Special and control tokens that the user spelt out are encoded as plain text: a question about `<think>` is a
+    question. Plain `apply_chat_template(tokenize=True)` does not do that; of all other prompts it makes the same ids.
+    """
+    spelling = _spelling(tokenizer)
+    text = _apply_template(tokenizer, prompt)
+    if spelling.pattern.search(prompt) is None:
+        return tuple(tokenizer(text, add_special_tokens=False).input_ids)
+    marker = next(character for character in MARKERS if character not in text)
+    number = {token: index for index, token in enumerate(spelling.tokens)}
+    masked = spelling.pattern.sub(lambda found: f"{marker}user{number[found[0]]}{marker}", prompt)
+    text = _apply_template(tokenizer, masked)
+    text = spelling.pattern.sub(lambda found: _other_name(marker, number[found[0]]), text)
+    text = re.sub(f"{marker}user(\\d+){marker}", lambda found: spelling.tokens[int(found[1])], text)
+    return tuple(_renamed(tokenizer, marker).encode(text, add_special_tokens=False).ids)
+
+
+def render_completion(tokenizer: PreTrainedTokenizerBase, completion: str, *, finished: bool) -> tuple[int, ...]:
+    """Token ids of a completion; a truncated one gets no end token, so that its end is not taught."""
+    ids = tokenizer(completion, add_special_tokens=False).input_ids
+    return (*ids, tokenizer.eos_token_id) if finished else tuple(ids)
+
+
+def decode_completion(tokenizer: PreTrainedTokenizerBase, completion_ids: Sequence[int]) -> str:
+    """Text of generated ids, control tokens kept, the end token dropped.
+
+    Tokenizers that begin every piece of text with a space (SentencePiece's older way) show one after a control token.
+    """
+    ids = list(completion_ids)
+    if ids and ids[-1] == tokenizer.eos_token_id:
+        ids = ids[:-1]
+    return str(tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+
+
+def _apply_template(tokenizer: PreTrainedTokenizerBase, content: str) -> str:
+    return str(
+        tokenizer.apply_chat_template(
+            [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
+        )
+    )
+
+
+@dataclass(frozen=True)
+class _Spelling:
+    """Texts that a tokenizer reads as special or control tokens, and the pattern that finds them, longest first."""
+
+    tokens: tuple[str, ...]
+    pattern: re.Pattern[str]
+
+
+@functools.lru_cache(maxsize=8)
+def _spelling(tokenizer: PreTrainedTokenizerBase) -> _Spelling:
+    """Of a tokenizer that has its control tokens; one that gets new tokens later is not looked at again."""
+    special = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
+    texts = special | set(tokenizer.all_special_tokens) | set(CONTROL_TEXTS)
+    tokens = tuple(sorted(texts, key=lambda text: (-len(text), text)))
+    return _Spelling(tokens, re.compile("|".join(map(re.escape, tokens))))
+
+
+def _other_name(marker: str, number: int) -> str:
+    return f"{marker}{number}{marker}"
+
+
+@functools.lru_cache(maxsize=8)
+def _renamed(tokenizer: PreTrainedTokenizerBase, marker: str) -> Tokenizer:
+    """A copy in which special and control tokens have other names and the same ids.
+
+    They are renamed in the vocabulary too, and merges that would make one are left out: some models know their special
+    tokens as ordinary pieces and would find them in plain text.
+    """
+    names = {token: _other_name(marker, number) for number, token in enumerate(_spelling(tokenizer).tokens)}
+    table = json.loads(tokenizer.backend_tokenizer.to_str())
+    for token in table["added_tokens"]:
+        token["content"] = names.get(token["content"], token["content"])
+    model = table["model"]
+    if isinstance(model["vocab"], dict):
+        model["vocab"] = {names.get(text, text): i for text, i in model["vocab"].items()}
+    else:
+        model["vocab"] = [[names.get(text, text), score] for text, score in model["vocab"]]
+    if "merges" in model:
+        model["merges"] = [[a, b] for a, b in model["merges"] if not {a, b, a + b} & names.keys()]
+    if model.get("unk_token") is not None:
+        model["unk_token"] = names.get(model["unk_token"], model["unk_token"])
+    renamed = Tokenizer.from_str(json.dumps(table | {"post_processor": None, "truncation": None, "padding": None}))
+    for text, name in names.items():
+        expected = tokenizer.backend_tokenizer.token_to_id(text)
+        if renamed.token_to_id(name) != expected:
+            raise ConfigError(
+                f"this tokenizer cannot keep what a user spells out apart from its special tokens: {text!r} has id "
+                f"{expected}, in a copy {renamed.token_to_id(name)}; choose a base model with an ordinary tokenizer"
+            )
+    return renamed

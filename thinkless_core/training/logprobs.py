@@ -1,0 +1,155 @@
+"""Log-probabilities of completion tokens: packed where the model's attention allows it, padded otherwise.
+
+samples -> PackedSamples | PaddedSamples -> one forward pass
+        -> log pi (and entropy) of every completion token, (B, T)
+
+Shapes: B samples, L prompt + completion (padded on the right), T completion tokens (padded on the right),
+M completion tokens of all samples, V vocabulary, X hidden size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+from transformers import PreTrainedModel
+
+from thinkless_core.student.rendering import Sample
+from thinkless_core.training.packed_attention import packed_attention, supports_packing
+from thinkless_core.training.packing import PackedSamples, pack_samples
+
+MAX_LOGITS = 1 << 27
+"""Most logits that stand in memory at once (0.5 GB in float32); more are computed, and computed again for the gradient,
+in chunks."""
+
+
+class PaddedSamples(NamedTuple):
+    """Samples side by side: prompts start at column 0 of L, completions at column 0 of T."""
+
+    input_ids_BL: Tensor
+    prompt_lengths_B: Tensor
+    completion_ids_BT: Tensor
+    completion_mask_BT: Tensor
+    """True on completion tokens, False on padding."""
+
+
+class TokenLogprobs(NamedTuple):
+    """log pi of chosen tokens, and the entropy of the distributions they were chosen from (no gradient)."""
+
+    logprobs_M: Tensor
+    entropy_M: Tensor
+
+
+class CompletionLogprobs(NamedTuple):
+    """The same with one row per sample; 0 on padding."""
+
+    logprobs_BT: Tensor
+    entropy_BT: Tensor
+
+
+def collate(samples: Sequence[Sample], *, model: PreTrainedModel, pad_id: int) -> PackedSamples | PaddedSamples:
+    """Samples as `completion_logprobs` wants them for this model."""
+    if supports_packing(model):
+        return pack_samples(samples, device=model.device, dtype=model.dtype)
+    return pad_samples(samples, pad_id=pad_id, device=model.device)
+
+
+def pad_samples(samples: Sequence[Sample], *, pad_id: int, device: torch.device | str = "cpu") -> PaddedSamples:
+    """Samples as tensors, padded on the right: causal attention never looks there, so no mask is needed."""
+    longest = max(map(len, samples))
+    longest_completion = max(len(s.completion_ids) for s in samples)
+    return PaddedSamples(
+        torch.tensor(
+            [[*s.prompt_ids, *s.completion_ids] + [pad_id] * (longest - len(s)) for s in samples],
+            device=device,
+        ),
+        torch.tensor([len(s.prompt_ids) for s in samples], device=device),
+        torch.tensor(
+            [[*s.completion_ids] + [pad_id] * (longest_completion - len(s.completion_ids)) for s in samples],
+            device=device,
+        ),
+        torch.tensor(
+            [[True] * len(s.completion_ids) + [False] * (longest_completion - len(s.completion_ids)) for s in samples],
+            device=device,
+        ),
+    )
+
+
+def completion_logprobs(
+    model: PreTrainedModel, batch: PackedSamples | PaddedSamples, *, temperature: float = 1.0
+) -> CompletionLogprobs:
+    """log softmax(logits / temperature) at every completion token, in float32."""
+    mask_BT = batch.completion_mask_BT
+    if isinstance(batch, PackedSamples):
+        with packed_attention(model):
+            tokens = _packed_logprobs(model, batch, temperature=temperature)
+    else:
+        tokens = _padded_logprobs(model, batch, temperature=temperature)
+    zeros_BT = torch.zeros(mask_BT.shape, device=mask_BT.device)
+    return CompletionLogprobs(
+        zeros_BT.masked_scatter(mask_BT, tokens.logprobs_M), zeros_BT.masked_scatter(mask_BT, tokens.entropy_M)
+    )
+
+
+def _packed_logprobs(model: PreTrainedModel, batch: PackedSamples, *, temperature: float) -> TokenLogprobs:
+    inputs = {
+        "input_ids": batch.input_ids_1N,
+        "position_ids": batch.position_ids_1N,
+        "packed_layout": batch.layout.with_masks_of(_activation_dtype(model)),
+        "use_cache": False,
+    }
+    num_logits = len(batch.completion_ids_M) * model.config.get_text_config().vocab_size
+    if num_logits <= MAX_LOGITS or not _has_plain_head(model):
+        logits_MV = model(**inputs, logits_to_keep=batch.logit_rows_M).logits[0]
+        return _token_logprobs(logits_MV, batch.completion_ids_M, temperature=temperature)
+    hidden_MX = model.base_model(**inputs).last_hidden_state[0].index_select(0, batch.logit_rows_M)
+    head = model.get_output_embeddings()
+
+    def chunk_logprobs(hidden_CX: Tensor, ids_C: Tensor) -> TokenLogprobs:
+        return _token_logprobs(head(hidden_CX), ids_C, temperature=temperature)
+
+    chunks = [
+        checkpoint(chunk_logprobs, hidden_CX, ids_C, use_reentrant=False)
+        for hidden_CX, ids_C in zip(
+            hidden_MX.tensor_split(-(-num_logits // MAX_LOGITS)),
+            batch.completion_ids_M.tensor_split(-(-num_logits // MAX_LOGITS)),
+            strict=True,
+        )
+    ]
+    return TokenLogprobs(*(torch.cat(parts) for parts in zip(*chunks, strict=True)))
+
+
+def _activation_dtype(model: PreTrainedModel) -> torch.dtype:
+    """What attention computes in."""
+    device = model.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else model.dtype
+
+
+def _has_plain_head(model: PreTrainedModel) -> bool:
+    """Whether logits are the output embedding of the last hidden state and nothing else."""
+    config = model.config.get_text_config()
+    return not any(getattr(config, name, None) for name in ("final_logit_softcapping", "logit_scale", "logits_scaling"))
+
+
+def _padded_logprobs(model: PreTrainedModel, batch: PaddedSamples, *, temperature: float) -> TokenLogprobs:
+    """The logits that predict completion token t stand at column prompt_length - 1 + t; only columns from the
+    shortest prompt on are computed.
+    """
+    first = int(batch.prompt_lengths_B.min()) - 1
+    width = batch.input_ids_BL.shape[1]
+    logits_BLV = model(input_ids=batch.input_ids_BL, logits_to_keep=width - first, use_cache=False).logits
+    steps_T = torch.arange(batch.completion_ids_BT.shape[1], device=logits_BLV.device)
+    columns_BT = (batch.prompt_lengths_B[:, None] - 1 - first + steps_T).clamp(max=width - first - 1)
+    logits_BTV = logits_BLV.gather(1, columns_BT[:, :, None].expand(-1, -1, logits_BLV.shape[-1]))
+    mask_BT = batch.completion_mask_BT
+    return _token_logprobs(logits_BTV[mask_BT], batch.completion_ids_BT[mask_BT], temperature=temperature)
+
+
+def _token_logprobs(logits_MV: Tensor, ids_M: Tensor, *, temperature: float) -> TokenLogprobs:
+    logps_MV = (logits_MV.to(torch.float32) / temperature).log_softmax(dim=-1)
+    with torch.no_grad():
+        entropy_M = -(logps_MV.exp() * logps_MV).sum(dim=-1)
+    return TokenLogprobs(logps_MV.gather(1, ids_M[:, None])[:, 0], entropy_M)

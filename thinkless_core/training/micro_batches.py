@@ -1,0 +1,50 @@
+"""Which samples share a forward pass: as many as a budget of computed tokens allows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from transformers import PreTrainedModel
+
+from thinkless_core.student.rendering import Sample
+from thinkless_core.training.packed_attention import supports_packing
+
+
+def micro_batches(samples: Sequence[Sample], *, model: PreTrainedModel, max_tokens: int) -> list[list[int]]:
+    """Indices of `samples` per forward pass, as `thinkless_core.training.logprobs.collate` will lay them out for this
+    model.
+
+    A single sample longer than `max_tokens` gets a micro-batch of its own.
+    """
+    split = packed_micro_batches if supports_packing(model) else padded_micro_batches
+    return split(samples, max_tokens=max_tokens)
+
+
+def packed_micro_batches(samples: Sequence[Sample], *, max_tokens: int) -> list[list[int]]:
+    """Neighbours stay together, and a prompt that they share counts once."""
+    batches: list[list[int]] = []
+    prompts: set[tuple[int, ...]] = set()
+    num_tokens = 0
+    for index, sample in enumerate(samples):
+        completion = len(sample.completion_ids) - 1  # the last token is never an input
+        new_prompt = 0 if sample.prompt_ids in prompts else len(sample.prompt_ids)
+        if batches and num_tokens + new_prompt + completion <= max_tokens:
+            batches[-1].append(index)
+            num_tokens += new_prompt + completion
+        else:
+            batches.append([index])
+            prompts.clear()
+            num_tokens = len(sample.prompt_ids) + completion
+        prompts.add(sample.prompt_ids)
+    return batches
+
+
+def padded_micro_batches(samples: Sequence[Sample], *, max_tokens: int) -> list[list[int]]:
+    """Samples of like length come together; the budget counts padding."""
+    batches: list[list[int]] = []
+    for index in sorted(range(len(samples)), key=lambda i: len(samples[i])):
+        if batches and len(samples[index]) * (len(batches[-1]) + 1) <= max_tokens:
+            batches[-1].append(index)
+        else:
+            batches.append([index])
+    return batches

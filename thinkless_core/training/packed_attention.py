@@ -1,0 +1,129 @@
+"""Attention over packed samples, as an attention implementation that any transformers model can be switched to.
+
+row of N tokens -> queries and keys per bucket (gathered) -> scaled dot-product attention -> row of N tokens
+
+Models take it through transformers' attention interface, so none of their code is touched.
+
+Shapes: N tokens of the row, H heads, D head size, S segments of a bucket, Q queries, K keys, C = K - Q context.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention.bias import causal_lower_right
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface, PreTrainedModel
+
+from thinkless_core.training.packing import PackedLayout
+
+PACKED = "thinkless_packed"
+"""Name of the implementation."""
+
+
+def supports_packing(model: PreTrainedModel) -> bool:
+    """Whether the model's attention can be replaced and is plain causal attention in every layer."""
+    config = model.config.get_text_config()
+    kinds = getattr(config, "layer_types", None) or ["full_attention"]
+    return (
+        model._supports_attention_backend
+        and set(kinds) == {"full_attention"}
+        and not getattr(config, "attn_logit_softcapping", None)
+        and not getattr(config, "sliding_window", None)
+    )
+
+
+@contextmanager
+def packed_attention(model: PreTrainedModel) -> Iterator[None]:
+    """Inside, the model's attention takes a `packed_layout` and knows no mask."""
+    config = model.config.get_text_config()
+    before = config._attn_implementation
+    config._attn_implementation = PACKED
+    try:
+        yield
+    finally:
+        config._attn_implementation = before
+
+
+def recompute_context(
+    model: PreTrainedModel,
+) -> Callable[[], tuple[AbstractContextManager[None], AbstractContextManager[None]]]:
+    """What gradient checkpointing computes a layer in (`context_fn` of torch.utils.checkpoint).
+
+    A layer is computed again long after `packed_attention` was left: with the attention that it was computed with at
+    first, or its gradient would be that of another one.
+    """
+
+    def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        packed = model.config.get_text_config()._attn_implementation == PACKED
+        return nullcontext(), packed_attention(model) if packed else nullcontext()
+
+    return contexts
+
+
+def _attend(
+    module: nn.Module,
+    query_1HND: Tensor,
+    key_1HND: Tensor,
+    value_1HND: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    packed_layout: PackedLayout,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    **_: object,
+) -> tuple[Tensor, None]:
+    """Attention of every token to its own segment and context; returns (1, N, H, D) and no weights.
+
+    Under autocast, rotary positions leave queries and keys in float32; the values' type is what was asked for.
+    """
+    query_1HND, key_1HND = query_1HND.to(value_1HND.dtype), key_1HND.to(value_1HND.dtype)
+    queries = _rows(query_1HND, packed_layout.query_rows)
+    keys, values = (_rows(states, packed_layout.key_rows) for states in (key_1HND, value_1HND))
+    num_heads, groups = query_1HND.shape[1], query_1HND.shape[1] // key_1HND.shape[1]
+    outputs = []
+    first_query = first_key = 0
+    for bucket in packed_layout.buckets:
+        num_queries, num_keys = bucket.num_segments * bucket.num_queries, bucket.num_segments * bucket.num_keys
+        query_SHQD = _segments(queries[first_query : first_query + num_queries], bucket.num_segments)
+        key_SHKD, value_SHKD = (
+            _segments(states[first_key : first_key + num_keys], bucket.num_segments) for states in (keys, values)
+        )
+        if groups > 1:
+            key_SHKD, value_SHKD = (s.repeat_interleave(groups, dim=1) for s in (key_SHKD, value_SHKD))
+        is_square = bucket.num_queries == bucket.num_keys
+        mask = bucket.mask_S1QK
+        if mask is None and not is_square:
+            mask = causal_lower_right(bucket.num_queries, bucket.num_keys)
+        output_SHQD = scaled_dot_product_attention(
+            query_SHQD,
+            key_SHKD,
+            value_SHKD,
+            attn_mask=mask,
+            is_causal=mask is None,
+            dropout_p=dropout,
+            scale=scaling,
+        )
+        outputs.append(output_SHQD.transpose(1, 2).reshape(num_queries, -1))
+        first_query += num_queries
+        first_key += num_keys
+    output_NHD = torch.cat(outputs).index_select(0, packed_layout.output_places_N)
+    return output_NHD.view(1, len(output_NHD), num_heads, -1), None
+
+
+def _rows(states_1HND: Tensor, rows: Tensor) -> Tensor:
+    """Chosen tokens' states, shape (len(rows), H, D)."""
+    _, heads, _, size = states_1HND.shape
+    flat_NX = states_1HND[0].transpose(0, 1).reshape(-1, heads * size)
+    return flat_NX.index_select(0, rows).view(-1, heads, size)
+
+
+def _segments(states_XHD: Tensor, num_segments: int) -> Tensor:
+    """Tokens of a bucket as (S, H, tokens, D)."""
+    return states_XHD.view(num_segments, -1, *states_XHD.shape[1:]).transpose(1, 2)
+
+
+AttentionInterface.register(PACKED, _attend)

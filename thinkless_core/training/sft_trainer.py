@@ -1,0 +1,205 @@
+"""Warm-up distillation: the student learns both modes from the pairs (Thinkless section 3.1).
+
+    loss = - 1/N sum over completion tokens log pi(token)        N = completion tokens of the whole step
+
+pairs -> two independent samples each, `x -> <think> ... </think> answer` and `x -> <short> answer`
+      -> micro-batches of like length -> one AdamW step. The control token counts, the prompt does not.
+
+Shapes: B samples, T completion tokens.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from schemas.configs.sft import SftConfig
+from schemas.errors import TrainingError
+from schemas.mode import Mode
+from schemas.records.metrics import Metric
+from schemas.records.pairs import Pair
+from thinkless_core.progress import Progress
+from thinkless_core.seeding import batch_indices, derive_seed
+from thinkless_core.student.rendering import Sample, render_completion, render_prompt
+from thinkless_core.training.acceleration import training_accelerator
+from thinkless_core.training.checkpoints import load_checkpoint, save_checkpoint
+from thinkless_core.training.logprobs import collate, completion_logprobs
+from thinkless_core.training.micro_batches import micro_batches
+from thinkless_core.training.oom_errors import memory_explained
+from thinkless_core.training.optimization import build_optimizer, clip_gradients, learning_rate, set_learning_rate
+from thinkless_core.training.precision import Precision, autocast
+from thinkless_core.training.processes import process_stream, sum_gradients, summed, turns, wait_for_all
+from thinkless_core.training.record_log import RecordLog
+from thinkless_core.training.sharding import gathered, make_whole, shard_layers
+
+
+@dataclass(frozen=True)
+class SidedSamples:
+    """Both sides of some pairs, as samples; sides[i] is the mode of samples[i]."""
+
+    samples: tuple[Sample, ...]
+    sides: tuple[Mode, ...]
+
+
+@dataclass(frozen=True)
+class SideLosses:
+    """Mean completion-token loss, over all and per side (nats)."""
+
+    all: float
+    think: float
+    short: float
+
+
+def pair_samples(pair: Pair, *, tokenizer: PreTrainedTokenizerBase) -> SidedSamples:
+    """The two samples of one pair."""
+    prompt_ids = render_prompt(tokenizer, pair.prompt)
+    think = render_completion(tokenizer, pair.think_completion, finished=not pair.think_truncated)
+    short = render_completion(tokenizer, pair.short_completion, finished=not pair.short_truncated)
+    return SidedSamples((Sample(prompt_ids, think), Sample(prompt_ids, short)), (Mode.THINK, Mode.SHORT))
+
+
+def join(parts: Sequence[SidedSamples]) -> SidedSamples:
+    """Several pairs' samples as one."""
+    return SidedSamples(
+        tuple(s for part in parts for s in part.samples), tuple(m for part in parts for m in part.sides)
+    )
+
+
+def accumulate_sft_loss(
+    model: PreTrainedModel,
+    batch: SidedSamples,
+    *,
+    pad_id: int,
+    micro_batch_tokens: int,
+    accelerator: Accelerator | None = None,
+    precision: Precision = "float32",
+) -> SideLosses:
+    """Token-mean loss of a batch; with an accelerator, its processes share the work, and where gradients are enabled
+    this process's part of the gradient is added to the parameters'.
+    """
+    tokens = dict.fromkeys(Mode, 0)
+    for sample, side in zip(batch.samples, batch.sides, strict=True):
+        tokens[side] += len(sample.completion_ids)
+    num_tokens = sum(tokens.values())
+    own = {mode.value: 0.0 for mode in Mode}
+    for indices, counts in turns(
+        lambda most: micro_batches(batch.samples, model=model, max_tokens=most),
+        max_tokens=micro_batch_tokens,
+        model=model,
+        accelerator=accelerator,
+    ):
+        collated = collate([batch.samples[i] for i in indices], model=model, pad_id=pad_id)
+        with autocast(model, precision):
+            loss_B = -completion_logprobs(model, collated).logprobs_BT.sum(dim=1)
+        if accelerator is not None and torch.is_grad_enabled():
+            loss = loss_B.sum() / num_tokens
+            accelerator.backward(loss if counts else 0.0 * loss)
+        for index, value in zip(indices, loss_B.tolist(), strict=True):
+            own[batch.sides[index]] += value if counts else 0.0
+    sums = summed(own, accelerator=accelerator)
+    return SideLosses(
+        all=sum(sums.values()) / num_tokens,
+        think=sums[Mode.THINK] / max(tokens[Mode.THINK], 1),
+        short=sums[Mode.SHORT] / max(tokens[Mode.SHORT], 1),
+    )
+
+
+def metrics_log(scratch: Path) -> RecordLog[Metric]:
+    """The log of the run whose work in progress is in `scratch`."""
+    return RecordLog(scratch / "metrics.jsonl", Metric)
+
+
+def train_sft(
+    model: PreTrainedModel,
+    *,
+    tokenizer: PreTrainedTokenizerBase,
+    pairs: Sequence[Pair],
+    config: SftConfig,
+    scratch: Path,
+    progress: Progress,
+    sharded: bool = False,
+) -> RecordLog[Metric]:
+    """Train `model`, as `prepare_student` left it, in place and return the log of its metrics.
+
+    `scratch` holds checkpoints and the log; called again with the same arguments after a crash, training goes on
+    from the newest checkpoint to the same weights. In several processes the main one alone writes and tells its
+    progress; `sharded` spreads the model over them. Raises TrainingError for a loss that is not finite.
+    """
+    encoded = [pair_samples(p, tokenizer=tokenizer) for p in pairs if p.split == "train"]
+    held_out = [pair_samples(p, tokenizer=tokenizer) for p in pairs if p.split == "validation"]
+    if not encoded:
+        raise TrainingError('no training pairs to learn from; see `thinkless sql "select * from drops"` for why')
+    accelerator = training_accelerator()
+    writes = accelerator.is_main_process
+    model.to(accelerator.device)
+    if sharded:
+        shard_layers(model)
+    optimizer = build_optimizer(model, config.optimizer)
+    log = metrics_log(scratch)
+    done = load_checkpoint(scratch / "checkpoints", model=model, optimizer=optimizer)
+    if writes:
+        log.cut_after(done)
+    wait_for_all(accelerator)
+    model.train()
+    for step in range(done + 1, config.steps + 1):
+        # Dropout, where a model has it.
+        torch.manual_seed(derive_seed("sft-step", config.seed, step, *process_stream(accelerator)))
+        rate = learning_rate(config.optimizer, step=step, num_steps=config.steps)
+        set_learning_rate(optimizer, rate)
+        chosen = batch_indices(len(encoded), batch_size=config.pairs_per_step, step=step - 1, seed=config.seed)
+        with memory_explained("sft", config.micro_batch_tokens):
+            losses = accumulate_sft_loss(
+                model,
+                join([encoded[i] for i in chosen]),
+                pad_id=tokenizer.pad_token_id,
+                micro_batch_tokens=config.micro_batch_tokens,
+                accelerator=accelerator,
+                precision=config.precision,
+            )
+        sum_gradients(model, accelerator=accelerator)
+        grad_norm = clip_gradients(model, max_norm=config.optimizer.max_grad_norm)
+        if not math.isfinite(losses.all) or not math.isfinite(grad_norm):
+            raise TrainingError(
+                f"sft step {step}: loss {losses.all} with gradient norm {grad_norm} is not finite; "
+                "lower sft.optimizer.learning_rate. The last good checkpoint is kept"
+            )
+        optimizer.step()
+        optimizer.zero_grad()
+        numbers = {
+            "loss": losses.all,
+            "think_loss": losses.think,
+            "short_loss": losses.short,
+            "learning_rate": rate,
+            "grad_norm": grad_norm,
+        }
+        if held_out and (step % config.validate_every == 0 or step == config.steps):
+            model.eval()
+            with gathered(model), torch.inference_mode():
+                validation = accumulate_sft_loss(
+                    model,
+                    join(held_out),
+                    pad_id=tokenizer.pad_token_id,
+                    micro_batch_tokens=config.micro_batch_tokens,
+                    accelerator=accelerator,
+                    precision=config.precision,
+                )
+            model.train()
+            numbers |= {
+                "validation_loss": validation.all,
+                "validation_think_loss": validation.think,
+                "validation_short_loss": validation.short,
+            }
+        if writes:
+            log.append([Metric(stage="sft", step=step, name=name, value=value) for name, value in numbers.items()])
+        if step % config.checkpoint_every == 0 and step < config.steps:
+            save_checkpoint(scratch / "checkpoints", step=step, model=model, optimizer=optimizer, writes=writes)
+        if writes:
+            progress(step, config.steps, numbers)
+    make_whole(model, keeps=writes)
+    return log
