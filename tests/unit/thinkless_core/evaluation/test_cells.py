@@ -15,7 +15,7 @@ from tests.invariants import rollout_checks
 from tests.oracles import statistics as oracle
 from tests.oracles.student import think_probability
 from tests.specimens import LIVELY, ScriptedSampler, make_problem, make_problems, make_student, spelt_out
-from thinkless_core.evaluation.cells import cells as evaluation
+from thinkless_core.evaluation import cells as evaluation
 from thinkless_core.evaluation.cells import evaluate_cell
 from thinkless_core.sampling.think_probability import think_probabilities
 from thinkless_core.sampling.transformers_sampler import TransformersSampler

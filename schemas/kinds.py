@@ -1,0 +1,208 @@
+"""Kinds that users add: problem sources, teachers, verifiers, rewards, objectives.
+
+profile: `name = "hgpo"` | `"my_rewards.py:LengthBonus"` | `"package.module:LengthBonus"`
+    -> find_kind -> a configuration class -> checked like any other table -> `.build()` -> the object that works
+
+A name is an entry point of an installed package (group `thinkless.rewards`, ...); the shipped ones are entry points
+too. Configuration classes load fast: they import no torch. What does the work may stand in another module, named by
+`implementation` and imported by `build`. Stage keys count both (infra/fingerprint.py).
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar, TypeVar
+
+from pydantic import BaseModel
+
+from schemas.configs.stage import Table
+from schemas.errors import ConfigError, nearest
+
+DISTRIBUTION = "thinkless-flows"
+
+
+class Kind(Table):
+    """A table whose class is chosen by name, by file or by import path.
+
+    The base class of a group (all rewards, all sources, ...) sets `group`. One member of it may do its work itself, or
+    name in `implementation` the class that does, which is called with the configuration.
+    """
+
+    group: ClassVar[str] = ""
+    """Entry-point group, such as `thinkless.rewards`."""
+    tag: ClassVar[str] = "kind"
+    """Field that holds the choice."""
+    implementation: ClassVar[str | None] = None
+    """`module:Class` of what `build` makes; None: the configuration works itself."""
+
+    def build(self, *args: Any, **keywords: Any) -> Any:
+        """The object that works; whatever is passed is handed on to its class."""
+        if self.implementation is None:
+            return self
+        module, _, name = self.implementation.partition(":")
+        return getattr(importlib.import_module(module), name)(self, *args, **keywords)
+
+    @classmethod
+    def modules(cls) -> tuple[str, ...]:
+        """First-party modules that decide what it does, for the keys of the stages that use it."""
+        own = (cls.__module__,) if cls.implementation is None else (cls.implementation.partition(":")[0],)
+        return tuple(name for name in own if not is_plugin(cls))
+
+    @classmethod
+    def sources(cls) -> Mapping[str, str]:
+        """Of a class from outside this program: name of each of its source files -> sha256."""
+        return _plugin_sources(cls) if is_plugin(cls) else {}
+
+
+K = TypeVar("K", bound=Kind)
+
+
+def chosen(base: type[K]) -> Callable[[Any], Any]:
+    """A validator for a field of type `base`: `"name"` or `{name = "name", ...}` -> an instance of the class named."""
+
+    def choose(value: Any) -> Any:
+        if isinstance(value, str):
+            value = {base.tag: value}
+        if not isinstance(value, dict):
+            return value  # an instance, or something pydantic will refuse
+        name = value.get(base.tag)
+        if not isinstance(name, str):
+            got = "is missing" if name is None else f"is {name!r}"
+            raise ValueError(f"{base.tag} {got}; set it to one of {', '.join(kind_names(base))}, or to FILE.py:Class")
+        found = find_kind(base, name)
+        field = found.model_fields.get(base.tag)
+        own = field.default if field is not None else None
+        named = {**value, base.tag: own if isinstance(own, str) and own else name}
+        return found.model_validate(named)
+
+    return choose
+
+
+def kind_names(base: type[Kind]) -> tuple[str, ...]:
+    """Every name that installed packages offer for a group."""
+    return tuple(sorted({point.name for point in metadata.entry_points(group=base.group)} | set(_shipped(base.group))))
+
+
+def find_kind(base: type[K], name: str) -> type[K]:
+    """The class that a name, a file or an import path stands for; raises ValueError with the way out."""
+    location, colon, attribute = name.partition(":")
+    if colon:
+        module = _module_of_file(location, base) if location.endswith(".py") else _module_of_path(location, base)
+        found = getattr(module, attribute, None)
+        if found is None:
+            offered = [
+                n for n, v in vars(module).items() if isinstance(v, type) and issubclass(v, base) and v is not base
+            ]
+            raise ValueError(
+                f"{location} has no {attribute!r}; {nearest(attribute, offered) if offered else 'it is empty'}"
+            )
+    else:
+        found = _named(base, name)
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise ValueError(f"{name} is {found!r}, expected a subclass of {base.__module__}.{base.__qualname__}")
+    return found
+
+
+def kinds_in(config: object) -> Iterator[Kind]:
+    """Every kind that was chosen somewhere in a configuration, outer ones first."""
+    if isinstance(config, Kind):
+        yield config
+    if isinstance(config, BaseModel):
+        inner: Iterator[object] = iter([getattr(config, name) for name in type(config).model_fields])
+    elif isinstance(config, dict):
+        inner = iter(config.values())
+    elif isinstance(config, list | tuple):
+        inner = iter(config)
+    else:
+        return
+    for value in inner:
+        yield from kinds_in(value)
+
+
+def is_plugin(kind: type[Kind]) -> bool:
+    """Whether a class comes from outside this program."""
+    return kind.__module__.partition(".")[0] not in ("schemas", "thinkless_core", "infra", "tasks", "flows")
+
+
+@functools.cache
+def _shipped(group: str) -> Mapping[str, metadata.EntryPoint]:
+    """This program's own names; looked up first, because reading every installed package takes a while."""
+    try:
+        points = metadata.distribution(DISTRIBUTION).entry_points
+    except metadata.PackageNotFoundError as error:
+        raise ConfigError(
+            f"{DISTRIBUTION} is not installed, so the names of its parts are not known; pip install -e . in its folder"
+        ) from error
+    return {point.name: point for point in points if point.group == group}
+
+
+def _named(base: type[Kind], name: str) -> Any:
+    point = _shipped(base.group).get(name)
+    if point is None:
+        others = {p.value: p for p in metadata.entry_points(group=base.group, name=name)}
+        if not others:
+            raise ValueError(f"unknown {base.tag} {name!r}; {nearest(name, kind_names(base))} (or FILE.py:Class)")
+        if len(others) > 1:
+            raise ValueError(
+                f"{name!r} is offered by {' and by '.join(sorted(others))}; write the import path of the one you mean"
+            )
+        (point,) = others.values()
+    try:
+        return point.load()
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"{name!r} ({point.value}) cannot be imported: {error}; reinstall the package") from error
+
+
+def _module_of_path(name: str, base: type[Kind]) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ValueError(
+            f"{base.tag} names module {name!r}, which cannot be imported: {error}; install its package, or give "
+            "FILE.py:Class"
+        ) from error
+
+
+def _module_of_file(name: str, base: type[Kind]) -> ModuleType:
+    path = Path(name).expanduser().resolve()
+    if not path.is_file():
+        raise ValueError(f"{base.tag} names the file {name}, which does not exist (relative to the current directory)")
+    return _loaded(path, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+@functools.cache
+def _loaded(path: Path, digest: str) -> ModuleType:
+    """A file as a module, under a name of its own; run again only if its content changed."""
+    name = f"thinkless_plugin_{path.stem}_{hashlib.sha256(f'{path}{digest}'.encode()).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # a user's file may fail in any way
+        del sys.modules[name]
+        raise ValueError(f"{path.name} cannot be run: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _plugin_sources(kind: type[Kind]) -> Mapping[str, str]:
+    """The file, or every Python file of the top-level package, that a class from outside comes from."""
+    modules = [kind.__module__] + ([kind.implementation.partition(":")[0]] if kind.implementation else [])
+    files: dict[str, Path] = {}
+    for name in modules:
+        top = sys.modules.get(name.partition(".")[0]) or importlib.import_module(name.partition(".")[0])
+        for root in getattr(top, "__path__", ()):
+            files |= {str(f.relative_to(Path(root).parent)): f for f in sorted(Path(root).rglob("*.py"))}
+        if not hasattr(top, "__path__") and top.__file__ is not None:
+            files[Path(top.__file__).name] = Path(top.__file__)
+    return {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in files.items()}
