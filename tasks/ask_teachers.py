@@ -19,11 +19,11 @@ from infra.endpoints.chat_endpoint import ChatEndpoint
 from infra.endpoints.replay_cache import ReplayCache
 from infra.validation.suites import generations_suite
 from schemas.artifact import Artifact
+from schemas.base import tables_of
 from schemas.configs.teach import OpenAITeacher, TeachSideConfig
 from schemas.errors import TeacherError
 from schemas.records.generations import Generation
 from schemas.records.problems import Problem, ProblemSplit
-from tasks.prepare_problems import FILE as PROBLEMS_FILE
 from tasks.running.context import Gate, RunContext, StageOutcome, StagePlan
 from tasks.running.parquet_files import read_records, write_records
 from tasks.running.stage import STAGE_CACHE, run_stage
@@ -32,7 +32,6 @@ from thinkless_core.seeding import random_stream
 from thinkless_core.student.model_files import load_student_tokenizer
 from thinkless_core.teachers.asking import DroppedAnswer, SampleRules, ask_teacher, build_teacher
 
-FILE = "generations.parquet"
 DROPPED_FILE = "dropped.jsonl"
 """Answers that could not be kept, one JSON object per line; written where there are any."""
 
@@ -45,7 +44,7 @@ def build(plan: StagePlan[TeachSideConfig], context: RunContext, workspace: Path
     """
     config = plan.config
     base, problems_artifact = plan.inputs
-    problems = read_records(Path(problems_artifact.path) / PROBLEMS_FILE, Problem, where=[("split", ProblemSplit.SFT)])
+    problems = read_records(Path(problems_artifact.path) / Problem.FILE, Problem, where=[("split", ProblemSplit.SFT)])
     replies: Counter[str] = Counter()
     num_done = 0
 
@@ -105,18 +104,18 @@ def _outcome(config: TeachSideConfig, workspace: Path, chunks: list[Path], *, nu
             "(short_reasoned: take an instruct model, or switch thinking off; no_reasoning: take one that thinks; "
             "not_recorded: the problems have to come from the data set that is replayed)"
         )
-    write_records(workspace / FILE, Generation, rows)
+    write_records(workspace / Generation.FILE, Generation, rows)
     if drops:
         write_whole(workspace / DROPPED_FILE, _lines(drops))
     return StageOutcome(
         rows=len(rows),
-        tables={FILE: "generations"},
+        tables=tables_of(Generation),
         drops={
             "truncated": sum(g.truncated for g in rows),
             "incorrect": sum(not g.correct and not g.truncated for g in rows),
             **reasons,
         },
-        gates=(Gate(FILE, generations_suite(mode=config.mode, num_problems=num_problems - len(drops))),),
+        gates=(Gate(Generation.FILE, generations_suite(mode=config.mode, num_problems=num_problems - len(drops))),),
     )
 
 

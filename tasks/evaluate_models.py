@@ -13,6 +13,7 @@ from prefect import task
 
 from infra.validation.suites import eval_completions_suite
 from schemas.artifact import Artifact
+from schemas.base import tables_of
 from schemas.configs.evaluate import EvaluateConfig
 from schemas.mode import EvalMode
 from schemas.records.eval_completions import EvalCompletion
@@ -20,7 +21,6 @@ from schemas.records.eval_pareto import ParetoPoint
 from schemas.records.eval_routers import RouterScore
 from schemas.records.eval_summary import EvalSummary
 from schemas.records.problems import Problem, ProblemSplit
-from tasks.prepare_problems import FILE as PROBLEMS_FILE
 from tasks.running.context import Gate, RunContext, StageOutcome, StagePlan
 from tasks.running.parquet_files import read_records, write_records
 from tasks.running.samplers import sampler_source
@@ -34,18 +34,13 @@ from thinkless_core.student.context_length import context_length, refuse_over_co
 from thinkless_core.student.model_files import load_student, load_student_tokenizer
 from thinkless_core.training.acceleration import single_process_accelerator, use_threads
 
-COMPLETIONS_FILE = "completions.parquet"
-SUMMARY_FILE = "summary.parquet"
-ROUTERS_FILE = "routers.parquet"
-PARETO_FILE = "pareto.parquet"
-
 
 def build(plan: StagePlan[EvaluateConfig], context: RunContext, workspace: Path, progress: Progress) -> StageOutcome:
     """Write completions, cell by cell (a cell that is there already is kept), and the three tables made from them."""
     config = plan.config
     use_threads(config.num_threads)
     folders = {artifact.stage: Path(artifact.path) for artifact in plan.inputs}
-    tests = read_records(folders["problems"] / PROBLEMS_FILE, Problem, where=[("split", ProblemSplit.TEST)])
+    tests = read_records(folders["problems"] / Problem.FILE, Problem, where=[("split", ProblemSplit.TEST)])
     benchmarks = list(dict.fromkeys(p.benchmark or "" for p in tests))
     asked = {name: [p for p in tests if p.benchmark == name][: config.limit] for name in benchmarks}
     device = single_process_accelerator().device
@@ -83,28 +78,23 @@ def build(plan: StagePlan[EvaluateConfig], context: RunContext, workspace: Path,
                         write_records(cell, EvalCompletion, completions)
                     progress(len(cells), total, {})
     per_cell = [read_records(cell, EvalCompletion) for cell in cells]
-    rows = write_records(workspace / COMPLETIONS_FILE, EvalCompletion, chain.from_iterable(per_cell))
-    write_records(workspace / SUMMARY_FILE, EvalSummary, map(summarise_cell, per_cell))
+    rows = write_records(workspace / EvalCompletion.FILE, EvalCompletion, chain.from_iterable(per_cell))
+    write_records(workspace / EvalSummary.FILE, EvalSummary, map(summarise_cell, per_cell))
     # Cells come mode after mode: so many in a row are one model on one benchmark.
     per_model = [
         list(chain.from_iterable(per_cell[start : start + len(EvalMode)]))
         for start in range(0, len(per_cell), len(EvalMode))
     ]
     write_records(
-        workspace / ROUTERS_FILE,
+        workspace / RouterScore.FILE,
         RouterScore,
         chain.from_iterable(score_routers(rows, threshold=config.router_threshold) for rows in per_model),
     )
-    write_records(workspace / PARETO_FILE, ParetoPoint, chain.from_iterable(map(pareto_curve, per_model)))
+    write_records(workspace / ParetoPoint.FILE, ParetoPoint, chain.from_iterable(map(pareto_curve, per_model)))
     return StageOutcome(
         rows=rows,
-        tables={
-            COMPLETIONS_FILE: "eval_completions",
-            SUMMARY_FILE: "eval_summary",
-            ROUTERS_FILE: "eval_routers",
-            PARETO_FILE: "eval_pareto",
-        },
-        gates=(Gate(COMPLETIONS_FILE, eval_completions_suite(benchmarks=tuple(benchmarks), models=config.models)),),
+        tables=tables_of(EvalCompletion, EvalSummary, RouterScore, ParetoPoint),
+        gates=(Gate(EvalCompletion.FILE, eval_completions_suite(benchmarks=tuple(benchmarks), models=config.models)),),
     )
 
 

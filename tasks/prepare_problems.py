@@ -8,6 +8,7 @@ from prefect import task
 
 from infra.validation.suites import problems_suite
 from schemas.artifact import Artifact
+from schemas.base import tables_of
 from schemas.configs.problems import ProblemsConfig
 from schemas.records.problems import Problem
 from schemas.records.removed_problems import RemovedProblem
@@ -18,25 +19,19 @@ from tasks.running.stage import STAGE_CACHE, run_stage
 from thinkless_core.problems.problem_set import build_problem_set
 from thinkless_core.progress import Progress
 
-FILE = "problems.parquet"
-REMOVED_FILE = "decontaminated.parquet"
-"""Training problems that a benchmark holds: which benchmark problem, and the words both share."""
-UNREADABLE_FILE = "unreadable_answers.parquet"
-"""Rows that were dropped because their answer could not be extracted."""
-
 
 def build(plan: StagePlan[ProblemsConfig], context: RunContext, workspace: Path, progress: Progress) -> StageOutcome:
     """Write `problems.parquet`, and beside it what was left out and why."""
     problem_set = build_problem_set(plan.config)
-    rows = write_records(workspace / FILE, Problem, problem_set.problems)
-    write_records(workspace / REMOVED_FILE, RemovedProblem, problem_set.removed)
-    write_records(workspace / UNREADABLE_FILE, UnreadableAnswer, problem_set.unreadable)
+    rows = write_records(workspace / Problem.FILE, Problem, problem_set.problems)
+    write_records(workspace / RemovedProblem.FILE, RemovedProblem, problem_set.removed)
+    write_records(workspace / UnreadableAnswer.FILE, UnreadableAnswer, problem_set.unreadable)
     progress(1, 1, {"problems": float(rows)})
     return StageOutcome(
         rows=rows,
-        tables={FILE: "problems", REMOVED_FILE: "removed_problems", UNREADABLE_FILE: "unreadable_answers"},
+        tables=tables_of(Problem, RemovedProblem, UnreadableAnswer),
         drops=problem_set.drops,
-        gates=(Gate(FILE, problems_suite(benchmarks=tuple(plan.config.benchmarks))),),
+        gates=(Gate(Problem.FILE, problems_suite(benchmarks=tuple(plan.config.benchmarks))),),
     )
 
 

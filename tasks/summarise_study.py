@@ -13,7 +13,7 @@ from typing import TypeVar
 from prefect import task
 
 from schemas.artifact import Artifact
-from schemas.base import Record
+from schemas.base import Record, tables_of
 from schemas.configs.study import FinishedMember, StudySummaryConfig
 from schemas.mode import EvalMode
 from schemas.records.eval_completions import EvalCompletion
@@ -35,10 +35,6 @@ from thinkless_core.statistics.member_results import MemberResults
 
 R = TypeVar("R", bound=Record)
 
-MEMBERS_FILE = "study_members.parquet"
-PARETO_FILE = "study_pareto.parquet"
-CURVES_FILE = "study_curves.parquet"
-CLAIMS_FILE = "study_claims.parquet"
 PAGE_FILE = "report.html"
 
 CURVES = frozenset({
@@ -76,21 +72,16 @@ def build(
             check, study=name, members=results, benchmarks=config.study.benchmarks, num_seeds=config.num_seeds
         )
     ]
-    write_records(workspace / MEMBERS_FILE, StudyMember, members)
-    write_records(workspace / PARETO_FILE, StudyPareto, pareto)
-    write_records(workspace / CURVES_FILE, StudyCurve, curves)
-    write_records(workspace / CLAIMS_FILE, StudyClaim, claims)
+    write_records(workspace / StudyMember.FILE, StudyMember, members)
+    write_records(workspace / StudyPareto.FILE, StudyPareto, pareto)
+    write_records(workspace / StudyCurve.FILE, StudyCurve, curves)
+    write_records(workspace / StudyClaim.FILE, StudyClaim, claims)
     from infra.report.study_page import render_study_page  # slow: it draws
 
     (workspace / PAGE_FILE).write_text(render_study_page(workspace), encoding="utf-8")
     return StageOutcome(
         rows=len(members),
-        tables={
-            MEMBERS_FILE: "study_members",
-            PARETO_FILE: "study_pareto",
-            CURVES_FILE: "study_curves",
-            CLAIMS_FILE: "study_claims",
-        },
+        tables=tables_of(StudyMember, StudyPareto, StudyCurve, StudyClaim),
     )
 
 

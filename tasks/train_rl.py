@@ -9,27 +9,23 @@ from prefect import task
 
 from infra.validation.suites import rollouts_suite
 from schemas.artifact import Artifact
+from schemas.base import tables_of
 from schemas.configs.rl import RlConfig
 from schemas.records.guard_events import GuardEvent
 from schemas.records.metrics import Metric
 from schemas.records.problems import Problem, ProblemSplit
 from schemas.records.rollouts import RolloutRecord
-from tasks.prepare_problems import FILE as PROBLEMS_FILE
 from tasks.running.context import Gate, RunContext, StageOutcome, StagePlan
 from tasks.running.launching import run_training
 from tasks.running.parquet_files import read_records, write_records
 from tasks.running.samplers import build_sampler
 from tasks.running.stage import STAGE_CACHE, run_stage
 from tasks.running.student_folder import leave_behind, take_up
-from tasks.train_sft import METRICS_FILE
 from thinkless_core.progress import Progress
 from thinkless_core.rl import rl_trainer
 from thinkless_core.rl.objectives.registry import OBJECTIVES
 from thinkless_core.rl.rl_logs import RlLogs
 from thinkless_core.student.model_files import load_student
-
-ROLLOUTS_FILE = "rollouts.parquet"
-GUARD_EVENTS_FILE = "guard_events.parquet"
 
 
 def build(plan: StagePlan[RlConfig], context: RunContext, workspace: Path, progress: Progress) -> StageOutcome:
@@ -38,9 +34,9 @@ def build(plan: StagePlan[RlConfig], context: RunContext, workspace: Path, progr
     """
     run_training(plan, workspace, progress, train=train)
     logs = RlLogs.in_folder(workspace / "scratch")
-    write_records(workspace / METRICS_FILE, Metric, logs.metrics)
-    rows = write_records(workspace / ROLLOUTS_FILE, RolloutRecord, logs.rollouts)
-    write_records(workspace / GUARD_EVENTS_FILE, GuardEvent, logs.guard_events)
+    write_records(workspace / Metric.FILE, Metric, logs.metrics)
+    rows = write_records(workspace / RolloutRecord.FILE, RolloutRecord, logs.rollouts)
+    write_records(workspace / GuardEvent.FILE, GuardEvent, logs.guard_events)
     objective = OBJECTIVES[plan.config.objective]
     suite = rollouts_suite(
         group_size=plan.config.group_size,
@@ -49,8 +45,8 @@ def build(plan: StagePlan[RlConfig], context: RunContext, workspace: Path, progr
     )
     return StageOutcome(
         rows=rows,
-        tables={METRICS_FILE: "metrics", ROLLOUTS_FILE: "rollouts", GUARD_EVENTS_FILE: "guard_events"},
-        gates=(Gate(ROLLOUTS_FILE, suite),),
+        tables=tables_of(Metric, RolloutRecord, GuardEvent),
+        gates=(Gate(RolloutRecord.FILE, suite),),
     )
 
 
@@ -79,7 +75,7 @@ def train(
             reference=policy if config.lora is not None else load_student(warm_up / "model"),
             tokenizer=tokenizer,
             sampler=sampler,
-            problems=read_records(problems / PROBLEMS_FILE, Problem, where=[("split", ProblemSplit.RL)]),
+            problems=read_records(problems / Problem.FILE, Problem, where=[("split", ProblemSplit.RL)]),
             config=config,
             scratch=workspace / "scratch",
             progress=progress,

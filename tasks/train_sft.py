@@ -8,10 +8,10 @@ from pathlib import Path
 from prefect import task
 
 from schemas.artifact import Artifact
+from schemas.base import tables_of
 from schemas.configs.sft import SftConfig
 from schemas.records.metrics import Metric
 from schemas.records.pairs import Pair
-from tasks.build_pairs import FILE as PAIRS_FILE
 from tasks.running.context import RunContext, StageOutcome, StagePlan
 from tasks.running.launching import run_training
 from tasks.running.parquet_files import read_records, write_records
@@ -25,17 +25,15 @@ from thinkless_core.student.model_files import (
 )
 from thinkless_core.training import sft_trainer
 
-METRICS_FILE = "metrics.parquet"
-
 
 def build(plan: StagePlan[SftConfig], context: RunContext, workspace: Path, progress: Progress) -> StageOutcome:
     """Write `model/` and `metrics.parquet`; goes on from the newest checkpoint in `scratch/`."""
     run_training(plan, workspace, progress, train=train)
-    write_records(workspace / METRICS_FILE, Metric, sft_trainer.metrics_log(workspace / "scratch"))
+    write_records(workspace / Metric.FILE, Metric, sft_trainer.metrics_log(workspace / "scratch"))
     fitting = pairs_that_fit(*(Path(artifact.path) for artifact in plan.inputs))
     return StageOutcome(
         rows=sum(pair.split == "train" for pair in fitting.pairs),
-        tables={METRICS_FILE: "metrics"},
+        tables=tables_of(Metric),
         drops={OVER_CONTEXT: fitting.num_dropped} if fitting.num_dropped else {},
     )
 
@@ -43,7 +41,7 @@ def build(plan: StagePlan[SftConfig], context: RunContext, workspace: Path, prog
 def pairs_that_fit(base: Path, pairs: Path) -> FittingPairs:
     """The pairs that the student can learn from; raises ConfigError where there are none."""
     return fitting_pairs(
-        read_records(pairs / PAIRS_FILE, Pair),
+        read_records(pairs / Pair.FILE, Pair),
         tokenizer=load_student_tokenizer(base / "model"),
         context=context_length(load_student_config(base / "model")),
     )

@@ -16,6 +16,7 @@ from flows.direct import run_directly, run_from_store
 from flows.prefect.prefect_server import server_is_configured
 from flows.request import check_request
 from schemas.artifact import Artifact
+from schemas.records.eval_summary import EvalSummary
 
 PREFECT_DEFAULTS = {
     # A temporary server's first start on a slow disk takes longer than Prefect's own limit of 20 s.
@@ -81,7 +82,7 @@ def show_results(keys: Mapping[str, str]) -> None:
 
     store = ArtifactStore(Settings.from_environment().home)
     if "evaluate" in keys:
-        print(result_table_text(store.path("evaluate", keys["evaluate"]) / "summary.parquet"))
+        print(result_table_text(store.path("evaluate", keys["evaluate"]) / EvalSummary.FILE))
     if "report" in keys:
         print(f"\nreport: {_relative(store.path('report', keys['report']) / 'report.html')}")
 

@@ -35,7 +35,8 @@ def build_with_stage(inputs: PairInputs, workspace: Path) -> Path:
     from infra.settings import Settings
     from schemas.artifact import Artifact
     from schemas.configs.pairs import PairsConfig
-    from tasks.build_pairs import FILE, build
+    from schemas.records.pairs import Pair
+    from tasks.build_pairs import build
     from tasks.running.context import RunContext
     from tasks.running.plans import plan_pairs
     from thinkless_core.progress import no_progress
@@ -51,7 +52,7 @@ def build_with_stage(inputs: PairInputs, workspace: Path) -> Path:
     )
     context = RunContext(run_id="benchmark", profile="tiny", settings=Settings(home=workspace))
     build(plan, context, workspace, no_progress)
-    return workspace / FILE
+    return workspace / Pair.FILE
 
 
 def ours(spec: Spec, turns: Turns) -> None:
