@@ -9,6 +9,10 @@ from schemas.mode import EvalMode
 class EvalSummary(Record):
     """One cell of the result table: model x benchmark x mode."""
 
+    TABLE = "eval_summary"
+    FILE = "summary.parquet"
+    HAS_RUN_ID = True
+
     model: str
     benchmark: str
     mode: EvalMode
@@ -22,5 +26,5 @@ class EvalSummary(Record):
     malformed_share: float
     fake_short_share: float
     grader: str
-    accuracy_paper: float
+    accuracy_paper: float | None = None
     """Accuracy under the reference code's lenient rules."""

@@ -18,6 +18,9 @@ class ProblemSplit(StrEnum):
 class Problem(Record):
     """One problem with a checkable answer."""
 
+    TABLE = "problems"
+    FILE = "problems.parquet"
+
     problem_id: str
     """Unique over all splits and benchmarks."""
     prompt: str
