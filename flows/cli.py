@@ -122,6 +122,8 @@ def _command(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code (0 fine, 2 an error the user can mend, 130 interrupted)."""
+    # Bars of other libraries (downloads, data sets, validation) would write over this program's own lines.
+    os.environ.setdefault("TQDM_DISABLE", "1")
     arguments = build_parser().parse_args(argv)
     _show_own_log()
     command = importlib.import_module(f"flows.commands.{arguments.command}")

@@ -33,7 +33,7 @@ DROPPED_FILE = "dropped.jsonl"
 
 
 class AskTeachers(Stage[TeachSideConfig]):
-    """Has one teacher answer every warm-up problem in one mode; it is in the recipe once per mode."""
+    """Has one teacher answer every warm-up problem in one mode."""
 
     name = "teach"
     config = TeachSideConfig

@@ -15,7 +15,7 @@ from tasks.running.stage import Stage, StageOutcome, StagePlan
 from thinkless_core.progress import Progress
 
 if TYPE_CHECKING:
-    from thinkless_core.student.context_length import FittingPairs
+    from thinkless_core.training.fitting_pairs import FittingPairs
 
 
 class TrainSft(Stage[SftConfig]):
@@ -31,8 +31,8 @@ class TrainSft(Stage[SftConfig]):
     ) -> StageOutcome:
         """Write `model/` and the metrics; goes on from the newest checkpoint in `scratch/`."""
         from tasks.running.launching import run_training
-        from thinkless_core.student.context_length import OVER_CONTEXT
         from thinkless_core.training import sft_trainer
+        from thinkless_core.training.fitting_pairs import OVER_CONTEXT
 
         run_training(plan, workspace, progress, train=train)
         write_table(workspace, Metric, sft_trainer.metrics_log(workspace / "scratch"))
@@ -45,8 +45,9 @@ class TrainSft(Stage[SftConfig]):
 
 def pairs_that_fit(base: Path, pairs: Path) -> FittingPairs:
     """The pairs that the student can learn from; raises ConfigError if there are none."""
-    from thinkless_core.student.context_length import context_length, fitting_pairs
+    from thinkless_core.student.context_length import context_length
     from thinkless_core.student.model_files import load_student_config, load_student_tokenizer
+    from thinkless_core.training.fitting_pairs import fitting_pairs
 
     return fitting_pairs(
         read_records(pairs / Pair.FILE, Pair),
