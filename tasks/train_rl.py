@@ -24,7 +24,6 @@ from tasks.running.student_folder import leave_behind, take_up
 from tasks.train_sft import METRICS_FILE
 from thinkless_core.progress import Progress
 from thinkless_core.rl import rl_trainer
-from thinkless_core.rl.objectives.registry import OBJECTIVES
 from thinkless_core.rl.rl_logs import RlLogs
 from thinkless_core.student.model_files import load_student
 
@@ -41,11 +40,10 @@ def build(plan: StagePlan[RlConfig], context: RunContext, workspace: Path, progr
     write_records(workspace / METRICS_FILE, Metric, logs.metrics)
     rows = write_records(workspace / ROLLOUTS_FILE, RolloutRecord, logs.rollouts)
     write_records(workspace / GUARD_EVENTS_FILE, GuardEvent, logs.guard_events)
-    objective = OBJECTIVES[plan.config.objective]
     suite = rollouts_suite(
         group_size=plan.config.group_size,
-        rewards=objective.reward_range(plan.config),
-        advantages_cancel=objective.advantages_cancel,
+        rewards=plan.config.chosen_reward().build().limits(),
+        advantages_cancel=plan.config.objective.advantages_cancel,
     )
     return StageOutcome(
         rows=rows,
