@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from schemas.configs.pipeline import PipelineConfig
 from schemas.configs.rl import RlConfig
+from schemas.kinds import Kind, kinds_in
 from schemas.records.guard_events import GuardEvent
 from schemas.records.metrics import Metric
 from schemas.records.problems import Problem, ProblemSplit
@@ -24,6 +26,11 @@ class TrainRl(Stage[RlConfig]):
     needs = ("problems", "sft")
     tables = (Metric, RolloutRecord, GuardEvent)
 
+    def kinds(self, config: PipelineConfig) -> Iterator[Kind | type[Kind]]:
+        """The objective, and the reward, which the objective brings along if none is chosen."""
+        yield from kinds_in(config.rl)
+        yield config.rl.chosen_reward()
+
     def build(
         self, plan: StagePlan[RlConfig], context: RunContext, workspace: Path, progress: Progress
     ) -> StageOutcome:
@@ -32,7 +39,6 @@ class TrainRl(Stage[RlConfig]):
         """
         from infra.validation.suites import rollouts_suite
         from tasks.running.launching import run_training
-        from thinkless_core.rl.objectives.registry import OBJECTIVES
         from thinkless_core.rl.rl_logs import RlLogs
 
         run_training(plan, workspace, progress, train=train)
@@ -40,11 +46,10 @@ class TrainRl(Stage[RlConfig]):
         write_table(workspace, Metric, logs.metrics)
         rows = write_table(workspace, RolloutRecord, logs.rollouts)
         write_table(workspace, GuardEvent, logs.guard_events)
-        objective = OBJECTIVES[plan.config.objective]
         suite = rollouts_suite(
             group_size=plan.config.group_size,
-            rewards=objective.reward_range(plan.config),
-            advantages_cancel=objective.advantages_cancel,
+            rewards=plan.config.chosen_reward().build().limits(),
+            advantages_cancel=plan.config.objective.advantages_cancel,
         )
         return StageOutcome(rows=rows, gates=(Gate(RolloutRecord.FILE, suite),))
 
