@@ -5,22 +5,23 @@ study name + profile -> request -> one task per member, `jobs` at a time -> stag
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from prefect import flow
+from prefect import flow, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
 from prefect.futures import as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.study.study import StudyResult, run_study
 from flows.study.study_members import MemberRun, StudyRequest, check_study, member_command
 from flows.study.study_table import claims_as_markdown
-from infra.processes.child_process import end_children
+from infra.processes.child_process import ChildCommand, end_children, run_logged
 from schemas.configs.study import MemberSpec
 from schemas.errors import TrainingError
 from schemas.records.study_claims import StudyClaim
-from tasks.running.run_member import run_member
 
 
 @flow(name="thinkless-study", log_prints=False, persist_result=False)
@@ -42,6 +43,16 @@ def thinkless_study(
             f"see {logs or 'the server'}, and run it again: finished members are not repeated"
         )
     return result.summary.key if result.summary else None
+
+
+@task(name="member", cache_policy=NO_CACHE, persist_result=False)
+def run_member(command: ChildCommand) -> float:
+    """Run one member, in a process of its own, to its end and return its seconds; raises TrainingError if it fails."""
+    started = time.monotonic()
+    code = run_logged(command)
+    if code:
+        raise TrainingError(f"the member ended with exit code {code}; see its log {command.log}")
+    return time.monotonic() - started
 
 
 def _run_and_publish(request: StudyRequest) -> StudyResult:

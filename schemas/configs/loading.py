@@ -21,6 +21,16 @@ from schemas.configs.pipeline import PipelineConfig
 from schemas.configs.schedule import KINDS as SCHEDULE_KINDS
 from schemas.configs.stage import Table
 from schemas.errors import ConfigError, nearest
+from schemas.kinds import Kind, find_kind, kind_names
+
+MOVED: Mapping[str, str] = {
+    "rl.alpha": "rl.objective.alpha (under hgpo: rl.objective.inter_weight)",
+    "rl.advantage": "rl.baseline",
+    "rl.adaptthink_delta": "rl.objective.delta",
+    "rl.hgpo_margin": "rl.objective.margin",
+    "rl.reference_samples": "rl.objective.reference_samples",
+}
+"""Keys of earlier versions -> where they are now. They are refused, in a profile as in an override."""
 
 TAGS = frozenset(
     {
@@ -55,14 +65,15 @@ def load_config(profile: str, *, overrides: Sequence[str] = ()) -> PipelineConfi
     """
     table = _read_profile(profile)
     table.setdefault("profile", Path(profile).stem)
-    assignments = [_parse_override(text) for text in overrides]
-    # A changed `kind` starts its table afresh: the keys of the other kind would only be refused.
-    for keys, value in sorted(assignments, key=lambda a: a[0][-1] != "kind"):
+    assignments = [_naming_the_choice(*_parse_override(text)) for text in overrides]
+    # A changed choice starts its table afresh: the keys of the other kind would only be refused.
+    for keys, value in sorted(assignments, key=lambda a: a[0][-1] not in ("kind", "name")):
         _assign(table, keys, value)
+    _refuse_moved(table)
     try:
         config = PipelineConfig.model_validate(table)
     except ValidationError as error:
-        raise ConfigError(_explain(error, profile)) from error
+        raise ConfigError(_explain(error, profile, table)) from error
     _refuse_unused(config, [keys for keys, _ in assignments])
     return config
 
@@ -77,8 +88,10 @@ def known_keys(model: type[BaseModel] = PipelineConfig, prefix: str = "") -> Ite
 
 
 def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
-    """Configuration tables inside a (possibly annotated, union or mapping) type."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    """Configuration tables inside a (possibly annotated, union or mapping) type; of a kind, every one with a name."""
+    if isinstance(annotation, type) and issubclass(annotation, Kind):
+        yield from (find_kind(annotation, name) for name in kind_names(annotation))
+    elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     elif isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is not None:
         if typing.get_origin(annotation) is dict:
@@ -120,26 +133,83 @@ def _parse_override(text: str) -> tuple[list[str], JsonValue]:
     return key.strip().split("."), value
 
 
+def _naming_the_choice(keys: list[str], value: JsonValue) -> tuple[list[str], JsonValue]:
+    """`rl.objective=hgpo` as `rl.objective.name=hgpo`; other overrides as they are."""
+    kind = _kind_at(keys)
+    return ([*keys, kind.tag], value) if kind is not None and isinstance(value, str) else (keys, value)
+
+
+def _kind_at(keys: Sequence[str]) -> type[Kind] | None:
+    """The base class of the kinds that a key chooses from, if it chooses one."""
+    annotation: object = PipelineConfig
+    for key in keys:
+        models = [m for m in _plain_models(annotation) if not issubclass(m, Kind)]
+        fields = [model.model_fields[key] for model in models if key in model.model_fields]
+        if not fields:
+            return None
+        annotation = fields[0].annotation
+    return next((m for m in _plain_models(annotation) if issubclass(m, Kind)), None)
+
+
+def _plain_models(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for member in typing.get_args(annotation):
+        yield from _plain_models(member)
+
+
 def _assign(table: dict[str, JsonValue], keys: Sequence[str], value: JsonValue) -> None:
     node = table
     for depth, key in enumerate(keys[:-1], start=1):
         child = node.setdefault(key, {})
+        kind = _kind_at(keys[:depth])
+        if kind is not None and isinstance(child, str):
+            child = node[key] = {kind.tag: child}  # the short form of a choice
         if not isinstance(child, dict) and list(keys[depth:]) == ["kind"]:
             child = node[key] = {}  # a plain number gives way to a schedule
         if not isinstance(child, dict):
             raise ConfigError(f"{'.'.join(keys)}: {key!r} is a value, not a table, so nothing can be set below it")
         node = child
-    if keys[-1] == "kind" and node.get("kind", value) != value:
+    kind = _kind_at(keys[:-1])
+    if kind is not None and keys[-1] == kind.tag == "name":
+        _keep_what_both_have(node, kind, name=value)
+    elif keys[-1] == "kind" and node.get("kind", value) != value:
         node.clear()
     node[keys[-1]] = value
 
 
-def _explain(error: ValidationError, profile: str) -> str:
-    lines = [_explain_one(detail) for detail in error.errors()]
+def _keep_what_both_have(node: dict[str, JsonValue], kind: type[Kind], *, name: JsonValue) -> None:
+    """Drop the fields that a newly chosen objective or reward does not have; one unknown by name loses them all.
+
+    `alpha` of the profile stays if `degrpo-token` takes the place of `degrpo-paper`.
+    """
+    try:
+        fields = find_kind(kind, str(name)).model_fields
+    except ValueError:  # said with all else that is wrong
+        fields = {}
+    for field in [field for field in node if field not in fields]:
+        del node[field]
+
+
+def _refuse_moved(table: Mapping[str, JsonValue]) -> None:
+    """Raise ConfigError for keys that earlier versions had."""
+    lines = []
+    for old, new in MOVED.items():
+        node: object = table
+        for key in old.split("."):
+            node = node.get(key) if isinstance(node, dict) else None
+        if node is not None:
+            lines.append(f"key {old!r} (got value {node!r}) is now {new}; write that instead")
+    if lines:
+        raise ConfigError("\n".join(lines))
+
+
+def _explain(error: ValidationError, profile: str, table: Mapping[str, JsonValue]) -> str:
+    lines = [_explain_one(detail, table) for detail in error.errors()]
     return f"configuration of profile {profile!r} cannot be used:\n" + "\n".join(f"  - {line}" for line in lines)
 
 
-def _explain_one(detail: ErrorDetails) -> str:
+def _explain_one(detail: ErrorDetails, table: Mapping[str, JsonValue]) -> str:
     """One line: which key, what is wrong, what was got, the way out."""
     known = dict(known_keys())
     # A discriminated union adds its tag to the location; the user never wrote it.
@@ -152,8 +222,8 @@ def _explain_one(detail: ErrorDetails) -> str:
     dotted = ".".join(untagged)
     got = detail["input"]
     if detail["type"] == "extra_forbidden" and dotted in known:
-        kinds = [p for p in location if p in TAGS]
-        return f"key {dotted!r} does not belong to kind {kinds[-1]!r} (got value {got!r}); set the table's kind as well"
+        what, choice, tag = _choice_at(location[:-1], table)
+        return f"key {dotted!r} does not belong to {what} {choice!r} (got value {got!r}); set the table's {tag} as well"
     if detail["type"] == "extra_forbidden":
         return f"unknown key {dotted!r} (got value {got!r}); {nearest(dotted, _keys_near(location, known))}"
     if detail["type"] == "missing":
@@ -162,6 +232,18 @@ def _explain_one(detail: ErrorDetails) -> str:
     meaning = known.get(dotted)
     explained = f" ({' '.join(meaning.split())})" if meaning else ""
     return f"{dotted}: {detail['msg'].removeprefix('Value error, ')}{shown}{explained}"
+
+
+def _choice_at(location: Sequence[str], table: Mapping[str, JsonValue]) -> tuple[str, str, str]:
+    """What was chosen in the table that an error is in (`objective`, or just `kind`), its name, and its tag."""
+    base = _kind_at(location)
+    if base is None:
+        return "kind", [part for part in location if part in TAGS][-1], "kind"
+    node: object = table
+    for key in location:
+        node = node.get(key) if isinstance(node, dict) else None
+    choice = node.get(base.tag) if isinstance(node, dict) else node
+    return location[-1] if base.tag == "name" else base.tag, str(choice or "default"), base.tag
 
 
 def _keys_near(location: Sequence[str], known: Mapping[str, str | None]) -> Iterator[str]:
@@ -178,8 +260,9 @@ def _refuse_unused(config: PipelineConfig, explicit: Sequence[Sequence[str]]) ->
     """Refuse a key set by hand that has no effect as the others are set."""
     for keys in explicit:
         node: object = config
-        for key in keys:
-            reason = node.unused_fields().get(key) if isinstance(node, Table) else None
+        for depth, key in enumerate(keys):
+            unused = node.unused_fields() if isinstance(node, Table) else {}
+            reason = unused.get(key) or unused.get(".".join(keys[depth:]))
             if reason:
                 said = f"{'.'.join(keys)} would have no effect: {reason}; leave it out or change the other key"
                 raise ConfigError(said)

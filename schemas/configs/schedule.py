@@ -1,13 +1,13 @@
 """A setting that may change over the steps of a run: a plain number, or a table that says how it moves.
 
-    rl.alpha = 0.5
-    rl.alpha = { kind = "linear", start = 1.0, end = 0.1 }                    # straight, over the whole run
+    rl.temperature = 0.8
+    rl.temperature = { kind = "linear", start = 1.0, end = 0.6 }              # straight, over the whole run
     rl.gamma = { kind = "cosine", start = 0.2, end = 0.5, last_step = 40 }    # half a cosine wave, then constant
     rl.kl_coef = { kind = "piecewise", points = [[1, 0.1], [20, 0.1], [21, 0.001]] }
 
 number | table -> Schedule -> `at(schedule, step=, num_steps=)`. Steps count from 1. The value is a function of the
-step alone, so a run resumed after a crash goes on with exactly the values it would have had. A step after the end of
-the run may be named; it is just never reached, so that a short trial run sees the beginning of the long one.
+step alone, so a run resumed after a crash goes on with exactly the values it would have had. A schedule may name steps
+after the end of the run: a short trial run then sees the beginning of the long one.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     TypeAdapter,
+    ValidationError,
     ValidationInfo,
     WrapValidator,
     model_validator,
 )
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 from schemas.configs.stage import Table
 from schemas.errors import nearest
@@ -160,12 +161,15 @@ def values(schedule: Schedule, *, num_steps: int) -> tuple[float, ...]:
 
 def is_scheduled(schedule: Schedule) -> bool:
     """Whether the setting is more than a plain number."""
-    return isinstance(schedule, BaseModel)
+    return isinstance(schedule, _AnyTable)
 
 
 @dataclass(frozen=True)
 class InRange:
-    """The valid range of a schedule, as metadata of a field; the run's length is the field `steps` before it."""
+    """The valid range of a schedule, as metadata of a field.
+
+    How long a run is, is the field `steps` before it; if the table has none, `check_schedules` looks at its schedules.
+    """
 
     gt: float | None = None
     """Over this."""
@@ -183,8 +187,9 @@ class InRange:
         return core_schema.with_info_after_validator_function(self._check, handler(source))
 
     def _check(self, schedule: Schedule, info: ValidationInfo) -> Schedule:
-        num_steps = info.data.get("steps")  # absent where `steps` itself is wrong, which is said beside this
-        check_range(schedule, num_steps=num_steps or 1, valid=self)
+        num_steps = info.data.get("steps")
+        if num_steps is not None or not is_scheduled(schedule):
+            check_range(schedule, num_steps=num_steps or 1, valid=self)
         return int(schedule) if self.whole and isinstance(schedule, float) else schedule
 
     def holds(self, value: float) -> bool:
@@ -216,6 +221,22 @@ def check_range(schedule: Schedule, *, num_steps: int, valid: InRange) -> None:
                 f"schedule is {value:g} at step {step} of {num_steps}, should be {valid}; "
                 f"change {_culprit(schedule, valid)}"
             )
+
+
+def check_schedules(table: BaseModel, *, num_steps: int) -> None:
+    """Check every schedule of a table that does not know the length of the run; raises ValidationError."""
+    faults: list[InitErrorDetails] = []
+    for name, field in type(table).model_fields.items():
+        for valid in field.metadata:
+            value = getattr(table, name)
+            if isinstance(valid, InRange) and is_scheduled(value):
+                try:
+                    check_range(value, num_steps=num_steps, valid=valid)
+                except ValueError as error:
+                    reason = PydanticCustomError("schedule", "{reason}", {"reason": str(error)})
+                    faults.append(InitErrorDetails(type=reason, loc=(name,), input=value.model_dump()))
+    if faults:
+        raise ValidationError.from_exception_data(type(table).__name__, faults)
 
 
 def _culprit(schedule: BaseModel, valid: InRange) -> str:

@@ -31,6 +31,7 @@ from tests.specimens import (
     make_problems,
     make_student,
     mixed_script,
+    objective_table,
     optimizer_config,
     rl_config,
     sft_config,
@@ -230,7 +231,7 @@ def always_short(prompt: str, request: SampleRequest) -> str:
 
 
 MOVING_SETTINGS: dict[str, object] = {
-    "alpha": {"kind": "linear", "start": 1.0, "end": 0.1},
+    "objective": objective_table("degrpo-paper", alpha={"kind": "linear", "start": 1.0, "end": 0.1}),
     "gamma": {"kind": "cosine", "start": 0.2, "end": 0.6, "last_step": 8},
     "kl_coef": {"kind": "piecewise", "points": [[1, 0.0], [4, 0.0], [5, 0.05]]},
     "max_new_tokens": {"kind": "linear", "start": 16, "end": 12},
@@ -263,7 +264,7 @@ def test_schedules_and_the_guard_go_on_where_they_were(tmp_path: Path, problems:
 def test_reference_accuracies_are_measured_once_before_the_policy_moves(
     tmp_path: Path, problems: list[Problem]
 ) -> None:
-    config = rl_config(**(RL.model_dump() | {"objective": "adaptthink", "reference_samples": 3}))
+    config = rl_config(**(RL.model_dump() | {"objective": objective_table("adaptthink", reference_samples=3)}))
     whole = run_rl(tmp_path / "whole", config=config, problems=problems)
     scores = [json.loads(line) for line in whole.logs["reference_scores.jsonl"].splitlines()]
     assert sorted(s["problem_id"] for s in scores) == sorted(p.problem_id for p in problems)

@@ -109,6 +109,7 @@ def rl_gradient(folder: Path, *, sharded: bool = False, advantages: list[float] 
     numbers = update_policy(
         model,
         batch,
+        objective=config.objective.build(),
         old_logprobs=old,
         reference=reference,
         optimizer=recorder,

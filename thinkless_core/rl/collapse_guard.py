@@ -141,12 +141,12 @@ class CollapseGuard:
         )
 
 
-def stop_if_told(event: GuardEvent | None) -> None:
+def stop_if_asked(event: GuardEvent | None) -> None:
     """Raise CollapseError where the event is a `stop`; to be called once the event has been logged."""
     if event is not None and event.action == "stop":
         raise CollapseError(
             f"rl step {event.step}: {event.reason}. The last checkpoint is kept. Lower rl.optimizer.learning_rate or "
-            "rl.alpha, change rl.gamma or the mix of problems, or set "
+            "the weight of the control token (rl.objective.alpha), change rl.gamma or the mix of problems, or set "
             'rl.guard.policy="force_split" (or "warn" where the loss is right, as on problems that are all easy)'
         )
 
@@ -162,4 +162,4 @@ def replay(guard: CollapseGuard, metrics: Iterable[Metric]) -> None:
             if metric.name == f"free_{mode}_count":
                 counts.setdefault(metric.step, {})[mode] = int(metric.value)
     for step, free_counts in sorted(counts.items()):
-        stop_if_told(guard.observe(step=step, free_counts=free_counts))
+        stop_if_asked(guard.observe(step=step, free_counts=free_counts))

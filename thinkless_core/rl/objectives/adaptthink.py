@@ -23,40 +23,63 @@ Shapes: P prompts, G group.
 
 from __future__ import annotations
 
-from schemas.configs.rl import RlConfig
-from schemas.mode import Mode
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
 from thinkless_core.rl.mode_assignment import AssignedMode, in_halves
-from thinkless_core.rl.objectives.dr_grpo import token_weights
-from thinkless_core.rl.objectives.objective import GroupAdvantages, Objective, ScoredGroups
-from thinkless_core.rl.rewards import Verdict
+from thinkless_core.rl.objectives.objective import (
+    EVERY_MODE_ASSIGNED,
+    OWN_ADVANTAGE,
+    Denominators,
+    GroupAdvantages,
+    Objective,
+    ScoredGroups,
+    TokenWeights,
+    mean_per_rollout,
+)
+from thinkless_core.rl.rewards import ShortBonus
 from thinkless_core.rl.schedules import StepSettings
 
-
-def assign_modes(group_size: int) -> tuple[AssignedMode, ...]:
-    """Half and half, each mode with probability 0.5."""
-    return in_halves(group_size, probability=0.5)
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
-def reward(verdict: Verdict, *, config: RlConfig, settings: StepSettings) -> float:
-    """Being right, and a little for being short."""
-    short = verdict.mode is Mode.SHORT and not verdict.fake_short
-    return float(verdict.correct) + config.adaptthink_delta * short
+class AdaptThink(Objective):
+    """Short wherever that costs no accuracy."""
 
+    unread: ClassVar[Mapping[str, str]] = {"baseline": OWN_ADVANTAGE, "guard": EVERY_MODE_ASSIGNED}
+    reward_fields = ("delta",)
+    halves = True
+    advantages_cancel = False
 
-def advantages(groups: ScoredGroups, *, config: RlConfig, settings: StepSettings) -> GroupAdvantages:
-    """Reward over the reference accuracy of the problem, for all tokens."""
-    assert groups.reference_accuracy_P is not None, "reference accuracies are measured before the first step"
-    advantages_PG = groups.rewards_PG - groups.reference_accuracy_P[:, None]
-    return GroupAdvantages(advantages_PG, advantages_PG)
+    name: Literal["adaptthink"] = "adaptthink"
+    delta: float = Field(0.05, ge=0, le=1)
+    """What a short answer is worth beside being right (paper: 0.05)."""
+    reference_samples: int = Field(ge=1)
+    """Think answers of the warm-up model per problem, from which the accuracy comes that RL must not fall below (paper:
+    16; 4 tells quarters apart). They are sampled before the first step."""
 
+    def default_reward(self) -> ShortBonus:
+        """Being right, and a little for being short."""
+        return ShortBonus(delta=self.delta)
 
-ADAPTTHINK = Objective(
-    "adaptthink",
-    assign_modes=assign_modes,
-    reward=reward,
-    advantages=advantages,
-    token_weights=token_weights,
-    reward_range=lambda config: (0.0, 1.0 + config.adaptthink_delta),
-    advantages_cancel=False,
-    needs_reference_accuracy=True,
-)
+    def num_reference_samples(self) -> int:
+        """As configured."""
+        return self.reference_samples
+
+    def assign_modes(self, group_size: int) -> tuple[AssignedMode, ...]:
+        """Half and half, each mode with probability 0.5."""
+        return in_halves(group_size, probability=0.5)
+
+    def advantages(self, groups: ScoredGroups, *, step: StepSettings) -> GroupAdvantages:
+        """Reward over the reference accuracy of the problem, for all tokens."""
+        assert groups.reference_accuracy_P is not None, "reference accuracies are measured before the first step"
+        advantages_PG = groups.rewards_PG - groups.reference_accuracy_P[:, None]
+        return GroupAdvantages(advantages_PG, advantages_PG)
+
+    def token_weights(self, mask_BT: Tensor, *, over: Denominators, step: StepSettings) -> TokenWeights:
+        """One constant for all tokens of the step."""
+        constant_BT = mask_BT * 1.0 / (over.num_rollouts * over.max_new_tokens)
+        return TokenWeights(constant_BT, mean_per_rollout(mask_BT, over=over))

@@ -13,10 +13,11 @@ from infra.store.artifact_store import ArtifactStore
 from schemas.artifact import Artifact
 from schemas.configs.loading import load_config
 from schemas.configs.problems import LocalSource, PresetSource
-from schemas.configs.teach import RecordedTeacher, TeachConfig, TeacherSide
+from schemas.configs.teach import RecordedTeacher, TeachConfig, TeacherSide, TeachSideConfig
 from schemas.errors import ConfigError, SourceError, TeacherError
 from schemas.mode import Mode
-from tasks.running.plans import plan_teach
+from tasks.ask_teachers import AskTeachers
+from tasks.running.stage import make_plan
 from tests.integration.driver import run_pipeline
 from tests.problem_rows import local
 from tests.real_data import real_data
@@ -142,8 +143,8 @@ def test_the_replayed_file_is_part_of_the_stages_key(tmp_path: Path) -> None:
     artifact = Artifact(stage="base", key="k", digest="d", path="p", rows=1)
 
     def key() -> str:
-        config = TeachConfig(think=side, short=side)
-        return plan_teach(config, mode=Mode.THINK, base=artifact, problems=artifact).key
+        config = TeachSideConfig(mode=Mode.THINK, side=side)
+        return make_plan(AskTeachers(Mode.THINK), config, inputs=(artifact, artifact)).key
 
     before = key()
     Path(source.path).write_text(Path(source.path).read_text() + "\n")
