@@ -21,6 +21,7 @@ from flows.study.study_table import claims_as_markdown
 from infra.processes.child_process import ChildCommand, end_children, run_logged
 from schemas.configs.study import MemberSpec
 from schemas.errors import TrainingError
+from schemas.records.study_claims import StudyClaim
 
 
 @flow(name="thinkless-study", log_prints=False, persist_result=False)
@@ -58,7 +59,7 @@ def _run_and_publish(request: StudyRequest) -> StudyResult:
     result = run_study(request, _run_as_tasks)
     if result.summary is not None:
         folder, key = Path(result.summary.path), _as_key(request.study.name)
-        create_markdown_artifact(claims_as_markdown(folder / "study_claims.parquet"), key=f"claims-{key}")
+        create_markdown_artifact(claims_as_markdown(folder / StudyClaim.FILE), key=f"claims-{key}")
         create_link_artifact(link=(folder / "report.html").as_uri(), link_text="Study", key=f"study-{key}")
     return result
 

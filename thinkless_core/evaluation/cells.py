@@ -44,8 +44,8 @@ def evaluate_cell(
     """Completions of one model in one mode on one benchmark. Raises EvaluationError for zero problems."""
     if not problems:
         raise EvaluationError(
-            f"benchmark {benchmark!r} has no problems to evaluate {model_name} on; an accuracy of nothing is no "
-            "number. Check problems.benchmarks and evaluate.limit"
+            f"benchmark {benchmark!r} has no problems to evaluate {model_name} on, expected at least one; check "
+            "problems.benchmarks and evaluate.limit"
         )
     control = ControlTokens.of(tokenizer)
     probabilities = think_probabilities(
