@@ -7,8 +7,10 @@ READY := $(VENV)/.installed
 BENCH_VENV ?= .venv-bench
 BENCH_OPTIONS ?=
 VLLM_VENV ?= .venv-vllm
+# Tests run side by side, one thread each; a file stays in one process.
+SIDE_BY_SIDE ?= -n logical --maxprocesses 4 --dist loadfile
 
-.PHONY: help setup demo smollm2 test setup-vllm test-vllm lint bench format build clean
+.PHONY: help setup demo smollm2 test test-all setup-vllm test-vllm lint bench format build clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -36,8 +38,11 @@ $(VENV)/.smollm2: $(READY)
 smollm2: $(VENV)/.smollm2 ## the whole pipeline with a real model, SmolLM2-135M, on a CPU; DATA=FOLDER reads GSM8K there, not from the Hub
 	$(BIN)/thinkless run --profile smollm2 $(if $(DATA),--data $(DATA))
 
-test: $(VENV)/.smollm2 ## all tests, some with a real model of 92 MB
-	$(BIN)/python -m pytest
+test: $(READY) ## the tests for every change: all but the slow ones, at most 10 minutes on two cores
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow"
+
+test-all: $(VENV)/.smollm2 ## all tests, some with a real model of 92 MB: what .ci/run calls
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 $(VLLM_VENV)/.installed: pyproject.toml constraints.txt constraints-vllm.txt
 	$(PYTHON) -m venv $(VLLM_VENV)

@@ -12,6 +12,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or session.config.option.collectonly or exitstatus != pytest.ExitCode.OK:
         return
-    if session.testscollected and not any(reporter.stats.get(outcome) for outcome in RAN):
-        reporter.write_line(f"every one of {session.testscollected} tests skipped: nothing was shown", red=True)
+    skipped = reporter.stats.get("skipped", [])  # of all workers, where tests run side by side
+    if skipped and not any(reporter.stats.get(outcome) for outcome in RAN):
+        reporter.write_line(f"every one of {len(skipped)} tests skipped: nothing was shown", red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -20,6 +20,7 @@ from infra.catalog.openlineage_events import emit_events
 from infra.disk import writing
 from infra.store.artifact_store import ArtifactStore
 from schemas.artifact import MANIFEST_VERSION, Artifact, CheckResult, InputRef, Manifest
+from schemas.base import tables_of
 from schemas.configs.stage import StageConfig
 from tasks.running.context import RunContext, find_done, installed_version
 from tasks.running.progress import stage_progress
@@ -71,7 +72,7 @@ def _build(store: ArtifactStore, context: RunContext, plan: StagePlan[C]) -> Art
             clock = time.monotonic()
             checks = _validate(store, workspace, outcome)
             timings["validate"] = round(time.monotonic() - clock, 3)
-            tables = {record.FILE: record.TABLE for record in plan.builder.tables}
+            tables = tables_of(*plan.builder.tables)
             files = store.describe_files(workspace, roles={"validation/**": "log"}, tables=tables)
         manifest = draft.model_copy(
             update={

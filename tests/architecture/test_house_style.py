@@ -13,9 +13,8 @@ from pydantic import BaseModel
 from schemas.configs.pipeline import PipelineConfig
 from schemas.configs.study import StudySummaryConfig
 from schemas.configs.teach import TeachSideConfig
+from tests.architecture.import_graph import PACKAGES, ROOT
 
-ROOT = Path(__file__).parents[2]
-PACKAGES = ("flows", "tasks", "thinkless_core", "schemas", "infra")
 MAX_LINES = 300
 TEXT_ENDINGS = {".py", ".toml", ".sql", ".md", ".yaml", ".yml", ".txt", ".html", ".css", ".jinja", ".jsonl", ".json"}
 NOT_OURS = {".git", ".venv", ".venv-bench", ".venv-vllm", "venv", "build", "dist", ".thinkless", "node_modules"}

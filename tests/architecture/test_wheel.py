@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-PACKAGES = ("flows", "tasks", "thinkless_core", "schemas", "infra")
+from tests.architecture.import_graph import PACKAGES, ROOT
+
 DISTRIBUTION = "thinkless-flows"
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.forked import ForkedPython
 from tests.integration.driver import FinishedRun, run_pipeline
-from tests.integration.processes import ROOT, environment
+from tests.integration.processes import ROOT, Said, environment, fresh_command
+from tests.made_once import made_once
 
 
 @dataclass(frozen=True)
@@ -24,20 +24,12 @@ class BuiltHome:
     run: FinishedRun
 
 
-@dataclass(frozen=True)
-class Said:
-    """What a command answered."""
-
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> BuiltHome:
     """The small pipeline, run once; nothing may change it."""
-    path = tmp_path_factory.mktemp("built") / "home"
-    return BuiltHome(path, run_pipeline(path))
+    return made_once(
+        "built", lambda folder: BuiltHome(folder / "home", run_pipeline(folder / "home")), tmp_path_factory
+    )
 
 
 @pytest.fixture
@@ -49,19 +41,21 @@ def home(built: BuiltHome, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def thinkless(tmp_path: Path) -> Callable[..., Said]:
+def thinkless(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Said]:
     """The command line in a process of its own: `thinkless(home, "sql", "select 1")`."""
 
     def call(home: Path, *arguments: str, cwd: Path = ROOT, **variables: str) -> Said:
-        finished = subprocess.run(
-            [str(Path(sys.executable).with_name("thinkless")), *arguments],
-            cwd=cwd,
-            env=environment(home, **variables),
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        return Said(finished.returncode, finished.stdout, finished.stderr)
+        env = environment(home, **variables)
+        if any(name.startswith("HF_") for name in variables):  # read once, when the Hub's client is imported
+            return fresh_command(arguments, cwd=cwd, env=env)
+        folder = tmp_path_factory.mktemp("said")
+        out, err = folder / "out", folder / "err"
+        process = ForkedPython(["-m", "flows.cli", *arguments], cwd=cwd, env=env, stdout=out, stderr=err)
+        try:
+            code = process.wait(timeout=300)
+        finally:
+            process.kill()
+        return Said(code, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
 
     return call
 

@@ -89,8 +89,8 @@ def run_pipeline(
 
 
 def command(home: Path, *overrides: str, until: str | None = None) -> list[str]:
-    """The command line that does the same in a process of its own."""
-    words = [sys.executable, "-m", "tests.integration.driver", "--home", str(home), "--set", *overrides]
+    """What follows `python` in a command line that does the same in a process of its own."""
+    words = ["-m", "tests.integration.driver", "--home", str(home), "--set", *overrides]
     return words + (["--until", until] if until else [])
 
 

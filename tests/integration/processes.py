@@ -9,17 +9,30 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+from tests.forked import ForkedPython
 
 ROOT = Path(__file__).parents[2]
 POLL_SECONDS = 0.002
 PATIENCE_SECONDS = 120.0
 """A busy machine is slow; a test that waits for ever tells nothing."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command answered."""
+
+    code: int
+    out: str
+    err: str
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
@@ -28,22 +41,21 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     return kept | {"THINKLESS_HOME": str(home), "OMP_NUM_THREADS": "1", "NO_COLOR": "1"} | more
 
 
+def fresh_command(arguments: Sequence[str], *, cwd: Path = ROOT, env: Mapping[str, str]) -> Said:
+    """`thinkless ARGUMENTS` in a fresh interpreter, by the console script."""
+    program = str(Path(sys.executable).with_name("thinkless"))
+    finished = subprocess.run([program, *arguments], cwd=cwd, env=env, capture_output=True, text=True, timeout=600)
+    return Said(finished.returncode, finished.stdout, finished.stderr)
+
+
 @contextmanager
-def started(command: Sequence[str], *, log: Path, env: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A process of its own group, with all it says in `log`; killed with its children if a test leaves it behind.
+def started(words: Sequence[str], *, log: Path, env: Mapping[str, str]) -> Iterator[ForkedPython]:
+    """`python WORDS` in a group of its own, with all it says in `log`; killed with its children if it is left behind.
 
     It hears SIGINT even where the tests themselves were started in the background, by a shell that has it ignored.
     """
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=dict(env),
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
+    log.touch()
+    process = ForkedPython(words, cwd=ROOT, env=env, stdout=log)
     family: list[psutil.Process] = []
     try:
         yield process
@@ -57,22 +69,22 @@ def started(command: Sequence[str], *, log: Path, env: Mapping[str, str]) -> Ite
                 member.kill()
 
 
-def wait_until(moment: Callable[[], bool], *, process: subprocess.Popen[bytes], log: Path) -> None:
+def wait_until(moment: Callable[[], bool], *, process: ForkedPython, log: Path) -> None:
     """Return as soon as `moment` is there; fails where the process ends or patience does first."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not moment():
-        assert process.poll() is None, f"ended (exit code {process.returncode}) too early:\n{log.read_text()}"
+        assert process.poll() is None, f"ended (exit code {process.poll()}) too early:\n{log.read_text()}"
         assert time.monotonic() < deadline, f"nothing after {PATIENCE_SECONDS:g} s:\n{log.read_text()}"
         time.sleep(POLL_SECONDS)
 
 
-def freeze_when(moment: Callable[[], bool], *, process: subprocess.Popen[bytes], log: Path) -> None:
+def freeze_when(moment: Callable[[], bool], *, process: ForkedPython, log: Path) -> None:
     """Stop the process in its tracks at a moment; it goes on at SIGCONT or dies at SIGKILL."""
     wait_until(moment, process=process, log=log)
     process.send_signal(signal.SIGSTOP)
 
 
-def kill_9(process: subprocess.Popen[bytes]) -> None:
+def kill_9(process: ForkedPython) -> None:
     """A real kill -9."""
     process.kill()
     assert process.wait(timeout=30) == -signal.SIGKILL

@@ -11,7 +11,8 @@ import pytest
 from flows.commands.ask import trained_instruction
 from infra.store.artifact_store import ArtifactStore
 from infra.store.manifest_file import MANIFEST_NAME, encode_manifest
-from tests.integration.conftest import BuiltHome, Said
+from tests.integration.conftest import BuiltHome
+from tests.integration.processes import Said
 from thinkless_core.sampling.think_probability import think_probabilities
 from thinkless_core.student.model_files import load_model, load_tokenizer
 

@@ -14,9 +14,9 @@ import pytest
 from infra.store.manifest_file import decode_manifest, encode_manifest
 from schemas.artifact import MANIFEST_VERSION
 from schemas.errors import StoreError
-from tests.integration.conftest import BuiltHome, Said
+from tests.integration.conftest import BuiltHome
 from tests.integration.driver import command, run_pipeline
-from tests.integration.processes import ROOT, environment
+from tests.integration.processes import ROOT, Said, environment
 
 Thinkless = Callable[..., Said]
 
@@ -187,7 +187,7 @@ def test_a_full_disk_ends_the_run_and_publishes_nothing_of_the_stage_it_met(size
     fill = f"head -c 4096 /dev/zero > {disk}/filler; " if size == "4k" else ""
     script = f'mount -t tmpfs -o size={size} tmpfs "{disk}" && {fill}"$@"; code=$?; cp -r "{disk}" "{kept}"; exit $code'
     finished = subprocess.run(
-        [*in_own_space, "sh", "-c", script, "sh", *command(disk / "home", until="problems")],
+        [*in_own_space, "sh", "-c", script, "sh", sys.executable, *command(disk / "home", until="problems")],
         cwd=ROOT,
         env=environment(disk / "home"),
         capture_output=True,

@@ -15,8 +15,9 @@ import pytest
 
 from infra.catalog.query import run_query
 from infra.store.artifact_store import ArtifactStore
-from tests.integration.conftest import BuiltHome, Said
+from tests.integration.conftest import BuiltHome
 from tests.integration.driver import LABELS
+from tests.integration.processes import Said
 from thinkless_core.student.model_files import load_tokenizer
 from thinkless_core.student.tiny_model import tiny_tokenizer
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.closed_address import closed_address
 from tests.hub_server import hub_server
-from tests.integration.conftest import Said
+from tests.integration.processes import Said
 from tests.real_data import real_data
 
 Thinkless = Callable[..., Said]

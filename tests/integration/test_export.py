@@ -18,8 +18,8 @@ from infra.runs import list_runs
 from infra.store.artifact_store import ArtifactStore
 from schemas.errors import ConfigError, MissingArtifactError
 from tasks.export_model import Export, export_model
-from tests.integration.conftest import BuiltHome, Said
-from tests.integration.processes import ROOT
+from tests.integration.conftest import BuiltHome
+from tests.integration.processes import ROOT, Said
 from tests.specimens import identical, weights_of
 from thinkless_core.student.model_files import load_model
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import sys
 from pathlib import Path
 
 import pytest
@@ -47,7 +46,7 @@ def test_a_stopped_command_leaves_no_process_and_resumes(
     directory, log = home / "artifacts" / "sft", tmp_path / "run.log"
     shutil.rmtree(directory)
     words = [word for override in (*SMALL, LONG) for word in ("--set", override)]
-    run = [str(Path(sys.executable).with_name("thinkless")), "run", "--until", "sft", *words]
+    run = ["-m", "flows.cli", "run", "--until", "sft", *words]
     with started(run, log=log, env=environment(home, PREFECT_HOME=str(prefect_home))) as process:
         wait_until(lambda: newest_checkpoint(directory) >= 4, process=process, log=log)
         family = family_of(process.pid)

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,12 +17,13 @@ import pytest
 from infra.catalog.query import run_query
 from infra.runs import list_runs
 from infra.store.artifact_store import ArtifactStore
-from tests.integration.conftest import BuiltHome, Said
+from tests.integration.conftest import BuiltHome
 from tests.integration.driver import SMALL
 from tests.integration.processes import (
-    ROOT,
+    Said,
     environment,
     family_of,
+    fresh_command,
     kill_9,
     started,
     still_alive,
@@ -78,19 +77,6 @@ class KilledStudy:
     """The second launch."""
 
 
-def study(home: Path, *words: str) -> Said:
-    """One call of `thinkless study`."""
-    finished = subprocess.run(
-        [str(Path(sys.executable).with_name("thinkless")), "study", *words],
-        cwd=ROOT,
-        env=environment(home),
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    return Said(finished.returncode, finished.stdout, finished.stderr)
-
-
 @pytest.fixture(scope="module")
 def killed(built: BuiltHome, tmp_path_factory: pytest.TempPathFactory) -> KilledStudy:
     """One member at a time, so that at the kill one is finished and one is under way."""
@@ -100,8 +86,7 @@ def killed(built: BuiltHome, tmp_path_factory: pytest.TempPathFactory) -> Killed
     path.write_text(STUDY, encoding="utf-8")
     words = [str(path), "--seeds", "2", *(word for override in OVERRIDES for word in ("--set", override))]
     policies, evaluations = home / "artifacts" / "rl", home / "artifacts" / "evaluate"
-    command = [str(Path(sys.executable).with_name("thinkless")), "study", *words, "--jobs", "1"]
-    with started(command, log=log, env=environment(home)) as process:
+    with started(["-m", "flows.cli", "study", *words, "--jobs", "1"], log=log, env=environment(home)) as process:
         wait_until(
             lambda: len(list(evaluations.glob("*/manifest.json"))) == 2 and newest_checkpoint(policies) >= 4,
             process=process,
@@ -112,7 +97,8 @@ def killed(built: BuiltHome, tmp_path_factory: pytest.TempPathFactory) -> Killed
         assert still_alive(family, after_seconds=GONE_AFTER_SECONDS) == [], "a member outlived its study"
     finished = {m.key: m.run_id for m in ArtifactStore(home).manifests() if m.stage == "rl"}
     checkpoint = newest_checkpoint(policies)
-    return KilledStudy(home, words, finished, checkpoint, study(home, *words, "--show"), study(home, *words))
+    shown, again = (fresh_command(["study", *words, *more], env=environment(home)) for more in (["--show"], []))
+    return KilledStudy(home, words, finished, checkpoint, shown, again)
 
 
 def test_no_finished_member_is_repeated(killed: KilledStudy) -> None:

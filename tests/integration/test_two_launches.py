@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import subprocess
-import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from infra.runs import list_runs
 from infra.store.artifact_store import ArtifactStore
 from tests.integration.conftest import BuiltHome
 from tests.integration.driver import command
-from tests.integration.processes import environment, freeze_when, started, wait_until
+from tests.integration.processes import Said, environment, freeze_when, started, wait_until
 from tests.integration.test_kill_and_resume import newest_checkpoint
 
 
@@ -91,18 +90,19 @@ def test_a_waiting_launch_takes_over_from_one_that_is_killed(home: Path, built: 
     assert manifest.run_id == next(run.run_id for run in list_runs(home) if run.pid == second.pid)
 
 
-def test_sql_waits_for_a_writer_and_then_says_who_it_is(home: Path, tmp_path: Path) -> None:
+def test_sql_waits_for_a_writer_and_then_says_who_it_is(
+    home: Path, tmp_path: Path, thinkless: Callable[..., Said]
+) -> None:
     log = tmp_path / "writer.log"
     hold = "import duckdb, sys, time; c = duckdb.connect(sys.argv[1]); print('held', flush=True); time.sleep(600)"
-    ask = [sys.executable, "-m", "flows.cli", "sql", "select count(*) as n from pairs"]
-    with started([sys.executable, "-c", hold, str(home / "catalog.duckdb")], log=log, env=environment(home)) as writer:
+    ask = ["-m", "flows.cli", "sql", "select count(*) as n from pairs"]
+    with started(["-c", hold, str(home / "catalog.duckdb")], log=log, env=environment(home)) as writer:
         wait_until(lambda: "held" in log.read_text(), process=writer, log=log)
-        env = environment(home, THINKLESS_LOCK_TIMEOUT_SECONDS="1")
-        refused = subprocess.run(ask, env=env, capture_output=True, text=True, timeout=60)
-        assert refused.returncode == 2
-        assert "is still held by" in refused.stderr
-        assert str(writer.pid) in refused.stderr
-        assert "THINKLESS_LOCK_TIMEOUT_SECONDS" in refused.stderr
+        refused = thinkless(home, *ask[2:], THINKLESS_LOCK_TIMEOUT_SECONDS="1")
+        assert refused.code == 2
+        assert "is still held by" in refused.err
+        assert str(writer.pid) in refused.err
+        assert "THINKLESS_LOCK_TIMEOUT_SECONDS" in refused.err
         waiting_log = tmp_path / "waiting.log"
         with started(ask, log=waiting_log, env=environment(home)) as waiting:
             wait_until(lambda: "waiting for" in waiting_log.read_text(), process=waiting, log=waiting_log)

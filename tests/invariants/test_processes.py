@@ -7,45 +7,40 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.forked import ForkedPython
 from tests.invariants import training_checks
 from tests.invariants.training_in_processes import CASES, SAMPLES, Computed, nan_update
 from tests.specimens import make_batch, make_student
 
 ROOT = Path(__file__).parents[2]
 KINDS = ["", "-sharded"]
+STEPS = ["sft_gradient", "rl_gradient"]
 RUNS = sorted(name for name in CASES if "run" in name)
 """With adapters where peft is installed."""
 PROGRAM = "from tests.invariants.training_in_processes import main; main()"
 
 
-@pytest.fixture(scope="module")
-def launched(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that two processes filled."""
-    folder = tmp_path_factory.mktemp("launched")
+def launch(folder: Path, *cases: str) -> Path:
+    """The folder, filled by two processes with what they computed of the cases, plain and sharded."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     # What torchrun and `accelerate launch` tell each process; both meet over gloo.
     group = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "ACCELERATE_USE_CPU": "true"}
-    processes = []
-    for rank in range(2):
-        with (folder / f"{rank}.log").open("wb") as log:
-            processes.append(
-                subprocess.Popen(
-                    [sys.executable, "-c", PROGRAM, str(folder)],
-                    cwd=ROOT,
-                    env=os.environ | group | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                )
-            )
+    processes = [
+        ForkedPython(
+            ["-c", PROGRAM, str(folder), *cases],
+            cwd=ROOT,
+            env=os.environ | group | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=folder / f"{rank}.log",
+        )
+        for rank in range(2)
+    ]
     try:
         codes = [process.wait(timeout=300) for process in processes]
     finally:
@@ -53,6 +48,18 @@ def launched(tmp_path_factory: pytest.TempPathFactory) -> Path:
             process.kill()
     assert codes == [0, 0], "\n".join((folder / f"{rank}.log").read_text() for rank in range(2))
     return folder
+
+
+@pytest.fixture(scope="module")
+def launched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One step of each trainer, and one whose loss is not finite."""
+    return launch(tmp_path_factory.mktemp("launched"), *STEPS, "nan_update")
+
+
+@pytest.fixture(scope="module")
+def launched_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Whole runs, each launched twice."""
+    return launch(tmp_path_factory.mktemp("launched-runs"), *RUNS)
 
 
 def computed(folder: Path, case: str, *, rank: int = 0, launch: int = 0) -> Computed:
@@ -71,7 +78,7 @@ def test_the_cases_give_the_processes_different_numbers_of_micro_batches() -> No
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("case", ["sft_gradient", "rl_gradient"])
+@pytest.mark.parametrize("case", STEPS)
 def test_two_processes_have_the_losses_and_the_gradient_of_one(
     case: str, kind: str, launched: Path, tmp_path: Path
 ) -> None:
@@ -83,10 +90,11 @@ def test_two_processes_have_the_losses_and_the_gradient_of_one(
         training_checks.same_gradient(dict(alone.tensors), dict(found.tensors))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("case", RUNS)
-def test_a_run_in_two_processes_goes_where_one_goes(case: str, kind: str, launched: Path, tmp_path: Path) -> None:
-    alone, found = CASES[case](tmp_path), computed(launched, case + kind)
+def test_a_run_in_two_processes_goes_where_one_goes(case: str, kind: str, launched_runs: Path, tmp_path: Path) -> None:
+    alone, found = CASES[case](tmp_path), computed(launched_runs, case + kind)
     assert found.said == alone.said, "other rollouts"
     # Adam divides by the root of the squared gradient, which magnifies rounding where a gradient is nearly 0.
     assert found.numbers == pytest.approx(alone.numbers, rel=1e-3, abs=1e-4)
@@ -94,11 +102,14 @@ def test_a_run_in_two_processes_goes_where_one_goes(case: str, kind: str, launch
         torch.testing.assert_close(found.tensors[name], weight, rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("case", RUNS)
-def test_a_second_launch_goes_on_from_the_checkpoint_to_the_same_bits(case: str, kind: str, launched: Path) -> None:
-    first, second = (computed(launched, case + kind, launch=launch) for launch in range(2))
-    assert [p.name for p in (launched / f"{case}{kind}" / "checkpoints").iterdir()] == ["step-000004"]
+def test_a_second_launch_goes_on_from_the_checkpoint_to_the_same_bits(
+    case: str, kind: str, launched_runs: Path
+) -> None:
+    first, second = (computed(launched_runs, case + kind, launch=launch) for launch in range(2))
+    assert [p.name for p in (launched_runs / f"{case}{kind}" / "checkpoints").iterdir()] == ["step-000004"]
     assert first.numbers == second.numbers
     assert first.said == second.said
     assert all(torch.equal(second.tensors[name], weight) for name, weight in first.tensors.items())

@@ -7,9 +7,8 @@ leaves behind: a half-written line in the logs, a half-written checkpoint.
 from __future__ import annotations
 
 import json
+import os
 import signal
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from schemas.configs.sft import SftConfig
 from schemas.errors import CollapseError
 from schemas.records.pairs import Pair
 from schemas.records.problems import Problem
+from tests.forked import ForkedPython
 from tests.specimens import (
     Script,
     ScriptedSampler,
@@ -354,10 +354,8 @@ def test_a_process_killed_in_training_is_resumed_by_another(
     unbroken_rl: Outcome,
 ) -> None:
     root = Path(__file__).parents[2]
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED, stage, str(tmp_path)], cwd=root, capture_output=True, text=True, check=False
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    killed = ForkedPython(["-c", KILLED, stage, str(tmp_path)], cwd=root, env=os.environ, stdout=tmp_path / "said")
+    assert killed.wait(timeout=300) == -signal.SIGKILL, (tmp_path / "said").read_text()
     assert list((tmp_path / "checkpoints").iterdir())
     if stage == "sft":
         run_sft(tmp_path, config=SFT, pairs=pairs).assert_equals(unbroken_sft)

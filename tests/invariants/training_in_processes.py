@@ -1,6 +1,6 @@
 """What one of several processes computes, for tests that compare it with one process alone.
 
-`main` in each process, with a FOLDER -> FOLDER/<case>-<rank>.pt
+`main` in each process, with a FOLDER and cases -> FOLDER/<case>-<rank>.pt
 The same cases, called in the tests' own process, are what one process computes.
 """
 
@@ -195,14 +195,16 @@ if find_spec("peft") is not None:
 
 
 def main() -> None:
-    """Every case, plain and sharded; the runs twice, the second time from the checkpoint that the first one left."""
+    """The cases asked for, plain and sharded; runs twice, the second time from the first one's checkpoint."""
     torch.set_num_threads(1)
-    folder = Path(sys.argv[1])
-    accelerator = training_accelerator()
-    for sharded in (False, True):
-        for name, case in CASES.items():
-            scratch = folder / f"{name}{'-sharded' if sharded else ''}"
-            computed = [case(scratch, sharded=sharded) for _ in range(2 if "run" in name else 1)]
-            torch.save(computed, folder / f"{scratch.name}-{accelerator.process_index}.pt")
-    torch.save([nan_update(folder)], folder / f"nan_update-{accelerator.process_index}.pt")
+    folder, cases = Path(sys.argv[1]), sys.argv[2:]
+    rank = training_accelerator().process_index
+    for kind in ("", "-sharded"):
+        for name in sorted(CASES.keys() & set(cases)):
+            scratch = folder / f"{name}{kind}"
+            launches = 2 if "run" in name else 1
+            computed = [CASES[name](scratch, sharded=kind == "-sharded") for _ in range(launches)]
+            torch.save(computed, folder / f"{scratch.name}-{rank}.pt")
+    if "nan_update" in cases:
+        torch.save([nan_update(folder)], folder / f"nan_update-{rank}.pt")
     leave_group()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+SIDE_BY_SIDE = ["-n", "2"]
 SKIPPED = "import pytest\ndef test_a():\n    pytest.skip('nothing here')\n"
 
 
@@ -17,12 +18,16 @@ SKIPPED = "import pytest\ndef test_a():\n    pytest.skip('nothing here')\n"
         (SKIPPED, [], pytest.ExitCode.TESTS_FAILED),
         (SKIPPED + "def test_b():\n    pass\n", [], pytest.ExitCode.OK),
         (SKIPPED, ["--collect-only"], pytest.ExitCode.OK),
+        (SKIPPED, SIDE_BY_SIDE, pytest.ExitCode.TESTS_FAILED),
+        (SKIPPED + "def test_b():\n    pass\n", SIDE_BY_SIDE, pytest.ExitCode.OK),
     ],
-    ids=["all skipped", "one passed", "only collected"],
+    ids=["all skipped", "one passed", "only collected", "all skipped in two workers", "one passed in two workers"],
 )
 def test_a_suite_in_which_everything_skipped_fails(
     tmp_path: Path, text: str, options: list[str], status: pytest.ExitCode
 ) -> None:
+    if options == SIDE_BY_SIDE:
+        pytest.importorskip("xdist", reason="pytest-xdist is not installed")
     (tmp_path / "test_some.py").write_text(text)
     command = [sys.executable, "-m", "pytest", "-p", "tests.all_skipped", "-p", "no:cacheprovider", *options]
     root = Path(__file__).parents[3]
