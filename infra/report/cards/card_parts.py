@@ -10,7 +10,7 @@ from pathlib import PurePath
 
 from pydantic import JsonValue
 
-from infra.report.cards.card_format import fenced, table, yaml_block
+from infra.report.cards.card_format import fenced, table
 from infra.report.data.inputs import ReportInputs, SourceLicence
 
 UNKNOWN = "unknown"
@@ -29,7 +29,10 @@ def config_block(title: str, config: Mapping[str, JsonValue]) -> str:
     """Configuration as YAML; folders of this machine are cut to the file's name."""
     if not config:
         return f"{title}: no manifest."
-    return f"{title}:\n\n{fenced('yaml', yaml_block(_without_folders(dict(config))))}"
+    from huggingface_hub.utils import yaml_dump
+
+    text = yaml_dump(_without_folders(dict(config)), sort_keys=False).rstrip()
+    return f"{title}:\n\n{fenced('yaml', text)}"
 
 
 def licence_of(sources: Sequence[SourceLicence]) -> str:

@@ -31,6 +31,8 @@ def dataset_card(inputs: ReportInputs, *, files: Mapping[str, str] | None = None
 
     Raises MissingArtifactError where a file that is named is absent.
     """
+    from huggingface_hub import DatasetCardData
+
     splits = query_pairs(inputs, queries.PAIR_COUNTS)
     total = sum(row[1] for row in splits)
     licences = tuple(source for source in inputs.licences if source.part in PARTS)
@@ -38,13 +40,13 @@ def dataset_card(inputs: ReportInputs, *, files: Mapping[str, str] | None = None
     if files is not None:
         data_files = [{"split": split, "path": path} for split, path in files.items()]
     manifest = inputs.manifest("pairs")
-    front: dict[str, JsonValue] = {
-        "license": licence_of(licences),
-        "task_categories": ["text-generation"],
-        "tags": ["thinkless", "adaptive-reasoning", "distillation", f"profile-{inputs.profile}"],
-        "size_categories": [next((name for bound, name in SIZES if total < bound), "n>1M")],
-        "configs": [{"config_name": "default", "data_files": data_files}],
-    }
+    front = DatasetCardData(
+        license=licence_of(licences),
+        task_categories=["text-generation"],
+        tags=["thinkless", "adaptive-reasoning", "distillation", f"profile-{inputs.profile}"],
+        size_categories=[next((name for bound, name in SIZES if total < bound), "n>1M")],
+        configs=[{"config_name": "default", "data_files": data_files}],
+    )
     difficulties = query_pairs(inputs, queries.PAIR_DIFFICULTIES)
     body = [
         f"# Thinkless pairs, profile {inputs.profile}",
