@@ -24,18 +24,18 @@ class Problem(Record):
     problem_id: str
     """Unique over all splits and benchmarks."""
     prompt: str
-    """The user's turn, without chat template: the question, and below it the instruction, where there is one."""
+    """The user's turn, without chat template: the question, and below it the instruction, if there is one."""
     answer: str
     """Reference value the grader compares with."""
     difficulty: int | None
-    """Grade of difficulty where the source knows one (number of operations), else null."""
+    """Grade of difficulty if the source has one (number of operations), else null."""
     split: ProblemSplit
     benchmark: str | None
     """Name of the held-out benchmark for split `test`, else null."""
     source: str
-    """Where it came from: a generator's name, or a file and its line."""
+    """Its origin: a generator's name, or a file and its line."""
     instruction: str = ""
-    """What the student is told below the question; the prompt's last lines."""
+    """Instruction to the student below the question; the prompt's last lines."""
 
     @property
     def question(self) -> str:

@@ -15,7 +15,7 @@ def document(front: CardData, body: Sequence[str]) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, or a word where it has no rows."""
+    """A Markdown table; the word `None.` if it has no rows."""
     if not rows:
         return "None."
     lines = [header, ["---"] * len(header), *rows]

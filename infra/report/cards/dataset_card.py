@@ -29,7 +29,7 @@ PARTS = frozenset({"problems", "think answers", "short answers"})
 def dataset_card(inputs: ReportInputs, *, files: Mapping[str, str] | None = None) -> str:
     """The card of the pairs; `files` are those of an export by split, `{"train": "train.parquet"}`.
 
-    Raises MissingArtifactError where a file that is named is absent.
+    Raises MissingArtifactError if a file that is named is absent.
     """
     from huggingface_hub import DatasetCardData
 
@@ -103,7 +103,7 @@ def dataset_card(inputs: ReportInputs, *, files: Mapping[str, str] | None = None
         "## Licences",
         licence_table(licences),
         "## Limits",
-        "Answers are what the teachers wrote, checked against the reference value and by nobody's eye.",
+        "Answers are what the teachers wrote. They were compared with the reference value; nobody read them.",
     ]
     return document(front, body)
 

@@ -164,9 +164,9 @@ def _eval_results(evidence: Evidence, model: ModelName) -> list[EvalResult]:
 
 
 def _base_model(inputs: ReportInputs) -> str | None:
-    """Hub id or folder name of the pretrained model; None where the weights started from random ones.
+    """Hub id or folder name of the pretrained model; None if the weights started from random ones.
 
-    Raises SourceError where stage `base` names a pretrained model without a path.
+    Raises SourceError if stage `base` names a pretrained model without a path.
     """
     model = stage_config(inputs, "base").get("model")
     if not isinstance(model, dict) or model.get("kind") != "pretrained":
