@@ -53,8 +53,8 @@ def register_rows(connection: duckdb.DuckDBPyConnection, manifest: Manifest, dir
     )
     for parent in manifest.inputs:
         connection.execute(
-            "insert into edges values (?, ?, ?, ?, ?)",
-            [parent.stage, parent.key, manifest.stage, manifest.key, parent.digest],
+            "insert into edges values (?, ?, ?, ?, ?, ?)",
+            [parent.stage, parent.key, manifest.stage, manifest.key, parent.digest, parent.kept],
         )
     for check in manifest.checks:
         connection.execute(
