@@ -30,7 +30,7 @@ from tasks.running.stage import STAGE_CACHE, run_stage
 from thinkless_core.progress import Progress
 from thinkless_core.seeding import random_stream
 from thinkless_core.student.model_files import load_student_tokenizer
-from thinkless_core.teachers.asking import DroppedAnswer, SampleRules, ask_teacher, build_teacher
+from thinkless_core.teachers.asking import DroppedAnswer, ask_teacher
 
 FILE = "generations.parquet"
 DROPPED_FILE = "dropped.jsonl"
@@ -60,7 +60,7 @@ def build(plan: StagePlan[TeachSideConfig], context: RunContext, workspace: Path
         return ChatEndpoint(teacher, ReplayCache(context.settings.home), jitter, on_reply)
 
     tokenizer = load_student_tokenizer(Path(base.path) / "model")
-    teacher = build_teacher(config.side, tokenizer=tokenizer, connect=connect, scratch=workspace / "scratch")
+    teacher = config.side.teacher.build(tokenizer=tokenizer, connect=connect, scratch=workspace / "scratch")
     chunks = []
     try:
         for start in range(0, len(problems), config.chunk_size):
@@ -75,7 +75,7 @@ def build(plan: StagePlan[TeachSideConfig], context: RunContext, workspace: Path
                     mode=config.mode,
                     max_tokens=config.side.max_tokens,
                     seed=config.seed,
-                    rules=SampleRules.of(config.side),
+                    rules=config.side.teacher.rules(),
                     on_drop=dropped.append,
                 )
                 # Before the file that says that the chunk is finished.

@@ -29,7 +29,7 @@ from schemas.records.study_members import StudyMember
 from schemas.records.study_pareto import StudyPareto
 from schemas.records.unreadable_answers import UnreadableAnswer
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Bumped with every change of a table; a catalog with another one is rebuilt, never migrated."""
 
 
@@ -44,7 +44,7 @@ class DataTable(NamedTuple):
 
 
 DATA_TABLES = {
-    "problems": DataTable(Problem, has_run_id=False, added=frozenset({"instruction"})),
+    "problems": DataTable(Problem, has_run_id=False, added=frozenset({"instruction", "verifier"})),
     "removed_problems": DataTable(RemovedProblem, has_run_id=False),
     "unreadable_answers": DataTable(UnreadableAnswer, has_run_id=False),
     "generations": DataTable(Generation, has_run_id=False),

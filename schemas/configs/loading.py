@@ -7,6 +7,7 @@ out of range with the key they belong to, keys that would have no effect.
 
 from __future__ import annotations
 
+import contextlib
 import tomllib
 import types
 import typing
@@ -18,27 +19,9 @@ from pydantic import BaseModel, JsonValue, ValidationError
 from pydantic_core import ErrorDetails
 
 from schemas.configs.pipeline import PipelineConfig
-from schemas.configs.schedule import KINDS as SCHEDULE_KINDS
 from schemas.configs.stage import Table
 from schemas.errors import ConfigError, nearest
-
-TAGS = frozenset(
-    {
-        "tiny",
-        "pretrained",
-        "procedural",
-        "local",
-        "hub",
-        "preset",
-        "recorded",
-        "worked_solutions",
-        "openai",
-        "transformers",
-        "vllm",
-    }
-    | set(SCHEDULE_KINDS)
-)
-"""Values of `kind`; a discriminated union puts them into the location of an error."""
+from schemas.kinds import Kind, find_kind, shipped_kinds
 
 
 def profile_names() -> tuple[str, ...]:
@@ -62,29 +45,38 @@ def load_config(profile: str, *, overrides: Sequence[str] = ()) -> PipelineConfi
     try:
         config = PipelineConfig.model_validate(table)
     except ValidationError as error:
-        raise ConfigError(_explain(error, profile)) from error
+        raise ConfigError(_explain(error, profile, table)) from error
     _refuse_unused(config, [keys for keys, _ in assignments])
     return config
 
 
-def known_keys(model: type[BaseModel] = PipelineConfig, prefix: str = "") -> Iterator[tuple[str, str | None]]:
-    """Every dotted key the configuration knows, over all kinds of every table, with what it means."""
+def known_keys(
+    model: type[BaseModel] = PipelineConfig, prefix: str = "", table: object = None
+) -> Iterator[tuple[str, str | None]]:
+    """Every dotted key the configuration knows, with what it means: of all kinds that ship, and of those in `table`."""
     for name, field in model.model_fields.items():
         dotted = f"{prefix}{name}"
+        inside = table.get(name) if isinstance(table, Mapping) else None
         yield dotted, field.description
-        for inner in _models_in(field.annotation):
-            yield from known_keys(inner, f"{dotted}.")
+        for inner in _models_in(field.annotation, inside):
+            yield from known_keys(inner, f"{dotted}.", inside)
 
 
-def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
+def _models_in(annotation: object, table: object) -> Iterator[type[BaseModel]]:
     """Configuration tables inside a (possibly annotated, union or mapping) type."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    if isinstance(annotation, type) and issubclass(annotation, Kind):
+        yield from shipped_kinds(annotation)
+        name = table.get(annotation.tag) if isinstance(table, Mapping) else None
+        if isinstance(name, str):
+            with contextlib.suppress(ValueError):  # an unknown kind is refused elsewhere
+                yield find_kind(annotation, name)
+    elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     elif isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is not None:
         if typing.get_origin(annotation) is dict:
             return  # keys of a mapping are names of the user's own
         for member in typing.get_args(annotation):
-            yield from _models_in(member)
+            yield from _models_in(member, table)
 
 
 def _read_profile(profile: str) -> dict[str, JsonValue]:
@@ -134,26 +126,19 @@ def _assign(table: dict[str, JsonValue], keys: Sequence[str], value: JsonValue) 
     node[keys[-1]] = value
 
 
-def _explain(error: ValidationError, profile: str) -> str:
-    lines = [_explain_one(detail) for detail in error.errors()]
+def _explain(error: ValidationError, profile: str, table: Mapping[str, JsonValue]) -> str:
+    known = dict(known_keys(table=table))
+    lines = [_explain_one(detail, table, known) for detail in error.errors()]
     return f"configuration of profile {profile!r} cannot be used:\n" + "\n".join(f"  - {line}" for line in lines)
 
 
-def _explain_one(detail: ErrorDetails) -> str:
+def _explain_one(detail: ErrorDetails, table: Mapping[str, JsonValue], known: Mapping[str, str | None]) -> str:
     """One line: which key, what is wrong, what was got, the way out."""
-    known = dict(known_keys())
-    # A discriminated union adds its tag to the location; the user never wrote it.
-    location = [str(part) for part in detail["loc"]]
-    # A benchmark's name, at place 2, is the user's own and may look like a tag.
-    own_name = 2 if location[:2] == ["problems", "benchmarks"] else None
-    # Only of a missing or unknown key is the last part surely a key, and not the tag of the table that is wrong.
-    last = len(location) - 1 if detail["type"] in ("extra_forbidden", "missing") else None
-    untagged = [p for i, p in enumerate(location) if i in (0, own_name, last) or p not in TAGS]
-    dotted = ".".join(untagged)
+    location, kind = _as_written(detail, table)
+    dotted = ".".join(location)
     got = detail["input"]
     if detail["type"] == "extra_forbidden" and dotted in known:
-        kinds = [p for p in location if p in TAGS]
-        return f"key {dotted!r} does not belong to kind {kinds[-1]!r} (got value {got!r}); set the table's kind as well"
+        return f"key {dotted!r} does not belong to kind {kind!r} (got value {got!r}); set the table's kind as well"
     if detail["type"] == "extra_forbidden":
         return f"unknown key {dotted!r} (got value {got!r}); {nearest(dotted, _keys_near(location, known))}"
     if detail["type"] == "missing":
@@ -162,6 +147,27 @@ def _explain_one(detail: ErrorDetails) -> str:
     meaning = known.get(dotted)
     explained = f" ({' '.join(meaning.split())})" if meaning else ""
     return f"{dotted}: {detail['msg'].removeprefix('Value error, ')}{shown}{explained}"
+
+
+def _as_written(detail: ErrorDetails, table: Mapping[str, JsonValue]) -> tuple[list[str], object]:
+    """The error's key as the user wrote it, and the kind of the table that holds it.
+
+    A discriminated union adds the value of `kind` to the location.
+    """
+    written: list[str] = []
+    node: object = table
+    kind: object = None
+    parts = list(detail["loc"])
+    # Only of a missing or unknown key is the last part surely a key.
+    num_keys = len(parts) - 1 if detail["type"] in ("extra_forbidden", "missing") else len(parts)
+    for depth, part in enumerate(parts):
+        here = node if isinstance(node, Mapping) else {}
+        kind = here.get("kind", here.get("name"))
+        if depth < num_keys and part not in here and part == kind:
+            continue
+        written.append(str(part))
+        node = here.get(part)
+    return written, kind
 
 
 def _keys_near(location: Sequence[str], known: Mapping[str, str | None]) -> Iterator[str]:
