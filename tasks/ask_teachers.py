@@ -66,7 +66,7 @@ class AskTeachers(Stage[TeachSideConfig]):
         later may help.
         """
         from thinkless_core.student.model_files import load_student_tokenizer
-        from thinkless_core.teachers.asking import SampleRules, ask_teacher, build_teacher
+        from thinkless_core.teachers.asking import ask_teacher
 
         config = plan.config
         base, problems_artifact = plan.inputs
@@ -79,8 +79,7 @@ class AskTeachers(Stage[TeachSideConfig]):
             progress(num_done, len(problems), {name: float(count) for name, count in replies.items()})
 
         tokenizer = load_student_tokenizer(Path(base.path) / "model")
-        teacher = build_teacher(
-            config.side,
+        teacher = config.side.teacher.build(
             tokenizer=tokenizer,
             connect=_connection(config, context, on_reply=count_replies),
             scratch=workspace / "scratch",
@@ -99,7 +98,7 @@ class AskTeachers(Stage[TeachSideConfig]):
                         mode=config.mode,
                         max_tokens=config.side.max_tokens,
                         seed=config.seed,
-                        rules=SampleRules.of(config.side),
+                        rules=config.side.teacher.rules(),
                         on_drop=dropped.append,
                     )
                     # Before the file that says that the chunk is finished.

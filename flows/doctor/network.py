@@ -19,7 +19,6 @@ from infra.endpoints.hub_access import (
     why_unreachable,
 )
 from schemas.configs.pipeline import PipelineConfig
-from schemas.configs.teach import OpenAITeacher
 
 
 class HubLook(NamedTuple):
@@ -74,5 +73,6 @@ def hub(config: PipelineConfig) -> HubLook:
 def endpoints(config: PipelineConfig) -> Iterator[Finding]:
     """Teachers behind an API; two at one address that is down are one finding."""
     for place, teacher in teachers(config):
-        if isinstance(teacher, OpenAITeacher):
-            yield checked(place, lambda teacher=teacher: check_endpoint(teacher))
+        endpoint = teacher.endpoint()
+        if endpoint is not None:
+            yield checked(place, lambda endpoint=endpoint: check_endpoint(endpoint))

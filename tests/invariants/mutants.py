@@ -394,15 +394,15 @@ MUTANTS = (
         "truncated counts as right in evaluation",
         "evaluation.cells",
         rollout_checks.evaluation_is_strict,
-        "None if truncated or chosen is None else",
-        "None if chosen is None else",
+        "chosen is not None and completion.finish_reason is not FinishReason.LENGTH",
+        "chosen is not None",
     ),
     Mutant(
         "malformed counts as right in evaluation",
         "evaluation.cells",
         rollout_checks.evaluation_is_strict,
-        "None if truncated or chosen is None else",
-        "None if truncated else",
+        "chosen is not None and completion.finish_reason is not FinishReason.LENGTH",
+        "completion.finish_reason is not FinishReason.LENGTH",
     ),
     # the update
     Mutant(

@@ -6,11 +6,12 @@ import pytest
 
 from schemas.configs.loading import load_config, profile_names
 from schemas.configs.pipeline import PipelineConfig
-from schemas.configs.problems import HubSource, PresetSource
+from schemas.configs.presets import PresetSource
+from schemas.configs.problems import HubSource
 from thinkless_core.estimates.model_shape import shape_of
 from thinkless_core.estimates.size_estimate import ModelShape
 from thinkless_core.estimates.stage_memory import stage_memories
-from thinkless_core.estimates.work_estimate import MEAN_SHARE, Machine, StageWork, num_problems, stage_works
+from thinkless_core.estimates.work_estimate import MEAN_SHARE, Machine, StageWork, stage_works
 
 PAPER_BENCHMARKS = {"aime24": 30, "minerva_algebra": 1187, "math500": 500, "gsm8k": 1319}
 GB = 10**9
@@ -117,9 +118,8 @@ def test_what_nobody_knows_is_said_and_not_guessed() -> None:
 
 
 def test_numbers_of_problems() -> None:
-    assert num_problems(PresetSource(name="gsm8k", split="train")) == 7473
-    assert num_problems(PresetSource(name="gsm8k", split="train", limit=10)) == 10
-    assert num_problems(PresetSource(name="aime24", limit=100)) == 30
-    assert num_problems(HubSource(id="o/sums")) is None
-    assert num_problems(HubSource(id="o/sums", limit=7)) == 7
-    assert num_problems(None) is None
+    assert PresetSource(name="gsm8k", split="train").most_problems() == 7473
+    assert PresetSource(name="gsm8k", split="train", limit=10).most_problems() == 10
+    assert PresetSource(name="aime24", limit=100).most_problems() == 30
+    assert HubSource(id="o/sums").most_problems() is None
+    assert HubSource(id="o/sums", limit=7).most_problems() == 7

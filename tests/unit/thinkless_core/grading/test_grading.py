@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from schemas.mode import Mode
+from tests.unit.thinkless_core.grading.graded import is_correct_paper
 from thinkless_core.grading.extraction import extract_answer
 from thinkless_core.grading.fake_short import is_fake_short
-from thinkless_core.grading.paper import is_correct_paper
-from thinkless_core.grading.strict import is_correct, judge_batch
+from thinkless_core.grading.strict import grade_batch, is_correct
 from thinkless_core.rl.rewards import RewardTable
 
 CASES = Path(__file__).parents[3] / "cases"
@@ -29,7 +29,7 @@ def test_a_completion_is_graded_as_the_case_says(case: dict[str, Any]) -> None:
     answer = extract_answer(case["completion"])
     assert answer == case["answer"]
     assert is_correct(answer, reference=case["reference"]) is case["correct"]
-    assert judge_batch([answer], [case["reference"]])[0].reason == case["reason"]
+    assert grade_batch([answer], [case["reference"]])[0].reason == case["reason"]
     assert is_correct_paper(case["completion"], reference=case["reference"]) is case["paper"]
 
 
