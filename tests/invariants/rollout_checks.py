@@ -37,6 +37,7 @@ from thinkless_core.rl.schedules import settings_at
 from thinkless_core.sampling.sampler import SampleRequest
 from thinkless_core.sampling.transformers_sampler import TransformersSampler
 from thinkless_core.seeding import random_stream
+from thinkless_core.statistics.summary import summarise_cell
 from thinkless_core.student.control_tokens import ControlTokens
 from thinkless_core.student.rendering import decode_completion
 from thinkless_core.student.tiny_model import tiny_tokenizer
@@ -215,7 +216,7 @@ def evaluation_is_strict(evaluation: ModuleType) -> None:
     assert [c.malformed for c in auto] == [False, False, True, False]
     assert [c.truncated for c in auto] == [False, False, False, True]
     assert [c.chosen_mode for c in auto] == [Mode.SHORT, Mode.SHORT, None, Mode.THINK]
-    summary = evaluation.summarise_cell(auto)
+    summary = summarise_cell(auto)
     # tokens: <short> d eos = 3, 3; 7 letters, d, eos = 9; cut at 12
     assert (summary.n, summary.accuracy, summary.mean_tokens) == (4, 0.25, 6.75)
     assert (summary.think_share, summary.malformed_share, summary.truncated_share) == (0.25, 0.25, 0.25)

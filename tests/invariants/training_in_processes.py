@@ -130,8 +130,9 @@ def nan_update(folder: Path) -> Computed:
     return Computed({}, {})
 
 
-def sft_run(folder: Path, *, sharded: bool = False, config: SftConfig = SFT) -> Computed:
-    """A whole warm-up."""
+def sft_run(folder: Path, *, sharded: bool = False, config: SftConfig = SFT, steps: int = 6) -> Computed:
+    """A warm-up, whole or its first steps."""
+    config = config.model_copy(update={"steps": steps})
     model, tokenizer = make_student(), tiny_tokenizer()
     pairs = make_pairs(9, validation_share=0.3)
     prepare_student(model, config, tokenizer=tokenizer)
@@ -147,8 +148,9 @@ def sft_run(folder: Path, *, sharded: bool = False, config: SftConfig = SFT) -> 
     return _after(model, {f"{m.name}/{m.step}": m.value for m in log})
 
 
-def rl_run(folder: Path, *, sharded: bool = False, config: RlConfig = RL) -> Computed:
-    """A whole RL run with true sampling."""
+def rl_run(folder: Path, *, sharded: bool = False, config: RlConfig = RL, steps: int = 6) -> Computed:
+    """An RL run with true sampling, whole or its first steps."""
+    config = config.model_copy(update={"steps": steps})
     model, tokenizer = make_student(bias=LIKELY), tiny_tokenizer()
     prepare_student(model, config, tokenizer=tokenizer)
     logs = train_rl(
@@ -195,14 +197,17 @@ if find_spec("peft") is not None:
 
 
 def main() -> None:
-    """Every case, plain and sharded; the runs twice, the second time from the checkpoint that the first one left."""
+    """Every case, plain and sharded; the runs once as a whole, and once more from the checkpoint of a shorter one."""
     torch.set_num_threads(1)
     folder = Path(sys.argv[1])
     accelerator = training_accelerator()
     for sharded in (False, True):
         for name, case in CASES.items():
             scratch = folder / f"{name}{'-sharded' if sharded else ''}"
-            computed = [case(scratch, sharded=sharded) for _ in range(2 if "run" in name else 1)]
+            computed = [case(scratch, sharded=sharded)]
+            if "run" in name:
+                case(scratch / "parts", sharded=sharded, steps=4)
+                computed.append(case(scratch / "parts", sharded=sharded))
             torch.save(computed, folder / f"{scratch.name}-{accelerator.process_index}.pt")
     torch.save([nan_update(folder)], folder / f"nan_update-{accelerator.process_index}.pt")
     leave_group()
