@@ -44,7 +44,7 @@ class ReferenceScore(Record):
 
 @dataclass(frozen=True)
 class ReferenceAccuracy:
-    """Accuracy by problem, and what it cost."""
+    """Accuracy by problem, and the tokens it cost."""
 
     by_problem: Mapping[str, float]
     num_tokens: int
@@ -78,7 +78,7 @@ def measure_reference_accuracy(
 ) -> ReferenceAccuracy:
     """Accuracy of `num_samples` forced think completions per problem, under the settings of the first step.
 
-    Every process calls this. The sampler's model must be the warm-up model. What `scratch` already holds is not
+    Every process calls this. The sampler's model must be the warm-up model. Scores that `scratch` already holds are not
     measured again.
     """
     log = RecordLog(scratch / "reference_scores.jsonl", ReferenceScore)
