@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from infra.disk import write_whole
 from schemas.configs.pipeline import PipelineConfig
 from schemas.configs.teach import OpenAITeacher, TeachSideConfig
 from schemas.errors import TeacherError
+from schemas.kinds import Kind, kinds_in
 from schemas.mode import Mode
 from schemas.records.generations import Generation
 from schemas.records.problems import Problem, ProblemSplit
@@ -55,6 +56,11 @@ class AskTeachers(Stage[TeachSideConfig]):
         return TeachSideConfig(
             seed=teach.seed, mode=self.mode, side=teach.sides()[self.mode], chunk_size=teach.chunk_size
         )
+
+    def kinds(self, config: PipelineConfig) -> Iterator[Kind | type[Kind]]:
+        """What is chosen in its settings, and what judges the problems."""
+        yield from kinds_in(self.settings(config))
+        yield from config.problems.verifiers()
 
     def build(
         self, plan: StagePlan[TeachSideConfig], context: RunContext, workspace: Path, progress: Progress

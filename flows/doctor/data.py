@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def problems(config: PipelineConfig, *, unreached: Collection[str]) -> Iterator[
     for place, source in found.items():
         skipped = place in remote and remote[place].id in unreached
         if not skipped and not any(finding.name == place for finding in missing):
-            yield checked(place, lambda source=source: first_rows(source))
+            yield checked(place, partial(first_rows, source))
 
 
 def recordings(config: PipelineConfig, *, unreached: Collection[str]) -> Iterator[Finding]:
@@ -54,7 +55,7 @@ def recordings(config: PipelineConfig, *, unreached: Collection[str]) -> Iterato
         elif teacher.replayed() is None:
             yield from (Finding(place, True, path) for path in teacher.local_paths())
         elif place not in remote or remote[place].id not in unreached:
-            yield checked(place, lambda teacher=teacher, mode=mode: _first_recorded(teacher, mode))
+            yield checked(place, partial(_first_recorded, teacher, mode))
 
 
 def is_cached(data: HubData) -> bool:

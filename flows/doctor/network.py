@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from flows.doctor.data import is_cached
@@ -38,17 +39,17 @@ def hub(config: PipelineConfig) -> HubLook:
     cached: dict[str, Callable[[], bool]] = {}
     for place, model in hub_models(config):
         needs[f"model {model.id}"].append(place)
-        cached[f"model {model.id}"] = lambda model=model: model_is_cached(model.id, revision=model.revision)
+        cached[f"model {model.id}"] = partial(model_is_cached, model.id, revision=model.revision)
     for place, data in hub_data(config):
         needs[f"data set {data.id}"].append(place)
-        cached[f"data set {data.id}"] = lambda data=data: is_cached(data)
+        cached[f"data set {data.id}"] = partial(is_cached, data)
     if not needs:
         return HubLook((), frozenset())
     reason = why_unreachable()
     if reason is None:
         give_up_early()
         checks = [
-            checked(place, lambda model=model: check_model(model.id, revision=model.revision))
+            checked(place, partial(check_model, model.id, revision=model.revision))
             for place, model in hub_models(config)
         ]
         refused = {model.id for (_, model), check in zip(hub_models(config), checks, strict=True) if not check.fine}
@@ -75,4 +76,4 @@ def endpoints(config: PipelineConfig) -> Iterator[Finding]:
     for place, teacher in teachers(config):
         endpoint = teacher.endpoint()
         if endpoint is not None:
-            yield checked(place, lambda endpoint=endpoint: check_endpoint(endpoint))
+            yield checked(place, partial(check_endpoint, endpoint))

@@ -346,7 +346,7 @@ MUTANTS = (
         "rl.advantages",
         rollout_checks.advantages_equal_the_oracle,
         "(rewards_PG == rewards_PG[:, :1]).all(dim=1, keepdim=True), 0.0",
-        "torch.zeros_like(rewards_PG, dtype=torch.bool), 0.0",
+        "(rewards_PG != rewards_PG).all(dim=1, keepdim=True), 0.0",
     ),
     Mutant(
         "think bonus for short bonus",

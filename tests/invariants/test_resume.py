@@ -309,10 +309,19 @@ def test_a_crash_between_the_two_logs_of_a_step_is_healed(
     run_rl(tmp_path, config=RL, problems=problems).assert_equals(unbroken_rl)
 
 
-def test_a_finished_run_called_again_ends_the_same(tmp_path: Path, pairs: list[Pair], unbroken_sft: Outcome) -> None:
-    """Its caller may have crashed before it published the result."""
+def test_warm_up_called_again_after_its_last_step_repeats_none(
+    tmp_path: Path, pairs: list[Pair], unbroken_sft: Outcome
+) -> None:
+    """Its caller may have crashed while it wrote the tables. A repeated last step would end in a crash here."""
     run_sft(tmp_path, config=SFT, pairs=pairs)
-    run_sft(tmp_path, config=SFT, pairs=pairs).assert_equals(unbroken_sft)
+    run_sft(tmp_path, config=SFT, pairs=pairs, crash_at=STEPS).assert_equals(unbroken_sft)
+
+
+def test_rl_called_again_after_its_last_step_samples_nothing(
+    tmp_path: Path, problems: list[Problem], unbroken_rl: Outcome
+) -> None:
+    run_rl(tmp_path, config=RL, problems=problems)
+    run_rl(tmp_path, config=RL, problems=problems, crash_in_sampling=0).assert_equals(unbroken_rl)
 
 
 def test_the_log_of_a_resumed_run_names_every_step_once(tmp_path: Path, problems: list[Problem]) -> None:
