@@ -275,7 +275,7 @@ def test_kill_minus_nine_inside_a_transaction_leaves_the_rows_before_it(tmp_path
     program = """
 import os, signal, sys
 from pathlib import Path
-from infra import catalog, catalog_rows
+from infra.catalog import catalog, catalog_rows
 from infra.store.artifact_store import ArtifactStore
 catalog_rows._count_cached_hits = lambda connection: os.kill(os.getpid(), signal.SIGKILL)
 store = ArtifactStore(Path(sys.argv[1]))
