@@ -110,7 +110,7 @@ def _package_licence(name: str) -> str | None:
     for distribution in metadata.packages_distributions().get(name, ()):
         about = metadata.metadata(distribution)
         for field in ("License-Expression", "License"):
-            text = about[field] if field in about else None
+            text = about[field]  # None if there is none
             if text and re.fullmatch(r"[\w.+-]+", text):
                 return str(text)
     return None
