@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from flows.doctor import data, estimates, machine, network, software, student
 from flows.doctor.finding import Finding, Findings
 from flows.doctor.needs import hub_data, hub_models
+from infra.processes.launcher import shards_the_model
 from schemas.configs.pipeline import PipelineConfig
 from thinkless_core.estimates.size_estimate import ModelShape
 
@@ -39,7 +40,11 @@ def examine(config: PipelineConfig, findings: Findings) -> Iterator[str]:
     hardware = machine.Hardware.here()
     works = [] if shape is None else list(stage_works(config, shape, problems=data.counts(config)))
     plan = machine.plan_for(works, hardware)
-    stages = None if shape is None else list(stage_memories(config, shape, gpu_bytes=plan.gpu_bytes))
+    stages = (
+        None
+        if shape is None
+        else list(stage_memories(config, shape, gpu_bytes=plan.gpu_bytes, shards=shards_the_model))
+    )
     yield from say(*machine.graphics(config, works, hardware), *machine.memory(config, stages, plan, hardware))
     yield from say(machine.disk(config, shape, works, _downloads(config, shape)))
     if shape is not None and stages is not None:

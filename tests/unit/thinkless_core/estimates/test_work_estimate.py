@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from infra.processes.launcher import shards_the_model
 from schemas.configs.loading import load_config, profile_names
 from schemas.configs.pipeline import PipelineConfig
 from schemas.configs.presets import PresetSource
@@ -32,6 +33,12 @@ def works_of(profile: str, *overrides: str, source: int | None = 1000) -> dict[s
     return {work.stage: work for work in stage_works(config, shape, problems=problems | PAPER_BENCHMARKS)}
 
 
+def memory_by_stage(config: PipelineConfig, shape: ModelShape, *, gpu_bytes: int) -> dict[str, int]:
+    """Bytes of each stage at its worst moment."""
+    stages = stage_memories(config, shape, gpu_bytes=gpu_bytes, shards=shards_the_model)
+    return {stage.stage: stage.num_bytes for stage in stages}
+
+
 def test_every_shipped_profile_can_be_loaded() -> None:
     assert {"one_gpu", "paper", "tiny"} <= set(profile_names())
     for name in profile_names():
@@ -54,14 +61,14 @@ def test_profiles_fit_their_gpus_with_room_for_what_is_not_counted(
     profile: str, gpu_bytes: int, overrides: tuple[str, ...]
 ) -> None:
     config, shape = loaded(profile, *overrides)
-    stages = {stage.stage: stage.num_bytes for stage in stage_memories(config, shape, gpu_bytes=gpu_bytes)}
+    stages = memory_by_stage(config, shape, gpu_bytes=gpu_bytes)
     assert list(stages) == ["sft", "rl", "evaluate"]
     assert max(stages.values()) < 0.95 * gpu_bytes
 
 
 def test_the_paper_without_its_savings_would_not_fit() -> None:
     config, shape = loaded("paper", "sft.gradient_checkpointing=false", "rl.sampler.sleep=false")
-    stages = {stage.stage: stage.num_bytes for stage in stage_memories(config, shape, gpu_bytes=80 * GB)}
+    stages = memory_by_stage(config, shape, gpu_bytes=80 * GB)
     assert stages["sft"] > 80 * GB
     assert stages["rl"] > 0.95 * 80 * GB, "an engine that does not sleep keeps its share while the policy learns"
 
