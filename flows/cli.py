@@ -18,6 +18,8 @@ EXAMPLES = """examples:
   thinkless run --profile tiny                          the whole pipeline, minutes on a CPU
   thinkless run --profile tiny --set rl.gamma=0.3       the same, with one thing changed
   thinkless run --profile tiny --refresh rl             rerun one stage and what depends on it
+  thinkless run --dry-run --set rl.gamma=0.3            what would be built, and why; nothing is
+  thinkless why rl                                      a hit, or what differs from the nearest artifact
   thinkless study claims                                the paper's claims, measured over 5 seeds
   thinkless sql "select * from eval_summary"            ask the data
   thinkless lineage rl                                  what the newest policy was made from
@@ -49,8 +51,19 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument("--only", metavar="STAGE", help="build only this stage, from what the store holds")
     run.add_argument("--refresh", action="extend", nargs="+", default=[], metavar="STAGE",
                      help="rebuild these stages even where the store has them")  # fmt: skip
+    run.add_argument("--keep", action="extend", nargs="+", default=[], metavar="STAGE",
+                     help="take the newest artifact of these stages although their sources changed")  # fmt: skip
+    run.add_argument("--same-versions", action="store_true",
+                     help="rebuild what other versions of torch, transformers, vllm or math-verify made")  # fmt: skip
+    run.add_argument("--dry-run", action="store_true", help="say which stages would be built, and why; build nothing")
     run.add_argument("--no-prefect", action="store_true", help="build in this process, without a Prefect server")
     run.add_argument("--verbose", action="store_true", help="show Prefect's own log as well")
+
+    why = _command(commands, "why", "why a stage would be built: what differs from the nearest artifact in the store")
+    why.add_argument("stage", metavar="STAGE", help="base, problems, teach, pairs, sft, rl, evaluate or report")
+    why.add_argument("--profile", default="tiny")
+    why.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
+    why.add_argument("--data", metavar="DIR", help=DATA_HELP)
 
     study = _command(commands, "study", "measure the paper's claims, or compare all objectives, over several seeds")
     study.add_argument("study", metavar="NAME", help="claims, compare, or the path of a TOML file of your own")
@@ -109,6 +122,8 @@ def _command(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code (0 fine, 2 an error the user can mend, 130 interrupted)."""
+    # Bars of other libraries (downloads, data sets, validation) would write over this program's own lines.
+    os.environ.setdefault("TQDM_DISABLE", "1")
     arguments = build_parser().parse_args(argv)
     _show_own_log()
     command = importlib.import_module(f"flows.commands.{arguments.command}")

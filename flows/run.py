@@ -1,69 +1,124 @@
 """One run: which stages are hits, which are built, and the record of it.
 
-request -> run record -> stage after stage (store first; whoever builds comes second) -> record
+request -> run record -> stage after stage: the store first, then `build` -> record
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flows.recipe import AnyPlan, walk
+from pydantic import JsonValue
+
+from flows.recipe import AnyPlan, stages_until
 from flows.request import RunRequest
 from infra.runs import RunRecord, StageUse, add_stage, finish_run, save_run, start_run
 from schemas.artifact import Artifact
 from schemas.errors import MissingArtifactError
-from tasks.running.context import RunContext, find_done
+from tasks.running.context import RunContext, find_done, version_changes
+from tasks.running.why import reason
 
 logger = logging.getLogger("thinkless")
 
 BuildStage = Callable[[RunContext, AnyPlan, Artifact | None], Artifact]
-"""Makes sure that a plan's artifact is there; told what the store holds already."""
+"""Makes sure that a plan's artifact is there; is handed what the store holds already."""
 
 
 @dataclass
-class StageRunner:
-    """Settles stages one by one and remembers what came out."""
+class Recorder:
+    """The record of one run, saved at every change; the catalog hears of it."""
 
-    request: RunRequest
     context: RunContext
-    build: BuildStage
     record: RunRecord
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     """By label, in the order of the pipeline."""
 
-    def save(self) -> None:
-        """Write the run's record and make it known to the catalog."""
-        save_run(self.context.settings.home, self.record)
-        self.context.catalog.record_run(self.record)
-
-    def __call__(self, plan: AnyPlan) -> Artifact:
-        """The artifact of one stage, from the store or built now.
-
-        Raises MissingArtifactError where `only` forbids to build.
-        """
-        started = time.monotonic()
-        done = find_done(self.context, plan)
-        if done is None:
-            refuse_unless_asked_for(self.request, plan)
-        built = self.build(self.context, plan, done)
-        # Prefect's copy of the reference may name a directory of another machine or time: the store's word counts.
-        store = self.context.store
-        artifact = done or store.find(plan.stage, plan.key) or built
-        manifest = store.manifest(plan.stage, plan.key)
+    def add(self, plan: AnyPlan, artifact: Artifact, *, seconds: float) -> None:
+        """One stage's artifact, and the line about it."""
+        manifest = self.context.store.manifest(artifact.stage, artifact.key)
         # Another run may have built it while this one waited for its lock: a hit like any other.
         cached = manifest.run_id != self.context.run_id
         if cached:  # a crash may have come between publishing and registering
             self.context.catalog.ensure(manifest, Path(artifact.path))
         self.artifacts[plan.label] = artifact
-        self.record = add_stage(self.record, StageUse(stage=plan.stage, key=plan.key, cached=cached))
+        use = StageUse(stage=plan.stage, key=artifact.key, cached=cached, kept=artifact.kept)
+        self.record = add_stage(self.record, use)
         self.save()
-        log_stage(plan, artifact, cached=cached, seconds=time.monotonic() - started)
-        return artifact
+        word = "kept" if artifact.kept else "cached" if cached else "built"
+        logger.info("%-12s %-6s %s  %d rows  %.1f s", plan.label, word, artifact.key[:8], artifact.rows, seconds)
+        if cached:
+            for package, (made_with, installed) in version_changes(manifest).items():
+                logger.info(
+                    "%-12s made with %s %s, and %s is installed; --same-versions builds it anew",
+                    plan.label, package, made_with, installed,
+                )  # fmt: skip
+
+    def save(self) -> None:
+        """Write the record and bring it into the catalog."""
+        save_run(self.context.settings.home, self.record)
+        self.context.catalog.record_run(self.record)
+
+
+@contextmanager
+def recorded(context: RunContext, config: dict[str, JsonValue]) -> Iterator[Recorder]:
+    """Open a run's record, and close it however the run ends."""
+    recorder = Recorder(context, start_run(context.run_id, profile=context.profile, config=config))
+    recorder.save()
+    logger.setLevel(logging.INFO)  # a worker's process sets nothing up; its lines go to the run's page in the UI
+    logger.info("run %s  profile %s  store %s", context.run_id, context.profile, context.settings.home)
+    try:
+        yield recorder
+    except BaseException as error:
+        recorder.record = finish_run(recorder.record, error=f"{type(error).__name__}: {error}")
+        recorder.save()
+        raise
+    recorder.record = finish_run(recorder.record)
+    recorder.save()
+
+
+def run_stages(request: RunRequest, build: BuildStage) -> Recorder:
+    """Find or build every stage asked for, on record. Raises MissingArtifactError if `only` forbids to build one."""
+    context = request.new_context()
+    with recorded(context, request.config.model_dump(mode="json")) as recorder:
+        for stage in stages_until(request.last):
+            started = time.monotonic()
+            plan = stage.plan(request.config, recorder.artifacts)
+            done = find_done(context, plan)
+            if done is None:
+                refuse_unless_asked_for(request, plan)
+                log_reason(context, plan)
+            built = build(context, plan, done)
+            # Prefect's copy of the reference may name a directory of another machine or time: the store decides.
+            artifact = done or context.store.find(plan.stage, plan.key) or built
+            recorder.add(plan, artifact, seconds=time.monotonic() - started)
+    return recorder
+
+
+def run_from_store(request: RunRequest) -> Mapping[str, Artifact] | None:
+    """A run whose stages are all in the store, recorded like any other; None, and no trace, if one is not.
+
+    Raises MissingArtifactError if `only` forbids to build what is missing.
+    """
+    context = request.new_context()
+    hits: list[tuple[AnyPlan, Artifact, float]] = []
+    artifacts: dict[str, Artifact] = {}
+    for stage in stages_until(request.last):
+        started = time.monotonic()
+        plan = stage.plan(request.config, artifacts)
+        done = find_done(context, plan)
+        if done is None:
+            refuse_unless_asked_for(request, plan)
+            return None
+        artifacts[plan.label] = done
+        hits.append((plan, done, time.monotonic() - started))
+    with recorded(context, request.config.model_dump(mode="json")) as recorder:
+        for plan, artifact, seconds in hits:
+            recorder.add(plan, artifact, seconds=seconds)
+    return recorder.artifacts
 
 
 def refuse_unless_asked_for(request: RunRequest, plan: AnyPlan) -> None:
@@ -75,39 +130,12 @@ def refuse_unless_asked_for(request: RunRequest, plan: AnyPlan) -> None:
         )
 
 
-def log_stage(plan: AnyPlan, artifact: Artifact, *, cached: bool, seconds: float) -> None:
-    """One line for one settled stage."""
-    word = "cached" if cached else "built"
-    logger.info("%-12s %-6s %s  %d rows  %.1f s", plan.label, word, plan.key[:8], artifact.rows, seconds)
-
-
-def log_run(context: RunContext) -> None:
-    """The line a run begins with."""
-    logger.setLevel(logging.INFO)  # a worker's process sets nothing up; its lines go to the run's page in the UI
-    logger.info("run %s  profile %s  store %s", context.run_id, context.profile, context.settings.home)
-
-
-def run_stages(request: RunRequest, build: BuildStage) -> StageRunner:
-    """Settle every stage asked for, on record; returns the runner with all that came out."""
-    with recorded_run(request, build) as runner:
-        walk(request.config, runner, last=request.last)
-    return runner
-
-
-@contextmanager
-def recorded_run(request: RunRequest, build: BuildStage) -> Iterator[StageRunner]:
-    """Open a run's record, and close it however the run ends."""
-    context = request.new_context()
-    config = request.config.model_dump(mode="json")
-    record = start_run(context.run_id, profile=context.profile, config=config)
-    runner = StageRunner(request, context, build, record)
-    runner.save()
-    log_run(context)
-    try:
-        yield runner
-    except BaseException as error:
-        runner.record = finish_run(runner.record, error=f"{type(error).__name__}: {error}")
-        runner.save()
-        raise
-    runner.record = finish_run(runner.record)
-    runner.save()
+def log_reason(context: RunContext, plan: AnyPlan) -> None:
+    """Say in one line why a stage is built."""
+    if plan.stage in context.refresh:
+        because = "--refresh asks for it"
+    elif context.store.find(plan.stage, plan.key) is not None:
+        because = "it was made with other versions"
+    else:
+        because = reason(plan, context.store.manifests()).short()
+    logger.info("%-12s to be built, because %s", plan.label, because)

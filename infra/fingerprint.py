@@ -1,58 +1,106 @@
 """When a stage counts as done: by its code, its configuration slice and the bytes it was given.
 
-entry modules -> first-party modules they import -> source fingerprint;  SQL files -> query fingerprint
-(stage, version, fingerprint, config slice, upstream digests) -> canonical JSON -> stage key
+entry modules -> first-party modules they import -> sha256 of each (comments, docstrings, messages of errors apart)
+(stage, version, sources, config slice, upstream digests) -> canonical JSON -> stage key
 
-Only imports written down are followed; a module imported by a computed name does not count.
+Only imports written down are followed; a module imported by a computed name does not count, unless it is an entry.
 """
 
 from __future__ import annotations
 
-import ast
 import functools
 import hashlib
 import importlib.util
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from importlib import resources
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel
 
+from infra.module_sources import module_sources, with_parents
 from schemas.artifact import Artifact
 
 KEY_LENGTH = 20
 """Hex characters of a stage key: 80 bits, short enough to read in a path."""
+PACKAGES = ("schemas", "thinkless_core", "tasks", "infra")
+"""Packages whose modules are followed."""
+PLUMBING = (
+    "infra.catalog.catalog", "infra.catalog.catalog_file", "infra.catalog.catalog_rows", "infra.catalog.catalog_tables",
+    "infra.catalog.openlineage_events", "infra.disk", "infra.fingerprint", "infra.locks", "infra.module_sources",
+    "infra.processes.launcher", "infra.processes.launched_process", "infra.runs", "infra.settings", "infra.store",
+    "infra.validation", "schemas.artifact", "schemas.errors", "schemas.kinds", "schemas.configs.pipeline",
+    "tasks.running.build", "tasks.running.context", "tasks.running.launched", "tasks.running.launching",
+    "tasks.running.progress", "tasks.running.stage", "tasks.running.why", "thinkless_core.progress",
+)  # fmt: skip
+"""Modules, and packages with all in them, that carry, check or show what a stage makes and change no byte of it."""
 
 
-def source_fingerprint(entry_modules: Sequence[str], *, packages: Sequence[str] = ("schemas", "thinkless_core")) -> str:
-    """sha256 over the sources of the entry modules and of all they import, directly or not, from `packages`.
+def source_hashes(entry_modules: Sequence[str], *, packages: Sequence[str] = PACKAGES) -> Mapping[str, str]:
+    """Module -> sha256 of its source, for the entry modules and all they import, directly or not, from `packages`.
 
-    Imports inside functions count as well; comments, docstrings and layout do not. Raises ValueError for an
-    entry module that does not exist. Cached for the life of the process: loaded code does not change either.
+    Imports inside functions count as well; plumbing, comments, docstrings, layout and the words of errors do not.
+    Raises ValueError for an entry module that does not exist. Cached for the life of the process: loaded code does
+    not change either.
     """
-    return _source_fingerprint(tuple(entry_modules), tuple(packages))
+    return _source_hashes(tuple(entry_modules), tuple(packages))
 
 
 @functools.cache
-def _source_fingerprint(entry_modules: tuple[str, ...], packages: tuple[str, ...]) -> str:
+def _source_hashes(entry_modules: tuple[str, ...], packages: tuple[str, ...]) -> Mapping[str, str]:
     waiting = []
     for entry in entry_modules:
         if _module_file(entry) is None:
             raise ValueError(f"no module named {entry!r} to fingerprint; expected an importable first-party module")
         waiting.append(entry)
-        waiting.extend(parent for parent in _with_parents(entry) if entry.partition(".")[0] in packages)
-    sources: dict[str, str] = {}
+        waiting.extend(parent for parent in with_parents(entry) if entry.partition(".")[0] in packages)
+    hashes: dict[str, str] = {}
     while waiting:
         name = waiting.pop()
-        path = None if name in sources else _module_file(name)
+        path = None if name in hashes or _is_plumbing(name) else _module_file(name)
         if path is None:
             continue
-        sources[name], imported = _parse(name, path)
+        hashes[name], imported = module_sources().read(name, path)
         waiting.extend(module for module in imported if module.partition(".")[0] in packages)
+    module_sources().save()
+    return dict(sorted(hashes.items()))
+
+
+def _is_plumbing(name: str) -> bool:
+    return any(name == module or name.startswith(f"{module}.") for module in PLUMBING)
+
+
+def resource_hashes(paths: Sequence[str]) -> Mapping[str, str]:
+    """File -> sha256, for files of this program that are not Python: `infra/report/html` and all in it, or one file.
+
+    SQL counts without comments and layout. Raises ValueError for a path that does not exist.
+    """
+    hashes = {}
+    for path in paths:
+        package, _, rest = path.partition("/")
+        spec = importlib.util.find_spec(package)
+        places = [Path(root, rest) for root in (spec.submodule_search_locations or ())] if spec else []
+        place = next((place for place in places if place.exists()), None)
+        if place is None:
+            raise ValueError(f"no file or folder {path!r} to fingerprint; expected one inside a first-party package")
+        for file in [place] if place.is_file() else sorted(place.rglob("*.*")):
+            if file.is_file() and file.suffix not in (".py", ".pyc"):
+                name = path if place.is_file() else f"{path}/{file.relative_to(place).as_posix()}"
+                hashes[name] = hashlib.sha256(_content(file)).hexdigest()
+    return hashes
+
+
+def _content(file: Path) -> bytes:
+    if file.suffix != ".sql":
+        return file.read_bytes()
+    lines = (line.partition("--")[0] for line in file.read_text(encoding="utf-8").splitlines())
+    return " ".join(" ".join(lines).split()).encode()
+
+
+def combined(hashes: Mapping[str, str]) -> str:
+    """One sha256 over named hashes, in the order of their names."""
     digest = hashlib.sha256()
-    for name in sorted(sources):
-        digest.update(f"{name}\0{sources[name]}\0".encode())
+    for name in sorted(hashes):
+        digest.update(f"{name}\0{hashes[name]}\0".encode())
     return digest.hexdigest()
 
 
@@ -71,42 +119,6 @@ def _module_file(name: str) -> Path | None:
             if candidate.is_file():
                 return candidate
     return None
-
-
-@functools.cache
-def _parse(name: str, path: Path) -> tuple[str, tuple[str, ...]]:
-    """Normalised source of a module, and every module name its import statements may mean."""
-    tree = ast.parse(path.read_bytes(), filename=str(path))
-    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    imported = tuple(_imported_modules(tree, package=package))
-    return ast.unparse(_WithoutDocstrings().visit(tree)), imported
-
-
-def _imported_modules(tree: ast.Module, *, package: str) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield from _with_parents(alias.name)
-        elif isinstance(node, ast.ImportFrom):
-            origin = importlib.util.resolve_name("." * node.level + (node.module or ""), package or None)
-            yield from _with_parents(origin)
-            # `from package import name`: the name may be a module; where it is not, no file is found for it.
-            yield from (f"{origin}.{alias.name}" for alias in node.names)
-
-
-def _with_parents(name: str) -> Iterator[str]:
-    """`a.b.c` runs the code of `a` and `a.b` too."""
-    parts = name.split(".")
-    yield from (".".join(parts[: end + 1]) for end in range(len(parts)))
-
-
-class _WithoutDocstrings(ast.NodeTransformer):
-    """Removes every statement that is only a string: docstrings of modules, functions, classes and fields."""
-
-    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
-        """None, which removes the statement, for a string."""
-        is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-        return None if is_text else node
 
 
 def canonical_json(value: object) -> str:
@@ -134,7 +146,6 @@ def _record_as_json(value: object) -> object:
 def stage_key(
     *,
     stage: str,
-    stage_version: int,
     fingerprint: str,
     config: Mapping[str, object],
     inputs: Sequence[Artifact],
@@ -146,7 +157,6 @@ def stage_key(
     """
     identity = {
         "stage": stage,
-        "stage_version": stage_version,
         "fingerprint": fingerprint,
         "config": dict(config),
         "inputs": [[artifact.stage, artifact.digest] for artifact in inputs],
@@ -158,14 +168,3 @@ def file_sha256(path: Path) -> str:
     """Hex sha256 of a file's bytes, read in pieces."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def query_fingerprint(names: Sequence[str]) -> str:
-    """sha256 over some queries of infra/catalog/sql, for the key of a stage whose rows they make; comments and layout
-    apart."""
-    digest = hashlib.sha256()
-    for name in sorted(names):
-        text = resources.files("infra").joinpath("catalog", "sql", f"{name}.sql").read_text(encoding="utf-8")
-        lines = (line.partition("--")[0] for line in text.splitlines())
-        digest.update(f"{name}\0{' '.join(' '.join(lines).split())}\0".encode())
-    return digest.hexdigest()

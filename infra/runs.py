@@ -34,6 +34,8 @@ class StageUse(Record):
     stage: str
     key: str
     cached: bool
+    kept: bool = False
+    """Whether it was taken although the sources of the stage had changed."""
 
 
 class RunRecord(Record):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from schemas.base import Record
 
-MANIFEST_VERSION = 1
+MANIFEST_VERSION = 2
 """Bumped when a manifest's meaning changes; a store with a newer one is refused."""
 
 
@@ -22,6 +22,8 @@ class Artifact(Record):
     path: str
     """Directory of the artifact on this machine."""
     rows: int
+    kept: bool = False
+    """Whether it was taken (--keep) although the sources of its stage changed."""
 
 
 class OutputFile(Record):
@@ -44,6 +46,8 @@ class InputRef(Record):
     stage: str
     key: str
     digest: str
+    kept: bool = False
+    """Whether it was taken (--keep) although the sources of its stage had changed."""
 
 
 class CheckResult(Record):
@@ -63,7 +67,8 @@ class Manifest(Record):
 
     manifest_version: int
     stage: str
-    stage_version: int
+    stage_version: int = 1
+    """Always 1: what used to need a new version is in `sources`."""
     key: str
     digest: str
     run_id: str
@@ -74,7 +79,10 @@ class Manifest(Record):
     config: dict[str, JsonValue]
     """The configuration slice this stage sees."""
     fingerprint: str
-    """sha256 of the sources of every first-party module the stage calls."""
+    """sha256 over `sources`."""
+    sources: dict[str, str] = Field({})
+    """Module, file of the program or file of a plug-in -> sha256: all the code that decides the bytes. Empty in
+    artifacts of earlier versions."""
     packages: dict[str, str]
     """Versions of the packages that can change the result."""
     environment: dict[str, str]

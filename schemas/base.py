@@ -9,15 +9,26 @@ import types
 import typing
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import ClassVar
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 
 class Record(BaseModel):
-    """A frozen row: unknown fields are refused, values never change after construction."""
+    """A frozen row: unknown fields are refused, values never change after construction.
+
+    A column that is added to a table is `X | None = None`: files of earlier versions lack it and read as null.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
+
+    TABLE: ClassVar[str] = ""
+    """Name of the table these rows make, in SQL and in manifests; empty where they make none."""
+    FILE: ClassVar[str] = ""
+    """Name of its Parquet file in an artifact."""
+    HAS_RUN_ID: ClassVar[bool] = False
+    """Whether rows in the catalog name the run that built their artifact."""
 
 
 _ARROW_TYPES: dict[type, pa.DataType] = {
@@ -54,3 +65,8 @@ def arrow_schema(record: type[Record]) -> pa.Schema:
 def records_to_table(record: type[Record], rows: Iterable[Record]) -> pa.Table:
     """Rows of one record class as an Arrow table with that class's schema."""
     return pa.Table.from_pylist([row.model_dump(mode="json") for row in rows], schema=arrow_schema(record))
+
+
+def tables_of(*records: type[Record]) -> dict[str, str]:
+    """Name of the file -> name of the table, for a stage that writes these tables."""
+    return {record.FILE: record.TABLE for record in records}

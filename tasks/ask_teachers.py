@@ -7,89 +7,143 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
-
-from prefect import task
+from typing import TYPE_CHECKING, Any
 
 from infra.disk import write_whole
-from infra.endpoints.chat_endpoint import ChatEndpoint
-from infra.endpoints.replay_cache import ReplayCache
-from infra.validation.suites import generations_suite
-from schemas.artifact import Artifact
+from schemas.configs.pipeline import PipelineConfig
 from schemas.configs.teach import OpenAITeacher, TeachSideConfig
 from schemas.errors import TeacherError
+from schemas.kinds import Kind, kinds_in
+from schemas.mode import Mode
 from schemas.records.generations import Generation
 from schemas.records.problems import Problem, ProblemSplit
-from tasks.prepare_problems import FILE as PROBLEMS_FILE
-from tasks.running.context import Gate, RunContext, StageOutcome, StagePlan
-from tasks.running.parquet_files import read_records, write_records
-from tasks.running.stage import STAGE_CACHE, run_stage
+from tasks.running.context import RunContext
+from tasks.running.parquet_files import read_records, write_records, write_table
+from tasks.running.stage import Gate, Stage, StageOutcome, StagePlan
 from thinkless_core.progress import Progress
-from thinkless_core.seeding import random_stream
-from thinkless_core.student.model_files import load_student_tokenizer
-from thinkless_core.teachers.asking import DroppedAnswer, SampleRules, ask_teacher, build_teacher
 
-FILE = "generations.parquet"
+if TYPE_CHECKING:
+    from infra.endpoints.chat_endpoint import ChatEndpoint
+    from thinkless_core.teachers.asking import DroppedAnswer
+
 DROPPED_FILE = "dropped.jsonl"
 """Answers that could not be kept, one JSON object per line; written where there are any."""
 
 
-def build(plan: StagePlan[TeachSideConfig], context: RunContext, workspace: Path, progress: Progress) -> StageOutcome:
-    """Write `generations.parquet`, chunk by chunk; a chunk that is there already is not asked for again.
+class AskTeachers(Stage[TeachSideConfig]):
+    """Has one teacher answer every warm-up problem in one mode."""
 
-    Raises TeacherError where a teacher cannot answer or not one of its answers can be used, and Transient where
-    trying later may help.
-    """
-    config = plan.config
-    base, problems_artifact = plan.inputs
-    problems = read_records(Path(problems_artifact.path) / PROBLEMS_FILE, Problem, where=[("split", ProblemSplit.SFT)])
+    name = "teach"
+    config = TeachSideConfig
+    needs = ("base", "problems")
+    tables = (Generation,)
+
+    def __init__(self, mode: Mode) -> None:
+        """A stage that asks for answers in `mode`."""
+        self.mode = mode
+
+    @property
+    def label(self) -> str:
+        """`teach-think` or `teach-short`."""
+        return f"teach-{self.mode}"
+
+    def settings(self, config: PipelineConfig) -> TeachSideConfig:
+        """The teacher of this mode: the other one's settings do not reach the key."""
+        teach = config.teach
+        return TeachSideConfig(
+            seed=teach.seed, mode=self.mode, side=teach.sides()[self.mode], chunk_size=teach.chunk_size
+        )
+
+    def kinds(self, config: PipelineConfig) -> Iterator[Kind | type[Kind]]:
+        """What is chosen in its settings, and what judges the problems."""
+        yield from kinds_in(self.settings(config))
+        yield from config.problems.verifiers()
+
+    def build(
+        self, plan: StagePlan[TeachSideConfig], context: RunContext, workspace: Path, progress: Progress
+    ) -> StageOutcome:
+        """Write the generations, chunk by chunk; a chunk that is there already is not asked for again. The base model
+        lends its tokenizer, for counting.
+
+        Raises TeacherError if a teacher cannot answer or none of its answers can be used, and Transient if trying
+        later may help.
+        """
+        from thinkless_core.student.model_files import load_student_tokenizer
+        from thinkless_core.teachers.asking import ask_teacher
+
+        config = plan.config
+        base, problems_artifact = plan.inputs
+        problems = read_records(
+            Path(problems_artifact.path) / Problem.FILE, Problem, where=[("split", ProblemSplit.SFT)]
+        )
+        num_done = 0
+
+        def count_replies(replies: Counter[str]) -> None:
+            progress(num_done, len(problems), {name: float(count) for name, count in replies.items()})
+
+        tokenizer = load_student_tokenizer(Path(base.path) / "model")
+        teacher = config.side.teacher.build(
+            tokenizer=tokenizer,
+            connect=_connection(config, context, on_reply=count_replies),
+            scratch=workspace / "scratch",
+        )
+        chunks = []
+        try:
+            for start in range(0, len(problems), config.chunk_size):
+                chunk = workspace / "scratch" / f"chunk-{start:08d}.parquet"
+                chunks.append(chunk)
+                part = problems[start : start + config.chunk_size]
+                if not chunk.exists():
+                    dropped: list[DroppedAnswer] = []
+                    generations = ask_teacher(
+                        teacher,
+                        part,
+                        mode=config.mode,
+                        max_tokens=config.side.max_tokens,
+                        seed=config.seed,
+                        rules=config.side.teacher.rules(),
+                        on_drop=dropped.append,
+                    )
+                    # Before the file that says that the chunk is finished.
+                    write_whole(_drops_of(chunk), _lines(asdict(answer) for answer in dropped))
+                    write_records(chunk, Generation, generations)
+                num_done = min(start + config.chunk_size, len(problems))
+                progress(num_done, len(problems), {})
+        finally:
+            teacher.close()
+        return _outcome(config, workspace, chunks, num_problems=len(problems))
+
+
+def _connection(
+    config: TeachSideConfig, context: RunContext, *, on_reply: Callable[[Counter[str]], None]
+) -> Callable[[OpenAITeacher], ChatEndpoint]:
+    """What connects a teacher with its endpoint; `on_reply` hears how many replies were asked for and replayed."""
+    from infra.endpoints.chat_endpoint import ChatEndpoint
+    from infra.endpoints.replay_cache import ReplayCache
+    from thinkless_core.seeding import random_stream
+
     replies: Counter[str] = Counter()
-    num_done = 0
 
     def connect(teacher: OpenAITeacher) -> ChatEndpoint:
-        def on_reply(replayed: bool) -> None:
+        def count(replayed: bool) -> None:
             replies["replayed" if replayed else "asked"] += 1
-            progress(num_done, len(problems), {name: float(count) for name, count in replies.items()})
+            on_reply(replies)
 
         def jitter(problem_id: str, attempt: int) -> float:
             return float(random_stream("backoff", config.seed, config.mode, problem_id, attempt).random())
 
-        return ChatEndpoint(teacher, ReplayCache(context.settings.home), jitter, on_reply)
+        return ChatEndpoint(teacher, ReplayCache(context.settings.home), jitter, count)
 
-    tokenizer = load_student_tokenizer(Path(base.path) / "model")
-    teacher = build_teacher(config.side, tokenizer=tokenizer, connect=connect, scratch=workspace / "scratch")
-    chunks = []
-    try:
-        for start in range(0, len(problems), config.chunk_size):
-            chunk = workspace / "scratch" / f"chunk-{start:08d}.parquet"
-            chunks.append(chunk)
-            part = problems[start : start + config.chunk_size]
-            if not chunk.exists():
-                dropped: list[DroppedAnswer] = []
-                generations = ask_teacher(
-                    teacher,
-                    part,
-                    mode=config.mode,
-                    max_tokens=config.side.max_tokens,
-                    seed=config.seed,
-                    rules=SampleRules.of(config.side),
-                    on_drop=dropped.append,
-                )
-                # Before the file that says that the chunk is finished.
-                write_whole(_drops_of(chunk), _lines(asdict(answer) for answer in dropped))
-                write_records(chunk, Generation, generations)
-            num_done = min(start + config.chunk_size, len(problems))
-            progress(num_done, len(problems), {})
-    finally:
-        teacher.close()
-    return _outcome(config, workspace, chunks, num_problems=len(problems))
+    return connect
 
 
 def _outcome(config: TeachSideConfig, workspace: Path, chunks: list[Path], *, num_problems: int) -> StageOutcome:
     """The chunks put together, and what was dropped from them listed."""
+    from infra.validation.suites import generations_suite
+
     rows = [row for chunk in chunks for row in read_records(chunk, Generation)]
     drops = [
         json.loads(line)
@@ -105,18 +159,17 @@ def _outcome(config: TeachSideConfig, workspace: Path, chunks: list[Path], *, nu
             "(short_reasoned: take an instruct model, or switch thinking off; no_reasoning: take one that thinks; "
             "not_recorded: the problems have to come from the data set that is replayed)"
         )
-    write_records(workspace / FILE, Generation, rows)
+    write_table(workspace, Generation, rows)
     if drops:
         write_whole(workspace / DROPPED_FILE, _lines(drops))
     return StageOutcome(
         rows=len(rows),
-        tables={FILE: "generations"},
         drops={
             "truncated": sum(g.truncated for g in rows),
             "incorrect": sum(not g.correct and not g.truncated for g in rows),
             **reasons,
         },
-        gates=(Gate(FILE, generations_suite(mode=config.mode, num_problems=num_problems - len(drops))),),
+        gates=(Gate(Generation.FILE, generations_suite(mode=config.mode, num_problems=num_problems - len(drops))),),
     )
 
 
@@ -126,9 +179,3 @@ def _drops_of(chunk: Path) -> Path:
 
 def _lines(rows: Iterable[dict[str, Any]]) -> bytes:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
-
-
-@task(name="teach", cache_policy=STAGE_CACHE, persist_result=True, result_serializer="json")
-def ask_teachers(context: RunContext, plan: StagePlan[TeachSideConfig]) -> Artifact:
-    """Have one teacher answer every warm-up problem."""
-    return run_stage(context, plan, build)

@@ -4,44 +4,44 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prefect import task
-
-from infra.catalog.paired_generations import paired_generations
-from infra.validation.suites import pairs_suite
-from schemas.artifact import Artifact
 from schemas.configs.pairs import PairsConfig
-from tasks.ask_teachers import FILE as GENERATIONS_FILE
-from tasks.prepare_problems import FILE as PROBLEMS_FILE
-from tasks.running.context import Gate, RunContext, StageOutcome, StagePlan
-from tasks.running.stage import STAGE_CACHE, run_stage
+from schemas.records.generations import Generation
+from schemas.records.pairs import Pair
+from schemas.records.problems import Problem
+from tasks.running.context import RunContext
+from tasks.running.stage import Gate, Stage, StageOutcome, StagePlan
 from thinkless_core.progress import Progress
-from thinkless_core.teachers.pairing import apply_rules, held_out_pairs
-
-FILE = "pairs.parquet"
 
 
-def build(plan: StagePlan[PairsConfig], context: RunContext, workspace: Path, progress: Progress) -> StageOutcome:
-    """Write `pairs.parquet`."""
-    problems, think, short = (Path(artifact.path) for artifact in plan.inputs)
-    with paired_generations(
-        problems / PROBLEMS_FILE,
-        think=think / GENERATIONS_FILE,
-        short=short / GENERATIONS_FILE,
-        scratch=workspace / "scratch",
-    ) as paired:
-        rules = apply_rules(paired.faults, config=plan.config)
-        held_out = held_out_pairs(rules.num_pairs, share=plan.config.validation_share, seed=plan.config.seed)
-        rows = paired.write_pairs(workspace / FILE, dropping=rules.dropping, held_out=held_out)
-    progress(1, 1, {"pairs": float(rows)})
-    return StageOutcome(
-        rows=rows,
-        tables={FILE: "pairs"},
-        drops=rules.touched,
-        gates=(Gate(FILE, pairs_suite()),),
+class BuildPairs(Stage[PairsConfig]):
+    """Joins both teachers' answers into pairs."""
+
+    name = "pairs"
+    config = PairsConfig
+    needs = ("problems", "teach-think", "teach-short")
+    tables = (Pair,)
+    resources = tuple(
+        f"infra/catalog/sql/{query}.sql"
+        for query in ("paired_generations", "aligned_generations", "pair_faults", "pairs")
     )
 
+    def build(
+        self, plan: StagePlan[PairsConfig], context: RunContext, workspace: Path, progress: Progress
+    ) -> StageOutcome:
+        """Write the pairs."""
+        from infra.catalog.paired_generations import paired_generations
+        from infra.validation.suites import pairs_suite
+        from thinkless_core.teachers.pairing import apply_rules, held_out_pairs
 
-@task(name="pairs", cache_policy=STAGE_CACHE, persist_result=True, result_serializer="json")
-def pair_generations(context: RunContext, plan: StagePlan[PairsConfig]) -> Artifact:
-    """Join both teachers' answers into pairs."""
-    return run_stage(context, plan, build)
+        problems, think, short = (Path(artifact.path) for artifact in plan.inputs)
+        with paired_generations(
+            problems / Problem.FILE,
+            think=think / Generation.FILE,
+            short=short / Generation.FILE,
+            scratch=workspace / "scratch",
+        ) as paired:
+            rules = apply_rules(paired.faults, config=plan.config)
+            held_out = held_out_pairs(rules.num_pairs, share=plan.config.validation_share, seed=plan.config.seed)
+            rows = paired.write_pairs(workspace / Pair.FILE, dropping=rules.dropping, held_out=held_out)
+        progress(1, 1, {"pairs": float(rows)})
+        return StageOutcome(rows=rows, drops=rules.touched, gates=(Gate(Pair.FILE, pairs_suite()),))

@@ -5,51 +5,78 @@ models x benchmarks x modes -> completions (one cell each) -> summary, routers, 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-import torch
-from prefect import task
-
-from infra.validation.suites import eval_completions_suite
-from schemas.artifact import Artifact
 from schemas.configs.evaluate import EvaluateConfig
+from schemas.configs.pipeline import PipelineConfig
+from schemas.kinds import Kind, kinds_in
 from schemas.mode import EvalMode
 from schemas.records.eval_completions import EvalCompletion
 from schemas.records.eval_pareto import ParetoPoint
 from schemas.records.eval_routers import RouterScore
 from schemas.records.eval_summary import EvalSummary
 from schemas.records.problems import Problem, ProblemSplit
-from tasks.prepare_problems import FILE as PROBLEMS_FILE
-from tasks.running.context import Gate, RunContext, StageOutcome, StagePlan
-from tasks.running.parquet_files import read_records, write_records
-from tasks.running.samplers import sampler_source
-from tasks.running.stage import STAGE_CACHE, run_stage
-from thinkless_core.evaluation.cells import evaluate_cell
+from tasks.running.context import RunContext
+from tasks.running.parquet_files import read_records, write_records, write_table
+from tasks.running.stage import Gate, Stage, StageOutcome, StagePlan
 from thinkless_core.progress import Progress
-from thinkless_core.statistics.pareto import pareto_curve
-from thinkless_core.statistics.routers import score_routers
-from thinkless_core.statistics.summary import summarise_cell
-from thinkless_core.student.context_length import context_length, refuse_over_context
-from thinkless_core.student.model_files import load_student, load_student_tokenizer
-from thinkless_core.training.acceleration import single_process_accelerator, use_threads
-
-COMPLETIONS_FILE = "completions.parquet"
-SUMMARY_FILE = "summary.parquet"
-ROUTERS_FILE = "routers.parquet"
-PARETO_FILE = "pareto.parquet"
 
 
-def build(plan: StagePlan[EvaluateConfig], context: RunContext, workspace: Path, progress: Progress) -> StageOutcome:
-    """Write completions, cell by cell (a cell that is there already is kept), and the three tables made from them."""
-    config = plan.config
+class EvaluateModels(Stage[EvaluateConfig]):
+    """Measures the models in three modes."""
+
+    name = "evaluate"
+    config = EvaluateConfig
+    tables = (EvalCompletion, EvalSummary, RouterScore, ParetoPoint)
+
+    def inputs(self, config: PipelineConfig) -> tuple[str, ...]:
+        """The problems and the models that are measured; it depends on no other."""
+        return ("problems", *config.evaluate.models)
+
+    def kinds(self, config: PipelineConfig) -> Iterator[Kind | type[Kind]]:
+        """What is chosen in its settings, and what judges the problems."""
+        yield from kinds_in(self.settings(config))
+        yield from config.problems.verifiers()
+
+    def build(
+        self, plan: StagePlan[EvaluateConfig], context: RunContext, workspace: Path, progress: Progress
+    ) -> StageOutcome:
+        """Write completions, cell by cell (a cell that is there already is kept), and the tables made from them."""
+        from infra.validation.suites import eval_completions_suite
+
+        config = plan.config
+        folders = {artifact.stage: Path(artifact.path) for artifact in plan.inputs}
+        tests = read_records(folders["problems"] / Problem.FILE, Problem, where=[("split", ProblemSplit.TEST)])
+        benchmarks = list(dict.fromkeys(p.benchmark or "" for p in tests))
+        asked = {name: [p for p in tests if p.benchmark == name][: config.limit] for name in benchmarks}
+        cells = _evaluate_cells(config, asked, folders=folders, scratch=workspace / "scratch", progress=progress)
+        rows = _write_tables(cells, workspace, router_threshold=config.router_threshold)
+        suite = eval_completions_suite(benchmarks=tuple(benchmarks), models=config.models)
+        return StageOutcome(rows=rows, gates=(Gate(EvalCompletion.FILE, suite),))
+
+
+def _evaluate_cells(
+    config: EvaluateConfig,
+    asked: dict[str, list[Problem]],
+    *,
+    folders: dict[str, Path],
+    scratch: Path,
+    progress: Progress,
+) -> list[Path]:
+    """A file of completions per model, benchmark and mode; the modes of one model on one benchmark are neighbours."""
+    import torch
+
+    from tasks.running.samplers import sampler_source
+    from thinkless_core.evaluation.cells import evaluate_cell
+    from thinkless_core.student.context_length import context_length, refuse_over_context
+    from thinkless_core.student.model_files import load_student, load_student_tokenizer
+    from thinkless_core.training.acceleration import single_process_accelerator, use_threads
+
     use_threads(config.num_threads)
-    folders = {artifact.stage: Path(artifact.path) for artifact in plan.inputs}
-    tests = read_records(folders["problems"] / PROBLEMS_FILE, Problem, where=[("split", ProblemSplit.TEST)])
-    benchmarks = list(dict.fromkeys(p.benchmark or "" for p in tests))
-    asked = {name: [p for p in tests if p.benchmark == name][: config.limit] for name in benchmarks}
     device = single_process_accelerator().device
-    total = len(config.models) * len(benchmarks) * len(EvalMode)
+    total = len(config.models) * len(asked) * len(EvalMode)
     cells: list[Path] = []
     with sampler_source(config.sampler, batch_size=config.batch_size) as source:
         for name in config.models:
@@ -65,14 +92,14 @@ def build(plan: StagePlan[EvaluateConfig], context: RunContext, workspace: Path,
                 setting="evaluate.max_new_tokens",
             )
             sampler = source.sampler_of(model, tokenizer=tokenizer, folder=folder)
-            for benchmark in benchmarks:
+            for benchmark, problems in asked.items():
                 for mode in EvalMode:
-                    cell = workspace / "scratch" / f"{name}-{benchmark}-{mode}.parquet"
+                    cell = scratch / f"{name}-{benchmark}-{mode}.parquet"
                     cells.append(cell)
                     if not cell.exists():
                         completions = evaluate_cell(
                             model,
-                            asked[benchmark],
+                            problems,
                             sampler=sampler,
                             tokenizer=tokenizer,
                             model_name=name,
@@ -82,33 +109,23 @@ def build(plan: StagePlan[EvaluateConfig], context: RunContext, workspace: Path,
                         )
                         write_records(cell, EvalCompletion, completions)
                     progress(len(cells), total, {})
+    return cells
+
+
+def _write_tables(cells: list[Path], workspace: Path, *, router_threshold: float) -> int:
+    """Write all tables; returns the number of completions."""
+    from thinkless_core.statistics.pareto import pareto_curve
+    from thinkless_core.statistics.routers import score_routers
+    from thinkless_core.statistics.summary import summarise_cell
+
     per_cell = [read_records(cell, EvalCompletion) for cell in cells]
-    rows = write_records(workspace / COMPLETIONS_FILE, EvalCompletion, chain.from_iterable(per_cell))
-    write_records(workspace / SUMMARY_FILE, EvalSummary, map(summarise_cell, per_cell))
     # Cells come mode after mode: so many in a row are one model on one benchmark.
     per_model = [
         list(chain.from_iterable(per_cell[start : start + len(EvalMode)]))
         for start in range(0, len(per_cell), len(EvalMode))
     ]
-    write_records(
-        workspace / ROUTERS_FILE,
-        RouterScore,
-        chain.from_iterable(score_routers(rows, threshold=config.router_threshold) for rows in per_model),
-    )
-    write_records(workspace / PARETO_FILE, ParetoPoint, chain.from_iterable(map(pareto_curve, per_model)))
-    return StageOutcome(
-        rows=rows,
-        tables={
-            COMPLETIONS_FILE: "eval_completions",
-            SUMMARY_FILE: "eval_summary",
-            ROUTERS_FILE: "eval_routers",
-            PARETO_FILE: "eval_pareto",
-        },
-        gates=(Gate(COMPLETIONS_FILE, eval_completions_suite(benchmarks=tuple(benchmarks), models=config.models)),),
-    )
-
-
-@task(name="evaluate", cache_policy=STAGE_CACHE, persist_result=True, result_serializer="json")
-def evaluate_models(context: RunContext, plan: StagePlan[EvaluateConfig]) -> Artifact:
-    """Measure the models in three modes."""
-    return run_stage(context, plan, build)
+    write_table(workspace, EvalSummary, map(summarise_cell, per_cell))
+    scores = (score_routers(rows, threshold=router_threshold) for rows in per_model)
+    write_table(workspace, RouterScore, chain.from_iterable(scores))
+    write_table(workspace, ParetoPoint, chain.from_iterable(map(pareto_curve, per_model)))
+    return write_table(workspace, EvalCompletion, chain.from_iterable(per_cell))

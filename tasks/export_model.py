@@ -27,7 +27,7 @@ from infra.store.export_folder import copy_model, new_folder, write_list, write_
 from schemas.artifact import Artifact
 from schemas.configs.report import ReportConfig
 from schemas.errors import MissingArtifactError
-from tasks.build_pairs import FILE as PAIRS_FILE
+from schemas.records.pairs import Pair
 from tasks.source_licences import source_licences
 
 ExportedModel = Literal["rl", "sft"]
@@ -64,7 +64,7 @@ def export_model(store: ArtifactStore, record: RunRecord, *, model: ExportedMode
     with new_folder(folder) as part:
         copy_model(Path(trained.path) / "model", part)
         shutil.copyfile(str(resources.files("thinkless_core.sampling") / BIAS_FILE), part / BIAS_FILE)
-        splits = write_splits(Path(pairs.path) / PAIRS_FILE, part / DATASET_FOLDER)
+        splits = write_splits(Path(pairs.path) / Pair.FILE, part / DATASET_FOLDER)
         card = dataset_card(inputs, files=splits)
         (part / DATASET_FOLDER / "README.md").write_text(card, encoding="utf-8")
         card = model_card(inputs, model=model, folder=folder.name)

@@ -4,43 +4,34 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prefect import task
-
-from infra.validation.suites import problems_suite
-from schemas.artifact import Artifact
 from schemas.configs.problems import ProblemsConfig
 from schemas.records.problems import Problem
 from schemas.records.removed_problems import RemovedProblem
 from schemas.records.unreadable_answers import UnreadableAnswer
-from tasks.running.context import Gate, RunContext, StageOutcome, StagePlan
-from tasks.running.parquet_files import write_records
-from tasks.running.stage import STAGE_CACHE, run_stage
-from thinkless_core.problems.problem_set import build_problem_set
+from tasks.running.context import RunContext
+from tasks.running.parquet_files import write_table
+from tasks.running.stage import Gate, Stage, StageOutcome, StagePlan
 from thinkless_core.progress import Progress
 
-FILE = "problems.parquet"
-REMOVED_FILE = "decontaminated.parquet"
-"""Training problems that a benchmark holds: which benchmark problem, and the words both share."""
-UNREADABLE_FILE = "unreadable_answers.parquet"
-"""Rows that were dropped because their answer could not be extracted."""
 
+class PrepareProblems(Stage[ProblemsConfig]):
+    """Prepares training problems and benchmarks."""
 
-def build(plan: StagePlan[ProblemsConfig], context: RunContext, workspace: Path, progress: Progress) -> StageOutcome:
-    """Write `problems.parquet`, and beside it what was left out and why."""
-    problem_set = build_problem_set(plan.config)
-    rows = write_records(workspace / FILE, Problem, problem_set.problems)
-    write_records(workspace / REMOVED_FILE, RemovedProblem, problem_set.removed)
-    write_records(workspace / UNREADABLE_FILE, UnreadableAnswer, problem_set.unreadable)
-    progress(1, 1, {"problems": float(rows)})
-    return StageOutcome(
-        rows=rows,
-        tables={FILE: "problems", REMOVED_FILE: "removed_problems", UNREADABLE_FILE: "unreadable_answers"},
-        drops=problem_set.drops,
-        gates=(Gate(FILE, problems_suite(benchmarks=tuple(plan.config.benchmarks))),),
-    )
+    name = "problems"
+    config = ProblemsConfig
+    tables = (Problem, RemovedProblem, UnreadableAnswer)
 
+    def build(
+        self, plan: StagePlan[ProblemsConfig], context: RunContext, workspace: Path, progress: Progress
+    ) -> StageOutcome:
+        """Write the problems, and beside them what was left out and why."""
+        from infra.validation.suites import problems_suite
+        from thinkless_core.problems.problem_set import build_problem_set
 
-@task(name="problems", cache_policy=STAGE_CACHE, persist_result=True, result_serializer="json")
-def prepare_problems(context: RunContext, plan: StagePlan[ProblemsConfig]) -> Artifact:
-    """Prepare training problems and benchmarks."""
-    return run_stage(context, plan, build)
+        problem_set = build_problem_set(plan.config)
+        rows = write_table(workspace, Problem, problem_set.problems)
+        write_table(workspace, RemovedProblem, problem_set.removed)
+        write_table(workspace, UnreadableAnswer, problem_set.unreadable)
+        progress(1, 1, {"problems": float(rows)})
+        suite = problems_suite(benchmarks=tuple(plan.config.benchmarks))
+        return StageOutcome(rows=rows, drops=problem_set.drops, gates=(Gate(Problem.FILE, suite),))

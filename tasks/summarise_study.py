@@ -6,11 +6,9 @@ policy and evaluation of each member -> MemberResults -> claims -> four tables -
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
-
-from prefect import task
 
 from schemas.artifact import Artifact
 from schemas.base import Record
@@ -26,19 +24,15 @@ from schemas.records.study_claims import StudyClaim
 from schemas.records.study_curves import StudyCurve
 from schemas.records.study_members import StudyMember
 from schemas.records.study_pareto import StudyPareto
-from tasks.running.context import RunContext, StageOutcome, StagePlan
-from tasks.running.parquet_files import read_records, write_records
-from tasks.running.stage import STAGE_CACHE, run_stage
+from tasks.running.context import RunContext
+from tasks.running.parquet_files import read_records, write_table
+from tasks.running.stage import Stage, StageOutcome, StagePlan, make_plan
 from thinkless_core.progress import Progress
 from thinkless_core.statistics.claims import measure_claim
 from thinkless_core.statistics.member_results import MemberResults
 
 R = TypeVar("R", bound=Record)
 
-MEMBERS_FILE = "study_members.parquet"
-PARETO_FILE = "study_pareto.parquet"
-CURVES_FILE = "study_curves.parquet"
-CLAIMS_FILE = "study_claims.parquet"
 PAGE_FILE = "report.html"
 
 CURVES = frozenset({
@@ -51,47 +45,64 @@ CURVES_BY_DIFFICULTY = "probe_p_think/difficulty_"
 """And those whose names begin so."""
 
 
-def build(
-    plan: StagePlan[StudySummaryConfig], context: RunContext, workspace: Path, progress: Progress
-) -> StageOutcome:
-    """Write four tables and the page made from them."""
-    config, name = plan.config, plan.config.study.name
-    members: list[StudyMember] = []
-    pareto: list[StudyPareto] = []
-    curves: list[StudyCurve] = []
-    results: dict[str, list[MemberResults]] = {}
-    pairs = zip(plan.inputs[::2], plan.inputs[1::2], strict=True)
-    for number, (member, (policy, evaluation)) in enumerate(zip(config.members, pairs, strict=True), start=1):
-        files = _MemberFiles(context, policy, evaluation)
-        members.append(_member_row(name, member, policy, evaluation))
-        pareto += _pareto_rows(name, member, files)
-        own = list(_curve_rows(name, member, files))
-        curves += own
-        results.setdefault(member.condition, []).append(_results(member, files, own))
-        progress(number, len(config.members), {})
-    claims = [
-        row
-        for check in config.study.claims
-        for row in measure_claim(
-            check, study=name, members=results, benchmarks=config.study.benchmarks, num_seeds=config.num_seeds
-        )
-    ]
-    write_records(workspace / MEMBERS_FILE, StudyMember, members)
-    write_records(workspace / PARETO_FILE, StudyPareto, pareto)
-    write_records(workspace / CURVES_FILE, StudyCurve, curves)
-    write_records(workspace / CLAIMS_FILE, StudyClaim, claims)
-    from infra.report.study_page import render_study_page  # slow: it draws
+class SummariseStudy(Stage[StudySummaryConfig]):
+    """Reads the claims off the finished runs of a study; it is planned for its members, not from the recipe."""
 
-    (workspace / PAGE_FILE).write_text(render_study_page(workspace), encoding="utf-8")
-    return StageOutcome(
-        rows=len(members),
-        tables={
-            MEMBERS_FILE: "study_members",
-            PARETO_FILE: "study_pareto",
-            CURVES_FILE: "study_curves",
-            CLAIMS_FILE: "study_claims",
-        },
-    )
+    name = "study"
+    config = StudySummaryConfig
+    tables = (StudyMember, StudyPareto, StudyCurve, StudyClaim)
+    resources = ("infra/report/html",)
+
+    def __init__(self, study: str) -> None:
+        """The summary of one study."""
+        self.study = study
+
+    @property
+    def label(self) -> str:
+        """With the name of the study."""
+        return f"study {self.study}"
+
+    def build(
+        self, plan: StagePlan[StudySummaryConfig], context: RunContext, workspace: Path, progress: Progress
+    ) -> StageOutcome:
+        """Write four tables and the page made from them."""
+        from infra.report.study_page import render_study_page
+
+        config, name = plan.config, plan.config.study.name
+        members: list[StudyMember] = []
+        pareto: list[StudyPareto] = []
+        curves: list[StudyCurve] = []
+        results: dict[str, list[MemberResults]] = {}
+        pairs = zip(plan.inputs[::2], plan.inputs[1::2], strict=True)
+        for number, (member, (policy, evaluation)) in enumerate(zip(config.members, pairs, strict=True), start=1):
+            files = _MemberFiles(context, policy, evaluation)
+            members.append(_member_row(name, member, policy, evaluation))
+            pareto += _pareto_rows(name, member, files)
+            own = list(_curve_rows(name, member, files))
+            curves += own
+            results.setdefault(member.condition, []).append(_results(member, files, own))
+            progress(number, len(config.members), {})
+        claims = [
+            row
+            for check in config.study.claims
+            for row in measure_claim(
+                check, study=name, members=results, benchmarks=config.study.benchmarks, num_seeds=config.num_seeds
+            )
+        ]
+        write_table(workspace, StudyMember, members)
+        write_table(workspace, StudyPareto, pareto)
+        write_table(workspace, StudyCurve, curves)
+        write_table(workspace, StudyClaim, claims)
+        (workspace / PAGE_FILE).write_text(render_study_page(workspace), encoding="utf-8")
+        return StageOutcome(rows=len(members))
+
+
+def plan_study(
+    config: StudySummaryConfig, *, finished: Iterable[tuple[Artifact, Artifact]]
+) -> StagePlan[StudySummaryConfig]:
+    """The plan of a study's summary; `finished` are policy and evaluation of each of its members, in their order."""
+    inputs = tuple(artifact for pair in finished for artifact in pair)
+    return make_plan(SummariseStudy(config.study.name), config, inputs=inputs)
 
 
 class _MemberFiles:
@@ -162,9 +173,3 @@ def _results(member: FinishedMember, files: _MemberFiles, curves: list[StudyCurv
         curves=by_name,
         guard_events=files.read("guard_events", GuardEvent),
     )
-
-
-@task(name="study", cache_policy=STAGE_CACHE, persist_result=True, result_serializer="json")
-def summarise_study(context: RunContext, plan: StagePlan[StudySummaryConfig]) -> Artifact:
-    """Read the claims off the finished runs."""
-    return run_stage(context, plan, build)

@@ -4,46 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from prefect import task
-
-from schemas.artifact import Artifact
 from schemas.configs.sft import SftConfig
 from schemas.records.metrics import Metric
 from schemas.records.pairs import Pair
-from tasks.build_pairs import FILE as PAIRS_FILE
-from tasks.running.context import RunContext, StageOutcome, StagePlan
-from tasks.running.launching import run_training
-from tasks.running.parquet_files import read_records, write_records
-from tasks.running.stage import STAGE_CACHE, run_stage
-from tasks.running.student_folder import leave_behind, take_up
+from tasks.running.context import RunContext
+from tasks.running.parquet_files import read_records, write_table
+from tasks.running.stage import Stage, StageOutcome, StagePlan
 from thinkless_core.progress import Progress
-from thinkless_core.student.context_length import OVER_CONTEXT, FittingPairs, context_length, fitting_pairs
-from thinkless_core.student.model_files import (
-    load_student_config,
-    load_student_tokenizer,
-)
-from thinkless_core.training import sft_trainer
 
-METRICS_FILE = "metrics.parquet"
+if TYPE_CHECKING:
+    from thinkless_core.training.fitting_pairs import FittingPairs
 
 
-def build(plan: StagePlan[SftConfig], context: RunContext, workspace: Path, progress: Progress) -> StageOutcome:
-    """Write `model/` and `metrics.parquet`; goes on from the newest checkpoint in `scratch/`."""
-    run_training(plan, workspace, progress, train=train)
-    write_records(workspace / METRICS_FILE, Metric, sft_trainer.metrics_log(workspace / "scratch"))
-    fitting = pairs_that_fit(*(Path(artifact.path) for artifact in plan.inputs))
-    return StageOutcome(
-        rows=sum(pair.split == "train" for pair in fitting.pairs),
-        tables={METRICS_FILE: "metrics"},
-        drops={OVER_CONTEXT: fitting.num_dropped} if fitting.num_dropped else {},
-    )
+class TrainSft(Stage[SftConfig]):
+    """Teaches the student both modes."""
+
+    name = "sft"
+    config = SftConfig
+    needs = ("base", "pairs")
+    tables = (Metric,)
+
+    def build(
+        self, plan: StagePlan[SftConfig], context: RunContext, workspace: Path, progress: Progress
+    ) -> StageOutcome:
+        """Write `model/` and the metrics; goes on from the newest checkpoint in `scratch/`."""
+        from tasks.running.launching import run_training
+        from thinkless_core.training import sft_trainer
+        from thinkless_core.training.fitting_pairs import OVER_CONTEXT
+
+        run_training(plan, workspace, progress, train=train)
+        write_table(workspace, Metric, sft_trainer.metrics_log(workspace / "scratch"))
+        fitting = pairs_that_fit(*(Path(artifact.path) for artifact in plan.inputs))
+        return StageOutcome(
+            rows=sum(pair.split == "train" for pair in fitting.pairs),
+            drops={OVER_CONTEXT: fitting.num_dropped} if fitting.num_dropped else {},
+        )
 
 
 def pairs_that_fit(base: Path, pairs: Path) -> FittingPairs:
-    """The pairs that the student can learn from; raises ConfigError where there are none."""
+    """The pairs that the student can learn from; raises ConfigError if there are none."""
+    from thinkless_core.student.context_length import context_length
+    from thinkless_core.student.model_files import load_student_config, load_student_tokenizer
+    from thinkless_core.training.fitting_pairs import fitting_pairs
+
     return fitting_pairs(
-        read_records(pairs / PAIRS_FILE, Pair),
+        read_records(pairs / Pair.FILE, Pair),
         tokenizer=load_student_tokenizer(base / "model"),
         context=context_length(load_student_config(base / "model")),
     )
@@ -60,8 +67,11 @@ def train(
 ) -> None:
     """Train in this process, or as one of several (tasks/running/launching.py); writes `model/`, logs and
     checkpoints."""
+    from tasks.running.student_folder import load_for_training, save_trained
+    from thinkless_core.training import sft_trainer
+
     base, pairs = inputs
-    model, tokenizer = take_up(base, config, processes=processes)
+    model, tokenizer = load_for_training(base, config, processes=processes)
     sft_trainer.train_sft(
         model,
         tokenizer=tokenizer,
@@ -71,10 +81,4 @@ def train(
         progress=progress,
         sharded=sharded,
     )
-    leave_behind(model, tokenizer, before=base, workspace=workspace)
-
-
-@task(name="sft", cache_policy=STAGE_CACHE, persist_result=True, result_serializer="json")
-def train_sft(context: RunContext, plan: StagePlan[SftConfig]) -> Artifact:
-    """Teach the student both modes."""
-    return run_stage(context, plan, build)
+    save_trained(model, tokenizer, before=base, workspace=workspace)

@@ -5,41 +5,43 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from prefect import task
-
-from infra.report.cards.dataset_card import dataset_card
-from infra.report.cards.model_card import model_card
-from infra.report.page import render_report
-from infra.report.run_inputs import inputs_of_artifacts
-from schemas.artifact import Artifact
 from schemas.configs.report import ReportConfig
-from tasks.running.context import RunContext, StageOutcome, StagePlan
-from tasks.running.stage import STAGE_CACHE, run_stage
-from tasks.source_licences import source_licences
+from tasks.running.context import RunContext
+from tasks.running.stage import Stage, StageOutcome, StagePlan
 from thinkless_core.progress import Progress
 
 REPORT_FILE = "report.html"
 
 
-def build(plan: StagePlan[ReportConfig], context: RunContext, workspace: Path, progress: Progress) -> StageOutcome:
-    """Write `report.html`, `model_card.md` and `dataset_card.md`."""
-    inputs = inputs_of_artifacts(
-        context.store,
-        [(artifact.stage, artifact.key) for artifact in plan.inputs],
-        config=plan.config,
-        profile=context.profile,
-        run_id=context.run_id,
-        to_artifacts="../..",
-    )
-    inputs = replace(inputs, licences=source_licences(inputs.ordered_manifests()))
-    (workspace / REPORT_FILE).write_text(render_report(inputs), encoding="utf-8")
-    (workspace / "model_card.md").write_text(model_card(inputs), encoding="utf-8")
-    (workspace / "dataset_card.md").write_text(dataset_card(inputs), encoding="utf-8")
-    progress(1, 1, {})
-    return StageOutcome(rows=1)
+class WriteReport(Stage[ReportConfig]):
+    """Writes the report and both cards."""
 
+    name = "report"
+    config = ReportConfig
+    needs = ("base", "problems", "teach-think", "teach-short", "pairs", "sft", "rl", "evaluate")
+    resources = ("infra/report/html", "infra/catalog/sql")
 
-@task(name="report", cache_policy=STAGE_CACHE, persist_result=True, result_serializer="json")
-def write_report(context: RunContext, plan: StagePlan[ReportConfig]) -> Artifact:
-    """Write the report and both cards."""
-    return run_stage(context, plan, build)
+    def build(
+        self, plan: StagePlan[ReportConfig], context: RunContext, workspace: Path, progress: Progress
+    ) -> StageOutcome:
+        """Write `report.html`, `model_card.md` and `dataset_card.md`."""
+        from infra.report.cards.dataset_card import dataset_card
+        from infra.report.cards.model_card import model_card
+        from infra.report.page import render_report
+        from infra.report.run_inputs import inputs_of_artifacts
+        from tasks.source_licences import source_licences
+
+        inputs = inputs_of_artifacts(
+            context.store,
+            [(artifact.stage, artifact.key) for artifact in plan.inputs],
+            config=plan.config,
+            profile=context.profile,
+            run_id=context.run_id,
+            to_artifacts="../..",
+        )
+        inputs = replace(inputs, licences=source_licences(inputs.ordered_manifests()))
+        (workspace / REPORT_FILE).write_text(render_report(inputs), encoding="utf-8")
+        (workspace / "model_card.md").write_text(model_card(inputs), encoding="utf-8")
+        (workspace / "dataset_card.md").write_text(dataset_card(inputs), encoding="utf-8")
+        progress(1, 1, {})
+        return StageOutcome(rows=1)

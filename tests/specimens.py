@@ -13,6 +13,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Qwen2ForCausalLM
 
 from schemas.configs.base_model import TinyModel
+from schemas.configs.objective import choose_objective
 from schemas.configs.rl import RlConfig
 from schemas.configs.sft import SftConfig
 from schemas.configs.stage import OptimizerConfig
@@ -22,16 +23,17 @@ from schemas.mode import Mode
 from schemas.records.pairs import Pair
 from schemas.records.problems import Problem, ProblemSplit
 from tests.oracles.pairing import side_by_side
+from thinkless_core.grading.verdict import Outcome, Verdict
 from thinkless_core.problems.procedural import draw_distinct_chains, work_out
+from thinkless_core.rl.objectives.objective import Objective
 from thinkless_core.rl.policy_batch import PolicyBatch
-from thinkless_core.rl.rollouts import Rollout, ScoredRollout
+from thinkless_core.rl.rollouts import JudgedRollout, Rollout, ScoredRollout
 from thinkless_core.sampling.sampler import SampledCompletion, SampleRequest
 from thinkless_core.sampling.transformers_sampler import TransformersSampler
 from thinkless_core.seeding import random_stream
 from thinkless_core.student.rendering import render_completion
 from thinkless_core.student.tiny_model import tiny_model, tiny_tokenizer
 from thinkless_core.teachers.asking import ask_teacher
-from thinkless_core.teachers.chains import ChainTeacher
 from thinkless_core.teachers.pairing import held_out_pairs
 
 TINY = TinyModel(
@@ -44,6 +46,8 @@ TINY = TinyModel(
 )
 DEVIATION = 0.02
 """Standard deviation of the weights of a student at scale 1, whatever the product's own student begins with."""
+RIGHT = Verdict(Outcome.CORRECT, "3", score=1.0)
+WRONG = Verdict(Outcome.WRONG, "4")
 LIVELY = 16.0
 """`make_student(scale=LIVELY)` has uneven predictions that depend on every earlier token and its position; with
 weights as initialised all predictions are nearly uniform, and a wrong mask or position would go unnoticed."""
@@ -108,13 +112,31 @@ def rl_config(**changes: object) -> RlConfig:
         "steps": 4,
         "prompts_per_step": 4,
         "group_size": 4,
-        "alpha": 0.5,
         "kl_coef": 0.0,
         "max_new_tokens": 16,
         "short_max_tokens": 6,
         "optimizer": optimizer_config(),
     }
-    return RlConfig(**(defaults | changes))
+    chosen = changes.get("objective", "degrpo-paper")
+    objective = objective_table(chosen) if isinstance(chosen, str) else chosen
+    return RlConfig(**(defaults | changes | {"objective": objective}))
+
+
+def objective_table(name: str, **fields: object) -> dict[str, object]:
+    """An objective's table; 0.5 for its weight of the control token, one reference sample if it needs some."""
+    own: dict[str, dict[str, object]] = {
+        "degrpo-paper": {"alpha": 0.5},
+        "degrpo-token": {"alpha": 0.5},
+        "hgpo": {"inter_weight": 0.5},
+        "adaptthink": {"reference_samples": 1},
+    }
+    return {"name": name, **own.get(name, {}), **fields}
+
+
+def make_objective(name: str, **fields: object) -> Objective:
+    """The objective that `objective_table` chooses."""
+    objective: Objective = choose_objective(objective_table(name, **fields)).build()
+    return objective
 
 
 def sft_config(**changes: object) -> SftConfig:
@@ -149,7 +171,7 @@ def make_problems(num_problems: int, *, mix: Sequence[float] = (0.5, 0.5), seed:
 def make_pairs(num_pairs: int, *, mix: Sequence[float] = (0.5, 0.5), validation_share: float = 0.0) -> list[Pair]:
     """Pairs by the procedural teacher, whose long answers have no re-checks."""
     problems = make_problems(num_pairs, mix=mix)
-    teacher = ChainTeacher(ProceduralTeacher(recheck_weights=(1.0,)), tiny_tokenizer())
+    teacher = ProceduralTeacher(recheck_weights=(1.0,)).build(tokenizer=tiny_tokenizer())
     think, short = (ask_teacher(teacher, problems, mode=m, max_tokens=64, seed=0) for m in (Mode.THINK, Mode.SHORT))
     held_out = set(held_out_pairs(num_pairs, share=validation_share, seed=0).tolist())
     return [
@@ -180,6 +202,14 @@ def make_rollout(
     )
 
 
+def make_judged(
+    mode: Mode | None, *, correct: bool = True, fake_short: bool = False, num_tokens: int = 4, sample: int = 0
+) -> JudgedRollout:
+    """A judged rollout of so many tokens."""
+    rollout = make_rollout([5] * num_tokens, mode=mode, sample=sample)
+    return JudgedRollout(rollout, RIGHT if correct else WRONG, fake_short)
+
+
 def make_batch(
     samples: Sequence[tuple[Sequence[int], Sequence[int]]],
     advantages: Sequence[float] | Tensor,
@@ -197,7 +227,7 @@ def make_batch(
     ]
     response_B = torch.as_tensor(advantages, dtype=torch.get_default_dtype())
     return PolicyBatch(
-        tuple(ScoredRollout(rollout, correct=True, fake_short=False, reward=0.0) for rollout in rollouts),
+        tuple(ScoredRollout(rollout, RIGHT, fake_short=False, reward=0.0) for rollout in rollouts),
         advantages_B=response_B,
         control_advantages_B=response_B if control_advantages is None else torch.tensor(control_advantages),
         max_new_tokens=max_new_tokens,

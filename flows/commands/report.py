@@ -13,7 +13,8 @@ from infra.settings import Settings
 from infra.store.artifact_store import ArtifactStore
 from schemas.configs.pipeline import PipelineConfig
 from schemas.errors import MissingArtifactError
-from tasks.running.plans import plan_rl, plan_sft
+from tasks.train_rl import TrainRl
+from tasks.train_sft import TrainSft
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -41,10 +42,9 @@ def _at_work(store: ArtifactStore, record: RunRecord) -> dict[str, str]:
         config = PipelineConfig.model_validate(record.config)
     except ValidationError:  # the record of another version
         return {}
-    made = {use.stage: store.find(use.stage, use.key) for use in record.stages}
-    base, problems, pairs, warm_up = (made.get(stage) for stage in ("base", "problems", "pairs", "sft"))
-    if "rl" not in made and problems and warm_up:
-        return {"rl": plan_rl(config.rl, problems=problems, warm_up=warm_up).key}
-    if "sft" not in made and base and pairs:
-        return {"sft": plan_sft(config.sft, base=base, pairs=pairs).key}
+    found = ((use.stage, store.find(use.stage, use.key)) for use in record.stages)
+    made = {stage: artifact for stage, artifact in found if artifact is not None}
+    for stage in (TrainRl(), TrainSft()):
+        if stage.name not in made and all(label in made for label in stage.needs):
+            return {stage.name: stage.plan(config, made).key}
     return {}

@@ -12,10 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 
-from flows.direct import run_directly, run_from_store
+from flows.commands.why import show_plan
+from flows.direct import run_directly
 from flows.prefect.prefect_server import server_is_configured
 from flows.request import check_request
+from flows.run import run_from_store
 from schemas.artifact import Artifact
+from schemas.records.eval_summary import EvalSummary
 
 PREFECT_DEFAULTS = {
     # A temporary server's first start on a slow disk takes longer than Prefect's own limit of 20 s.
@@ -37,7 +40,12 @@ def execute(arguments: argparse.Namespace) -> int:
         until=arguments.until,
         only=arguments.only,
         refresh=arguments.refresh,
+        keep=arguments.keep,
+        same_versions=arguments.same_versions,
     )
+    if arguments.dry_run:
+        show_plan(request)
+        return 0
     signal.signal(signal.SIGTERM, interrupt)
     if arguments.no_prefect:
         artifacts: Mapping[str, Artifact] | None = run_directly(request).artifacts
@@ -65,6 +73,8 @@ def _run_as_flow(arguments: argparse.Namespace) -> Mapping[str, str]:
         until=arguments.until,
         only=arguments.only,
         refresh=arguments.refresh,
+        keep=arguments.keep,
+        same_versions=arguments.same_versions,
     )
 
 
@@ -81,7 +91,7 @@ def show_results(keys: Mapping[str, str]) -> None:
 
     store = ArtifactStore(Settings.from_environment().home)
     if "evaluate" in keys:
-        print(result_table_text(store.path("evaluate", keys["evaluate"]) / "summary.parquet"))
+        print(result_table_text(store.path("evaluate", keys["evaluate"]) / EvalSummary.FILE))
     if "report" in keys:
         print(f"\nreport: {_relative(store.path('report', keys['report']) / 'report.html')}")
 

@@ -17,6 +17,7 @@ from flows.study.study import StudyResult, newest_summary, run_side_by_side, run
 from flows.study.study_members import StudyRequest, check_study, find_members, seconds_per_member
 from flows.study.study_table import claims_as_markdown, claims_as_table
 from schemas.artifact import Artifact
+from schemas.records.study_claims import StudyClaim
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -75,4 +76,4 @@ def show_result(request: StudyRequest, result: StudyResult, *, as_markdown: bool
 
 
 def _claims(summary: Artifact) -> Path:
-    return Path(summary.path) / "study_claims.parquet"
+    return Path(summary.path) / StudyClaim.FILE

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from prefect import Task, flow
-from prefect.client.schemas.objects import TaskRun
-from prefect.states import State
+from prefect import Task, flow, task
+from prefect.cache_policies import CacheKeyFnPolicy
+from prefect.client.schemas.objects import State, TaskRun
 
 from flows.direct import RETRY_PAUSES_SECONDS
 from flows.prefect.temporary_server import guard_temporary_servers
@@ -20,29 +20,19 @@ from flows.request import check_request
 from flows.run import run_stages
 from schemas.artifact import Artifact
 from schemas.errors import Transient
-from tasks import (
-    ask_teachers,
-    build_pairs,
-    evaluate_models,
-    prepare_base,
-    prepare_problems,
-    train_rl,
-    train_sft,
-    write_report,
-)
+from tasks.running.build import run_stage
 from tasks.running.context import RunContext
 
-TASKS: Mapping[str, Task[..., Artifact]] = {
-    "base": prepare_base.prepare_base,
-    "problems": prepare_problems.prepare_problems,
-    "teach": ask_teachers.ask_teachers,
-    "pairs": build_pairs.pair_generations,
-    "sft": train_sft.train_sft,
-    "rl": train_rl.train_rl,
-    "evaluate": evaluate_models.evaluate_models,
-    "report": write_report.write_report,
-}
-"""The task of each stage."""
+
+@task(
+    name="stage",
+    cache_policy=CacheKeyFnPolicy(cache_key_fn=lambda _, inputs: f"{inputs['plan'].stage}-{inputs['plan'].key}"),
+    persist_result=True,
+    result_serializer="json",
+)
+def stage_task(context: RunContext, plan: AnyPlan) -> Artifact:
+    """Build one stage. Prefect's cache mirrors the store, by the same key, and is never asked alone."""
+    return run_stage(context, plan)
 
 
 @flow(name="thinkless", log_prints=False, persist_result=False)
@@ -52,13 +42,24 @@ def thinkless(
     until: str | None = None,
     only: str | None = None,
     refresh: list[str] | None = None,
+    keep: list[str] | None = None,
+    same_versions: bool = False,
 ) -> Mapping[str, str]:
     """Run the pipeline and return the keys of its artifacts by stage.
 
     `overrides` are `dotted.key=value`; `until` stops after a stage; `only` builds one stage from what the store
-    holds; `refresh` rebuilds the stages named even where the store has them.
+    holds; `refresh` rebuilds the stages named even where the store has them; `keep` takes the newest artifact of the
+    stages named although their sources changed; `same_versions` rebuilds what other versions of torch and others made.
     """
-    request = check_request(profile, overrides=overrides or (), until=until, only=only, refresh=refresh or ())
+    request = check_request(
+        profile,
+        overrides=overrides or (),
+        until=until,
+        only=only,
+        refresh=refresh or (),
+        keep=keep or (),
+        same_versions=same_versions,
+    )
     guard_temporary_servers()
     artifacts = run_stages(request, build_as_task).artifacts
     publish_artifacts(artifacts)
@@ -67,14 +68,17 @@ def thinkless(
 
 def build_as_task(context: RunContext, plan: AnyPlan, done: Artifact | None) -> Artifact:
     """Run a stage's task: Prefect's cache answers where the store has the artifact, so that the UI shows a hit."""
-    task = TASKS[plan.stage].with_options(
+    if done is not None and done.key != plan.key:  # kept: Prefect has nothing under this key
+        return done
+    named = stage_task.with_options(
+        name=plan.stage,
         task_run_name=plan.label,
         refresh_cache=done is None,
         retries=len(RETRY_PAUSES_SECONDS),
         retry_delay_seconds=list(RETRY_PAUSES_SECONDS),
         retry_condition_fn=_is_transient,
     )
-    return task(context, plan)
+    return named(context, plan)
 
 
 def _is_transient(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:

@@ -5,21 +5,24 @@ study name + profile -> request -> one task per member, `jobs` at a time -> stag
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
-from prefect import flow
+from prefect import flow, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
-from prefect.futures import as_completed
+from prefect.cache_policies import NO_CACHE
+from prefect.futures import PrefectConcurrentFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.study.study import StudyResult, run_study
 from flows.study.study_members import MemberRun, StudyRequest, check_study, member_command
 from flows.study.study_table import claims_as_markdown
-from infra.processes.child_process import end_children
+from infra.processes.child_process import ChildCommand, end_children, run_logged
 from schemas.configs.study import MemberSpec
 from schemas.errors import TrainingError
-from tasks.running.run_member import run_member
+from schemas.records.study_claims import StudyClaim
 
 
 @flow(name="thinkless-study", log_prints=False, persist_result=False)
@@ -43,18 +46,29 @@ def thinkless_study(
     return result.summary.key if result.summary else None
 
 
+@task(name="member", cache_policy=NO_CACHE, persist_result=False)
+def run_member(command: ChildCommand) -> float:
+    """Run one member, in a process of its own, to its end and return its seconds; raises TrainingError if it fails."""
+    started = time.monotonic()
+    code = run_logged(command)
+    if code:
+        raise TrainingError(f"the member ended with exit code {code}; see its log {command.log}")
+    return time.monotonic() - started
+
+
 def _run_and_publish(request: StudyRequest) -> StudyResult:
     result = run_study(request, _run_as_tasks)
     if result.summary is not None:
         folder, key = Path(result.summary.path), _as_key(request.study.name)
-        create_markdown_artifact(claims_as_markdown(folder / "study_claims.parquet"), key=f"claims-{key}")
+        create_markdown_artifact(claims_as_markdown(folder / StudyClaim.FILE), key=f"claims-{key}")
         create_link_artifact(link=(folder / "report.html").as_uri(), link_text="Study", key=f"study-{key}")
     return result
 
 
 def _run_as_tasks(request: StudyRequest, specs: Sequence[MemberSpec]) -> Iterator[MemberRun]:
     # A runner of its own: the flow's would run more members at a time than there are cores.
-    with ThreadPoolTaskRunner(max_workers=request.jobs) as runner:
+    pool: ThreadPoolTaskRunner[float] = ThreadPoolTaskRunner(max_workers=request.jobs)
+    with pool as runner:
         commands = {spec: member_command(request, spec) for spec in specs}
         futures = {
             runner.submit(run_member.with_options(task_run_name=spec.label), parameters={"command": command}): spec
@@ -64,7 +78,7 @@ def _run_as_tasks(request: StudyRequest, specs: Sequence[MemberSpec]) -> Iterato
             for future in as_completed(list(futures)):
                 outcome = future.result(raise_on_failure=False)
                 seconds = outcome if isinstance(outcome, float) else 0.0
-                spec = futures[future]
+                spec = futures[cast(PrefectConcurrentFuture[float], future)]
                 yield MemberRun(spec, 0 if isinstance(outcome, float) else 1, seconds, commands[spec].log)
         except BaseException:
             end_children()

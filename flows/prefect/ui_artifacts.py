@@ -10,7 +10,7 @@ from prefect.artifacts import create_link_artifact, create_table_artifact
 from prefect.context import FlowRunContext
 
 from schemas.artifact import Artifact
-from tasks.evaluate_models import SUMMARY_FILE
+from schemas.records.eval_summary import EvalSummary
 from tasks.write_report import REPORT_FILE
 
 
@@ -19,7 +19,7 @@ def publish_artifacts(artifacts: Mapping[str, Artifact]) -> None:
     if FlowRunContext.get() is None:
         return
     if "evaluate" in artifacts:
-        table = pq.read_table(Path(artifacts["evaluate"].path) / SUMMARY_FILE)
+        table = pq.read_table(Path(artifacts["evaluate"].path) / EvalSummary.FILE)
         rounded = [{k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()} for row in table.to_pylist()]
         create_table_artifact(table=rounded, key="result-table", description="Model x benchmark x mode")
     if "report" in artifacts:

@@ -10,14 +10,17 @@ server.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from pathlib import Path
+
+from pydantic import JsonValue
 
 from flows.direct import build_here
 from flows.recipe import AnyPlan
 from flows.request import new_run_id
+from flows.run import recorded
 from flows.study.study_members import (
     MemberRun,
     StudyRequest,
@@ -26,12 +29,11 @@ from flows.study.study_members import (
     seconds_per_member,
 )
 from infra.processes.child_process import end_children
-from infra.runs import StageUse, add_stage, finish_run, save_run, start_run
 from schemas.artifact import Artifact
 from schemas.configs.study import FinishedMember, MemberSpec, StudySummaryConfig
 from schemas.errors import MissingArtifactError
 from tasks.running.context import RunContext, find_done
-from tasks.running.plans import plan_study
+from tasks.summarise_study import plan_study
 
 logger = logging.getLogger("thinkless")
 
@@ -100,7 +102,7 @@ def summarise(request: StudyRequest, *, failed: tuple[MemberRun, ...] = ()) -> S
         ),
         finished=[(member.policy, member.evaluation) for member in finished],
     )
-    return StudyResult(_settle_on_record(request, plan), failed, missing)
+    return StudyResult(_build_on_record(request, plan), failed, missing)
 
 
 def newest_summary(request: StudyRequest) -> Artifact:
@@ -125,23 +127,13 @@ def _context(request: StudyRequest) -> RunContext:
     return RunContext(run_id=new_run_id(), profile=request.profile, settings=request.settings)
 
 
-def _settle_on_record(request: StudyRequest, plan: AnyPlan) -> Artifact:
+def _build_on_record(request: StudyRequest, plan: AnyPlan) -> Artifact:
     context = _context(request)
-    config = {"study": request.study.model_dump(mode="json"), "num_seeds": request.num_seeds}
-    record = start_run(context.run_id, profile=request.profile, config=config)
-    try:
-        done = find_done(context, plan)
-        artifact = build_here(context, plan, done)
-        cached = done is not None
-        if cached:
-            context.catalog.ensure(context.store.manifest(plan.stage, plan.key), Path(artifact.path))
-        record = finish_run(add_stage(record, StageUse(stage=plan.stage, key=plan.key, cached=cached)))
-    except BaseException as error:
-        record = finish_run(record, error=f"{type(error).__name__}: {error}")
-        raise
-    finally:
-        save_run(request.settings.home, record)
-        context.catalog.record_run(record)
+    config: dict[str, JsonValue] = {"study": request.study.model_dump(mode="json"), "num_seeds": request.num_seeds}
+    with recorded(context, config) as recorder:
+        started = time.monotonic()
+        artifact = build_here(context, plan, find_done(context, plan))
+        recorder.add(plan, artifact, seconds=time.monotonic() - started)
     return artifact
 
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flows.recipe import AnyPlan, walk
+from flows.recipe import AnyPlan, stages_until
 from infra.processes.child_process import ChildCommand, run_logged
 from infra.settings import Settings
 from infra.store.artifact_store import ArtifactStore
@@ -29,10 +29,6 @@ GUESSED_SECONDS = 75.0
 """A member's time where the store has none to learn from: RL and evaluation of the tiny profile on one core."""
 START_SECONDS = 8.0
 """Imports of one process, which no manifest counts."""
-
-
-class MemberNotFinished(Exception):  # noqa: N818 - no error: the answer to a question
-    """A stage of a member has yet to be built."""
 
 
 @dataclass(frozen=True)
@@ -84,21 +80,21 @@ class MemberFinder:
     _seen: dict[tuple[str, str], Artifact | None] = field(default_factory=dict)
 
     def find(self, profile: str, spec: MemberSpec) -> FoundMember | None:
-        """A member's policy and evaluation; None where it is not finished."""
-        try:
-            found = walk(load_config(profile, overrides=spec.overrides), self._settle, last=LAST_STAGE)
-        except MemberNotFinished:
-            return None
+        """A member's policy and evaluation; None if it is not finished."""
+        config = load_config(profile, overrides=spec.overrides)
+        found: dict[str, Artifact] = {}
+        for stage in stages_until(LAST_STAGE):
+            artifact = self._look_up(stage.plan(config, found))
+            if artifact is None:
+                return None
+            found[stage.label] = artifact
         return FoundMember(spec, found["rl"], found["evaluate"])
 
-    def _settle(self, plan: AnyPlan) -> Artifact:
+    def _look_up(self, plan: AnyPlan) -> Artifact | None:
         key = (plan.stage, plan.key)
         if key not in self._seen:
             self._seen[key] = self.store.find(*key)
-        artifact = self._seen[key]
-        if artifact is None:
-            raise MemberNotFinished
-        return artifact
+        return self._seen[key]
 
 
 def check_study(

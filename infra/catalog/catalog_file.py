@@ -15,7 +15,7 @@ from typing import Any
 
 import duckdb
 
-from infra.catalog.catalog_tables import SCHEMA_VERSION
+from infra.catalog.catalog_tables import schema_version
 from infra.disk import store_error
 from schemas.errors import CatalogLockedError, StoreError
 
@@ -153,8 +153,8 @@ def _check_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         ((version,),) = connection.execute("select max(schema_version) from catalog_info").fetchall()
     except duckdb.CatalogException as error:
         raise DamagedCatalogError(f"{path} is a DuckDB file but no catalog") from error
-    if version != SCHEMA_VERSION:
-        raise DamagedCatalogError(f"{path} has schema version {version}, expected {SCHEMA_VERSION}")
+    if version != (expected := schema_version()):
+        raise DamagedCatalogError(f"{path} has schema version {version}, expected {expected}")
 
 
 def _holder(message: str) -> str:

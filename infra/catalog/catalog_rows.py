@@ -14,11 +14,12 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from infra.catalog.catalog_tables import DATA_TABLES
+from infra.catalog.catalog_tables import ensure_added_table, tables_of_artifacts
 from infra.runs import RunRecord
 from schemas.artifact import Manifest, OutputFile
-from schemas.base import arrow_schema
-from schemas.errors import ContractError, nearest
+from schemas.base import Record, arrow_schema
+from schemas.errors import ContractError
+from schemas.tables import TABLES
 
 _log = logging.getLogger("thinkless")
 
@@ -53,8 +54,8 @@ def register_rows(connection: duckdb.DuckDBPyConnection, manifest: Manifest, dir
     )
     for parent in manifest.inputs:
         connection.execute(
-            "insert into edges values (?, ?, ?, ?, ?)",
-            [parent.stage, parent.key, manifest.stage, manifest.key, parent.digest],
+            "insert into edges values (?, ?, ?, ?, ?, ?)",
+            [parent.stage, parent.key, manifest.stage, manifest.key, parent.digest, parent.kept],
         )
     for check in manifest.checks:
         connection.execute(
@@ -74,29 +75,27 @@ def register_rows(connection: duckdb.DuckDBPyConnection, manifest: Manifest, dir
 
 
 def _forget(connection: duckdb.DuckDBPyConnection, key: str) -> None:
-    for table in (*DATA_TABLES, "checks", "drops"):
+    for table in tables_of_artifacts(connection):
         connection.execute(f"delete from {table} where artifact_key = ?", [key])
     connection.execute("delete from artifacts where key = ?", [key])
     connection.execute("delete from edges where child_key = ?", [key])
 
 
 def _load(connection: duckdb.DuckDBPyConnection, manifest: Manifest, directory: Path, file: OutputFile) -> None:
-    """Streams one Parquet file into its table, columns matched by name; those that came later are null."""
+    """Streams one Parquet file into its table, columns matched by name; what the file lacks is null."""
     path = directory / file.name
-    if file.table not in DATA_TABLES:
-        raise ContractError(f"{path} is meant for table {file.table!r}; {nearest(str(file.table), DATA_TABLES)}")
-    table = DATA_TABLES[file.table]
+    assert file.table is not None
+    record = TABLES.get(file.table, Record)
     with pq.ParquetFile(path) as parquet:
-        expected, found = set(arrow_schema(table.record).names), set(parquet.schema_arrow.names)
-        missing, unknown = expected - found - table.added, found - expected
-        if missing or unknown:
+        if record is Record:
+            ensure_added_table(connection, file.table, parquet.schema_arrow)
+        elif unknown := set(parquet.schema_arrow.names) - set(arrow_schema(record).names):
             raise ContractError(
-                f"{path}: columns for table {file.table} do not fit: missing {sorted(missing)}, "
-                f"unknown {sorted(unknown)}; write it from {table.record.__name__} records"
+                f"{path}: table {file.table} has no columns {sorted(unknown)}; write it from {record.__name__} records"
             )
         batches = pa.RecordBatchReader.from_batches(parquet.schema_arrow, parquet.iter_batches())
         connection.register("incoming_rows", batches)
-        run_id, values = ("$run_id as run_id, ", {"run_id": manifest.run_id}) if table.has_run_id else ("", {})
+        run_id, values = ("$run_id as run_id, ", {"run_id": manifest.run_id}) if record.HAS_RUN_ID else ("", {})
         connection.execute(
             f"insert into {file.table} by name select {run_id}*, $key as artifact_key from incoming_rows",
             {**values, "key": manifest.key},

@@ -25,16 +25,6 @@ class ArtifactName(NamedTuple):
     key: str
 
 
-class OriginStep(NamedTuple):
-    """One artifact an evaluation row descends from; see infra/catalog/sql/eval_row_to_origin.sql."""
-
-    depth: int
-    stage: str
-    key: str
-    rows: int | None
-    digest: str | None
-
-
 def sql_text(name: str) -> str:
     """The text of one of the queries in infra/catalog/sql."""
     return resources.files("infra").joinpath("catalog", "sql", f"{name}.sql").read_text(encoding="utf-8")
@@ -87,27 +77,6 @@ def descendants(
 ) -> list[LineageStep]:
     """All that was made from an artifact, nearest first; the first step is the artifact itself."""
     return _walk("lineage_down", artifact, home, timeout_seconds=timeout_seconds)
-
-
-def eval_row_origin(
-    completion_id: str, home: Path, *, timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS
-) -> list[OriginStep]:
-    """Every artifact one evaluation row descends from, in the newest evaluation that holds the row.
-
-    Raises MissingArtifactError for an unknown completion_id.
-    """
-    rows = run_query(
-        home,
-        sql_text("eval_row_to_origin"),
-        timeout_seconds=timeout_seconds,
-        parameters={"completion_id": completion_id},
-    ).to_pylist()
-    if not rows:
-        raise MissingArtifactError(
-            f"no evaluation row {completion_id!r} in {home}; expected a completion_id of table eval_completions: "
-            "`thinkless sql 'select completion_id from eval_completions limit 5'` shows some"
-        )
-    return [OriginStep(**row) for row in rows]
 
 
 def format_lineage(

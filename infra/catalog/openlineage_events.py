@@ -14,11 +14,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from infra.catalog.catalog_tables import DATA_TABLES
 from infra.disk import writing
 from infra.locks import file_lock
 from schemas.artifact import InputRef, Manifest
 from schemas.base import arrow_schema
+from schemas.tables import TABLES
 
 if TYPE_CHECKING:
     from openlineage.client.event_v2 import InputDataset, OutputDataset, RunEvent
@@ -86,7 +86,7 @@ def _output(home: Path, manifest: Manifest) -> OutputDataset:
     )
 
     facets = _version(manifest.digest)
-    tables = sorted({file.table for file in manifest.files if file.table in DATA_TABLES})
+    tables = sorted({file.table for file in manifest.files if file.table in TABLES})
     if tables:
         facets["schema"] = schema_dataset.SchemaDatasetFacet(fields=[_table_field(table) for table in tables])
     if manifest.checks:
@@ -114,7 +114,7 @@ def _table_field(table: str) -> Any:
 
     columns = [
         schema_dataset.SchemaDatasetFacetFields(name=field.name, type=str(field.type))
-        for field in arrow_schema(DATA_TABLES[table].record)
+        for field in arrow_schema(TABLES[table])
     ]
     return schema_dataset.SchemaDatasetFacetFields(name=table, type="table", fields=columns)
 

@@ -13,16 +13,8 @@ import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-import pyarrow as pa
-
-from schemas.base import Record, arrow_schema
-
-_DUCKDB_TYPES = {
-    pa.string(): "VARCHAR",
-    pa.int64(): "BIGINT",
-    pa.float64(): "DOUBLE",
-    pa.bool_(): "BOOLEAN",
-}
+from infra.record_types import column_types
+from schemas.base import Record
 
 
 @dataclass(frozen=True)
@@ -123,16 +115,16 @@ def unique_together(name: str, *columns: str) -> Check:
 
 def shape(record: type[Record], *, id_column: str, num_rows: int | None = None) -> tuple[Check, ...]:
     """What every table must be: not empty, its record's columns and types, no null where none belongs."""
-    schema = arrow_schema(record)
-    right_types = [f"typeof({column.name}) = '{_DUCKDB_TYPES[column.type]}'" for column in schema]
-    found_types = [f"'{column.name} ' || typeof({column.name})" for column in schema]
+    expected = column_types(record)
+    right_types = [f"typeof({name}) = '{duckdb_type}'" for name, duckdb_type in expected.items()]
+    found_types = [f"'{name} ' || typeof({name})" for name in expected]
     counted: tuple[Check, ...] = ()
     if num_rows is not None:
         counted = (Check("row_count_is_the_asked_one", "ExpectTableRowCountToEqual", None, kwargs={"value": num_rows}),)
     return (
         Check("table_is_not_empty", "ExpectTableRowCountToBeBetween", None, {"min_value": 1}),
         *counted,
-        Check("columns_match_the_record", "ExpectTableColumnsToMatchSet", None, {"column_set": schema.names}),
+        Check("columns_match_the_record", "ExpectTableColumnsToMatchSet", None, {"column_set": list(expected)}),
         never(
             "column_types_match_the_record",
             f"({' and '.join(right_types)}) is not true",

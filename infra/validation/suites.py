@@ -116,14 +116,13 @@ def pairs_suite() -> Suite:
 
 
 def rollouts_suite(
-    *, group_size: int, rewards: tuple[float, float] = (-1.0, 1.0), advantages_cancel: bool = True
+    *, group_size: int, rewards: tuple[float, float] | None = (-1.0, 1.0), advantages_cancel: bool = True
 ) -> Suite:
     """Scored rollouts in complete groups, one group per step and problem.
 
-    `rewards` are the least, which a malformed rollout earns, and the most; `advantages_cancel` is false for an
-    objective that compares with something other than the group.
+    `rewards` are the least, which a malformed rollout earns, and the most; None if the reward does not say.
+    `advantages_cancel` is false for an objective that compares with something other than the group.
     """
-    least, most = rewards
     tolerance = ADVANTAGE_TOLERANCE * group_size
     cancel = _groups(
         "advantages_of_a_group_cancel",
@@ -145,14 +144,20 @@ def rollouts_suite(
             ),
             holds("malformed_means_no_mode", "malformed = (mode is null)"),
             holds("forced_rollout_has_a_mode", "not (forced and malformed)"),
-            holds("malformed_rollout_earns_the_least", f"not malformed or reward = {least!r}"),
             holds("fake_short_is_short", "not fake_short or coalesce(mode = 'short', false)"),
             holds("reward_and_advantage_are_finite", "isfinite(reward) and isfinite(advantage)"),
-            between("reward_is_in_range", "reward", least, most),
+            *(_within(*rewards) if rewards is not None else ()),
             unique_together("sample_is_not_repeated", "step", "problem_id", "sample"),
             _groups("group_is_complete", f"count(*) <> {group_size}", "count(*) || ' rollouts'"),
             *((cancel,) if advantages_cancel else ()),
         ),
+    )
+
+
+def _within(least: float, most: float) -> tuple[Check, ...]:
+    return (
+        holds("malformed_rollout_earns_the_least", f"not malformed or reward = {least!r}"),
+        between("reward_is_in_range", "reward", least, most),
     )
 
 
@@ -190,7 +195,10 @@ def eval_completions_suite(*, benchmarks: Iterable[str], models: Iterable[str] =
                 "group by all having max(p_think) - min(p_think) > 1e-6)",
             ),
             not_blank("grader"),
-            never("verdicts_are_by_one_grader", "grader <> (select mode(grader) from {batch})"),
+            never(
+                "verdicts_are_by_one_grader",
+                "(benchmark, grader) not in (select (benchmark, mode(grader)) from {batch} group by benchmark)",
+            ),
             unique_together("problem_is_not_asked_twice", "model", "mode", "benchmark", "problem_id", "sample"),
             never(
                 "every_model_and_mode_is_there",

@@ -7,38 +7,31 @@ out of range with the key they belong to, keys that would have no effect.
 
 from __future__ import annotations
 
+import contextlib
 import tomllib
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import BaseModel, JsonValue, ValidationError
 from pydantic_core import ErrorDetails
 
 from schemas.configs.pipeline import PipelineConfig
-from schemas.configs.schedule import KINDS as SCHEDULE_KINDS
 from schemas.configs.stage import Table
 from schemas.errors import ConfigError, nearest
+from schemas.kinds import Kind, find_kind, shipped_kinds
 
-TAGS = frozenset(
-    {
-        "tiny",
-        "pretrained",
-        "procedural",
-        "local",
-        "hub",
-        "preset",
-        "recorded",
-        "worked_solutions",
-        "openai",
-        "transformers",
-        "vllm",
-    }
-    | set(SCHEDULE_KINDS)
-)
-"""Values of `kind`; a discriminated union puts them into the location of an error."""
+MOVED: Mapping[str, str] = {
+    "rl.alpha": "rl.objective.alpha (under hgpo: rl.objective.inter_weight)",
+    "rl.advantage": "rl.baseline",
+    "rl.adaptthink_delta": "rl.objective.delta",
+    "rl.hgpo_margin": "rl.objective.margin",
+    "rl.reference_samples": "rl.objective.reference_samples",
+}
+"""Keys of earlier versions -> where they are now. They are refused, in a profile as in an override."""
 
 
 def profile_names() -> tuple[str, ...]:
@@ -55,36 +48,46 @@ def load_config(profile: str, *, overrides: Sequence[str] = ()) -> PipelineConfi
     """
     table = _read_profile(profile)
     table.setdefault("profile", Path(profile).stem)
-    assignments = [_parse_override(text) for text in overrides]
-    # A changed `kind` starts its table afresh: the keys of the other kind would only be refused.
-    for keys, value in sorted(assignments, key=lambda a: a[0][-1] != "kind"):
+    assignments = [_naming_the_choice(*_parse_override(text)) for text in overrides]
+    # A changed choice starts its table afresh: the keys of the other kind would only be refused.
+    for keys, value in sorted(assignments, key=lambda a: a[0][-1] not in ("kind", "name")):
         _assign(table, keys, value)
+    _refuse_moved(table)
     try:
         config = PipelineConfig.model_validate(table)
     except ValidationError as error:
-        raise ConfigError(_explain(error, profile)) from error
+        raise ConfigError(_explain(error, profile, table)) from error
     _refuse_unused(config, [keys for keys, _ in assignments])
     return config
 
 
-def known_keys(model: type[BaseModel] = PipelineConfig, prefix: str = "") -> Iterator[tuple[str, str | None]]:
-    """Every dotted key the configuration knows, over all kinds of every table, with what it means."""
+def known_keys(
+    model: type[BaseModel] = PipelineConfig, prefix: str = "", table: object = None
+) -> Iterator[tuple[str, str | None]]:
+    """Every dotted key the configuration knows, with what it means: of all kinds that ship, and of those in `table`."""
     for name, field in model.model_fields.items():
         dotted = f"{prefix}{name}"
+        inside = table.get(name) if isinstance(table, Mapping) else None
         yield dotted, field.description
-        for inner in _models_in(field.annotation):
-            yield from known_keys(inner, f"{dotted}.")
+        for inner in _models_in(field.annotation, inside):
+            yield from known_keys(inner, f"{dotted}.", inside)
 
 
-def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
+def _models_in(annotation: object, table: object) -> Iterator[type[BaseModel]]:
     """Configuration tables inside a (possibly annotated, union or mapping) type."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    if isinstance(annotation, type) and issubclass(annotation, Kind):
+        yield from shipped_kinds(annotation)
+        name = table.get(annotation.tag) if isinstance(table, Mapping) else None
+        if isinstance(name, str):
+            with contextlib.suppress(ValueError):  # an unknown kind is refused elsewhere
+                yield find_kind(annotation, name)
+    elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     elif isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is not None:
         if typing.get_origin(annotation) is dict:
             return  # keys of a mapping are names of the user's own
         for member in typing.get_args(annotation):
-            yield from _models_in(member)
+            yield from _models_in(member, table)
 
 
 def _read_profile(profile: str) -> dict[str, JsonValue]:
@@ -120,40 +123,94 @@ def _parse_override(text: str) -> tuple[list[str], JsonValue]:
     return key.strip().split("."), value
 
 
+def _naming_the_choice(keys: list[str], value: JsonValue) -> tuple[list[str], JsonValue]:
+    """`rl.objective=hgpo` as `rl.objective.name=hgpo`; other overrides as they are."""
+    kind = _kind_at(keys)
+    return ([*keys, kind.tag], value) if kind is not None and isinstance(value, str) else (keys, value)
+
+
+def _kind_at(keys: Sequence[str]) -> type[Kind] | None:
+    """The base class of the kinds that a key chooses from, if it chooses one."""
+    annotation: object = PipelineConfig
+    for key in keys:
+        models = [m for m in _plain_models(annotation) if not issubclass(m, Kind)]
+        fields = [model.model_fields[key] for model in models if key in model.model_fields]
+        if not fields:
+            return None
+        annotation = fields[0].annotation
+    return next((m for m in _plain_models(annotation) if issubclass(m, Kind)), None)
+
+
+def _plain_models(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for member in typing.get_args(annotation):
+        yield from _plain_models(member)
+
+
 def _assign(table: dict[str, JsonValue], keys: Sequence[str], value: JsonValue) -> None:
     node = table
     for depth, key in enumerate(keys[:-1], start=1):
         child = node.setdefault(key, {})
+        kind = _kind_at(keys[:depth])
+        if kind is not None and isinstance(child, str):
+            child = node[key] = {kind.tag: child}  # the short form of a choice
         if not isinstance(child, dict) and list(keys[depth:]) == ["kind"]:
             child = node[key] = {}  # a plain number gives way to a schedule
         if not isinstance(child, dict):
             raise ConfigError(f"{'.'.join(keys)}: {key!r} is a value, not a table, so nothing can be set below it")
         node = child
-    if keys[-1] == "kind" and node.get("kind", value) != value:
+    kind = _kind_at(keys[:-1])
+    if kind is not None and keys[-1] == kind.tag == "name":
+        _keep_what_both_have(node, kind, name=value)
+    elif keys[-1] == "kind" and node.get("kind", value) != value:
         node.clear()
     node[keys[-1]] = value
 
 
-def _explain(error: ValidationError, profile: str) -> str:
-    lines = [_explain_one(detail) for detail in error.errors()]
+def _keep_what_both_have(node: dict[str, JsonValue], kind: type[Kind], *, name: JsonValue) -> None:
+    """Drop the fields that a newly chosen objective or reward does not have; one unknown by name loses them all.
+
+    `alpha` of the profile stays if `degrpo-token` takes the place of `degrpo-paper`.
+    """
+    try:
+        fields = find_kind(kind, str(name)).model_fields
+    except ValueError:  # said with all else that is wrong
+        fields = {}
+    for field in [field for field in node if field not in fields]:
+        del node[field]
+
+
+def _refuse_moved(table: Mapping[str, JsonValue]) -> None:
+    """Raise ConfigError for keys that earlier versions had."""
+    lines = []
+    for old, new in MOVED.items():
+        node: object = table
+        for key in old.split("."):
+            node = node.get(key) if isinstance(node, dict) else None
+        if node is not None:
+            lines.append(f"key {old!r} (got value {node!r}) is now {new}; write that instead")
+    if lines:
+        raise ConfigError("\n".join(lines))
+
+
+def _explain(error: ValidationError, profile: str, table: Mapping[str, JsonValue]) -> str:
+    known = dict(known_keys(table=table))
+    lines = [_explain_one(detail, table, known) for detail in error.errors()]
     return f"configuration of profile {profile!r} cannot be used:\n" + "\n".join(f"  - {line}" for line in lines)
 
 
-def _explain_one(detail: ErrorDetails) -> str:
+def _explain_one(detail: ErrorDetails, table: Mapping[str, JsonValue], known: Mapping[str, str | None]) -> str:
     """One line: which key, what is wrong, what was got, the way out."""
-    known = dict(known_keys())
-    # A discriminated union adds its tag to the location; the user never wrote it.
-    location = [str(part) for part in detail["loc"]]
-    # A benchmark's name, at place 2, is the user's own and may look like a tag.
-    own_name = 2 if location[:2] == ["problems", "benchmarks"] else None
-    # Only of a missing or unknown key is the last part surely a key, and not the tag of the table that is wrong.
-    last = len(location) - 1 if detail["type"] in ("extra_forbidden", "missing") else None
-    untagged = [p for i, p in enumerate(location) if i in (0, own_name, last) or p not in TAGS]
-    dotted = ".".join(untagged)
+    location, kind = _as_written(detail, table)
+    dotted = ".".join(location)
     got = detail["input"]
     if detail["type"] == "extra_forbidden" and dotted in known:
-        kinds = [p for p in location if p in TAGS]
-        return f"key {dotted!r} does not belong to kind {kinds[-1]!r} (got value {got!r}); set the table's kind as well"
+        what = kind.tag if kind.tag == "kind" else location[-2]
+        return (
+            f"key {dotted!r} does not belong to {what} {kind.name!r} (got value {got!r}); "
+            f"set the table's {kind.tag} as well"
+        )
     if detail["type"] == "extra_forbidden":
         return f"unknown key {dotted!r} (got value {got!r}); {nearest(dotted, _keys_near(location, known))}"
     if detail["type"] == "missing":
@@ -162,6 +219,34 @@ def _explain_one(detail: ErrorDetails) -> str:
     meaning = known.get(dotted)
     explained = f" ({' '.join(meaning.split())})" if meaning else ""
     return f"{dotted}: {detail['msg'].removeprefix('Value error, ')}{shown}{explained}"
+
+
+class _Choice(NamedTuple):
+    """What was chosen in the table that an error is in."""
+
+    tag: str
+    name: object
+
+
+def _as_written(detail: ErrorDetails, table: Mapping[str, JsonValue]) -> tuple[list[str], _Choice]:
+    """The error's key as the user wrote it, and the kind of the table that holds it.
+
+    A discriminated union adds the value of `kind` to the location.
+    """
+    written: list[str] = []
+    node: object = table
+    kind = _Choice("kind", None)
+    parts = list(detail["loc"])
+    # Only of a missing or unknown key is the last part surely a key.
+    num_keys = len(parts) - 1 if detail["type"] in ("extra_forbidden", "missing") else len(parts)
+    for depth, part in enumerate(parts):
+        here = node if isinstance(node, Mapping) else {}
+        kind = _Choice("kind", here["kind"]) if "kind" in here else _Choice("name", here.get("name", "default"))
+        if depth < num_keys and part not in here and part == kind.name:
+            continue
+        written.append(str(part))
+        node = here.get(part)
+    return written, kind
 
 
 def _keys_near(location: Sequence[str], known: Mapping[str, str | None]) -> Iterator[str]:
@@ -178,8 +263,9 @@ def _refuse_unused(config: PipelineConfig, explicit: Sequence[Sequence[str]]) ->
     """Refuse a key set by hand that has no effect as the others are set."""
     for keys in explicit:
         node: object = config
-        for key in keys:
-            reason = node.unused_fields().get(key) if isinstance(node, Table) else None
+        for depth, key in enumerate(keys):
+            unused = node.unused_fields() if isinstance(node, Table) else {}
+            reason = unused.get(key) or unused.get(".".join(keys[depth:]))
             if reason:
                 said = f"{'.'.join(keys)} would have no effect: {reason}; leave it out or change the other key"
                 raise ConfigError(said)

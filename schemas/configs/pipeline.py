@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from schemas.configs.base_model import BaseModelConfig
 from schemas.configs.evaluate import EvaluateConfig
@@ -16,11 +16,9 @@ from schemas.configs.problems import ProblemsConfig
 from schemas.configs.report import ReportConfig
 from schemas.configs.rl import RlConfig
 from schemas.configs.sft import SftConfig
-from schemas.configs.stage import Table
+from schemas.configs.stage import MAX_SEED, StageConfig, Table
 from schemas.configs.teach import TeachConfig
-
-STAGES = ("base", "problems", "teach", "pairs", "sft", "rl", "evaluate", "report")
-"""Every stage, in the order of the pipeline."""
+from schemas.errors import ConfigError
 
 
 class PipelineConfig(Table):
@@ -28,7 +26,7 @@ class PipelineConfig(Table):
 
     profile: str
     """Name of the profile it came from; not part of any stage's key."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=MAX_SEED)
     """Seed of every stage that sets none of its own."""
     base: BaseModelConfig
     problems: ProblemsConfig
@@ -38,6 +36,17 @@ class PipelineConfig(Table):
     rl: RlConfig
     evaluate: EvaluateConfig
     report: ReportConfig
+    stages: dict[str, dict[str, JsonValue]] = Field({})
+    """Settings of stages that were added to the recipe: `[stages.NAME]`."""
+
+    def added_stage(self, name: str, model: type[StageConfig]) -> StageConfig:
+        """The settings of a stage that has no field of its own; raises ConfigError for wrong ones."""
+        try:
+            return model.model_validate({"seed": self.seed, **self.stages.get(name, {})})
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(("stages", name, *map(str, first["loc"])))
+            raise ConfigError(f"{where}: {first['msg']}, got {first['input']!r}; correct [stages.{name}]") from error
 
     @model_validator(mode="before")
     @classmethod
@@ -48,3 +57,11 @@ class PipelineConfig(Table):
         seed = data.get("seed", 0)
         filled = {name: {"seed": seed, **data[name]} for name in STAGES if isinstance(data.get(name), dict)}
         return {**data, **filled}
+
+
+STAGES = tuple(
+    name
+    for name, field in PipelineConfig.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, StageConfig)
+)
+"""Every stage that has a table of its own, in the order of the pipeline."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
 
 from schemas.configs.guard import GuardConfig
-from schemas.configs.objective import HALVES, ObjectiveField, unread_fields
+from schemas.configs.objective import ObjectiveConfig, choose_objective
+from schemas.configs.reward import RewardConfig, choose_reward
 from schemas.configs.sampler import SamplerConfig, TransformersSamplerConfig, VllmSamplerConfig
-from schemas.configs.schedule import InRange, Schedule, values
-from schemas.configs.stage import OptimizerConfig
+from schemas.configs.schedule import InRange, Schedule, check_schedules, values
+from schemas.configs.stage import OptimizerConfig, Table
 from schemas.configs.training import TrainingConfig
+
+DEFAULT_OBJECTIVE = "degrpo-paper"
 
 
 class RlConfig(TrainingConfig):
@@ -27,17 +30,17 @@ class RlConfig(TrainingConfig):
     """Problems per rollout step (paper: 128)."""
     group_size: int = Field(8, ge=2)
     """Rollouts per prompt. One alone has no group to be compared with: its advantage would always be 0."""
-    objective: ObjectiveField = "degrpo-paper"
-    """What is learned from a group, one of the files in thinkless_core/rl/objectives: `degrpo-paper` (1/T per sequence,
-    also `paper`), `degrpo-token` (token mean, also `token`), `grpo`, `dr_grpo`, `adaptthink`, `hgpo`, `ada-grpo` or
-    `length-truncation`."""
-    alpha: Annotated[Schedule, InRange(gt=0, le=10)] = 1e-3
-    """Weight of the control token's loss (paper: 0.001 at mean lengths in the thousands); under `hgpo` that of the
-    inter-mode advantage (its paper: 1). A schedule."""
+    objective: Annotated[SerializeAsAny[ObjectiveConfig], BeforeValidator(choose_objective)] = Field(
+        DEFAULT_OBJECTIVE, validate_default=True
+    )
+    """What is learned from a group: a name, or a table with the objective's own fields, such as
+    {name = "hgpo", margin = 0.1}."""
+    reward: Annotated[SerializeAsAny[RewardConfig], BeforeValidator(choose_reward)] | None = None
+    """What a rollout earns: a name, or a table with the reward's own fields. None takes the objective's own."""
     gamma: Annotated[Schedule, InRange(gt=0, lt=1)] = 0.5
     """Discount of thinking: a correct think answer earns 1 - gamma, a correct short one 1 (paper: 0.5). A schedule."""
-    advantage: Literal["mean", "mean_std"] = "mean"
-    """Baseline of the advantage: group mean (paper), or group mean and division by the group's deviation."""
+    baseline: Literal["mean", "mean_std"] = "mean"
+    """What a reward is compared with: the group's mean (paper); `mean_std` divides by the group's deviation as well."""
     clip_low: float = Field(0.2, gt=0, lt=1)
     """The ratio is clipped below 1 - clip_low (paper: 0.2)."""
     clip_high: float = Field(0.2, gt=0)
@@ -53,13 +56,6 @@ class RlConfig(TrainingConfig):
     values are rounded."""
     short_max_tokens: int = Field(ge=1)
     """A short completion with more tokens is a hidden chain of thought (fake short) and earns no short bonus."""
-    adaptthink_delta: float = Field(0.05, ge=0, le=1)
-    """Objective `adaptthink`: what a short answer is worth beside being right (its paper: 0.05)."""
-    reference_samples: int = Field(0, ge=0)
-    """Objective `adaptthink`: think answers of the warm-up model per problem, sampled before the first step, from
-    which the accuracy comes that RL must not fall below (its paper: 16). 0 measures none."""
-    hgpo_margin: float = Field(0.2, ge=0, le=1)
-    """Objective `hgpo`: by how much thinking must be more accurate to count as the better mode (its paper: 0.2)."""
     micro_batch_tokens: int = Field(8192, ge=64)
     """Most tokens (padding included) in one forward pass. Changes memory, never the gradient."""
     optimizer: OptimizerConfig
@@ -73,6 +69,19 @@ class RlConfig(TrainingConfig):
     """Number of RL problems in the fixed probe set."""
     checkpoint_every: int = Field(20, ge=1)
     """Steps between two checkpoints: the most that a crash can lose."""
+
+    @field_validator("objective", mode="before")
+    @classmethod
+    def _fields_without_a_name_are_of_the_default_objective(cls, value: Any) -> Any:
+        return {"name": DEFAULT_OBJECTIVE, **value} if isinstance(value, dict) else value
+
+    @field_validator("objective", "reward")
+    @classmethod
+    def _schedules_stay_in_range(cls, value: Table | None, info: ValidationInfo) -> Table | None:
+        num_steps = info.data.get("steps")
+        if value is not None and num_steps is not None:  # wrong steps are an error of their own
+            check_schedules(value, num_steps=num_steps)
+        return value
 
     @model_validator(mode="after")
     def _prompts_split_evenly(self) -> Self:
@@ -91,15 +100,10 @@ class RlConfig(TrainingConfig):
 
     @model_validator(mode="after")
     def _objective_has_what_it_needs(self) -> Self:
-        if self.objective in HALVES and (self.group_size % 2 or self.group_size < 4):
+        if self.objective.halves and (self.group_size % 2 or self.group_size < 4):
             raise ValueError(
                 f"group_size={self.group_size} cannot be split into two halves with something to compare in each, "
-                f"which objective {self.objective!r} forces into either mode; choose an even number from 4 on"
-            )
-        if self.objective == "adaptthink" and self.reference_samples == 0:
-            raise ValueError(
-                "objective 'adaptthink' needs the accuracy of the warm-up model's thinking, and reference_samples=0 "
-                "measures none; set rl.reference_samples (4 tells quarters apart, its paper takes 16)"
+                f"which objective {self.objective.name!r} forces into either mode; choose an even number from 4 on"
             )
         self.guard.check_group(self.group_size)
         return self
@@ -115,6 +119,16 @@ class RlConfig(TrainingConfig):
                 )
         return self
 
+    def chosen_reward(self) -> RewardConfig:
+        """What a rollout earns: rl.reward, or else the objective's own."""
+        return self.objective.default_reward() if self.reward is None else self.reward
+
     def unused_fields(self) -> dict[str, str]:
-        """What the objective does not read."""
-        return unread_fields(self.objective)
+        """What objective and reward do not read."""
+        objective, reward = self.objective, self.chosen_reward()
+        unread = {field: f"reward {reward.name!r} {why}" for field, why in reward.unread.items()}
+        unread |= {field: f"objective {objective.name!r} {why}" for field, why in objective.unread.items()}
+        if self.reward is not None:
+            why = "rl.reward takes the place of the reward that reads it"
+            unread |= {f"objective.{field}": why for field in objective.reward_fields}
+        return unread

@@ -1,13 +1,13 @@
 """A setting that may change over the steps of a run: a plain number, or a table that says how it moves.
 
-    rl.alpha = 0.5
-    rl.alpha = { kind = "linear", start = 1.0, end = 0.1 }                    # straight, over the whole run
+    rl.temperature = 0.8
+    rl.temperature = { kind = "linear", start = 1.0, end = 0.6 }              # straight, over the whole run
     rl.gamma = { kind = "cosine", start = 0.2, end = 0.5, last_step = 40 }    # half a cosine wave, then constant
     rl.kl_coef = { kind = "piecewise", points = [[1, 0.1], [20, 0.1], [21, 0.001]] }
 
 number | table -> Schedule -> `at(schedule, step=, num_steps=)`. Steps count from 1. The value is a function of the
-step alone, so a run resumed after a crash goes on with exactly the values it would have had. A step after the end of
-the run may be named; it is just never reached, so that a short trial run sees the beginning of the long one.
+step alone, so a run resumed after a crash goes on with exactly the values it would have had. A schedule may name steps
+after the end of the run: a short trial run then sees the beginning of the long one.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     TypeAdapter,
+    ValidationError,
     ValidationInfo,
     WrapValidator,
     model_validator,
 )
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 from schemas.configs.stage import Table
 from schemas.errors import nearest
@@ -55,7 +56,7 @@ class _Ramp(Table):
     first_step: int = Field(1, ge=1)
     """Last step that still has the value `start`."""
     last_step: int | None = Field(None, ge=2)
-    """First step that has the value `end`; the run's last step where not set."""
+    """First step that has the value `end`; the run's last step if not set."""
 
     @model_validator(mode="after")
     def _goes_forward(self) -> Self:
@@ -103,14 +104,14 @@ _TABLE: TypeAdapter[_AnyTable] = TypeAdapter(Annotated[_AnyTable, Discriminator(
 
 
 def _number_or_table(value: Any, _: object) -> float | _AnyTable:
-    """Read a schedule; its own dispatch, so that an error speaks of what was written and of nothing else."""
+    """Read a schedule. It chooses the class itself, so that an error names only the kind that was written."""
     if isinstance(value, Mapping):
         kind = value.get("kind")
         if kind not in KINDS:
-            said = (
+            fault = (
                 "a schedule needs a kind" if kind is None else f"unknown schedule {kind!r}; {nearest(str(kind), KINDS)}"
             )
-            raise ValueError(f"{said} (one of {', '.join(KINDS)}, or a plain number instead of the table)")
+            raise ValueError(f"{fault} (one of {', '.join(KINDS)}, or a plain number instead of the table)")
     elif not isinstance(value, BaseModel):
         return _NUMBER.validate_python(value)
     table = _TABLE.validate_python(value)
@@ -154,18 +155,21 @@ def _between_points(points: tuple[tuple[int, float], ...], *, step: int) -> floa
 
 
 def values(schedule: Schedule, *, num_steps: int) -> tuple[float, ...]:
-    """The values of all steps; their minimum and maximum are what a setting that depends on them must allow for."""
+    """The values of all steps."""
     return tuple(at(schedule, step=step, num_steps=num_steps) for step in range(1, num_steps + 1))
 
 
 def is_scheduled(schedule: Schedule) -> bool:
     """Whether the setting is more than a plain number."""
-    return isinstance(schedule, BaseModel)
+    return isinstance(schedule, _AnyTable)
 
 
 @dataclass(frozen=True)
 class InRange:
-    """The valid range of a schedule, as metadata of a field; the run's length is the field `steps` before it."""
+    """The valid range of a schedule, as metadata of a field.
+
+    How long a run is, is the field `steps` before it; if the table has none, `check_schedules` looks at its schedules.
+    """
 
     gt: float | None = None
     """Over this."""
@@ -183,8 +187,9 @@ class InRange:
         return core_schema.with_info_after_validator_function(self._check, handler(source))
 
     def _check(self, schedule: Schedule, info: ValidationInfo) -> Schedule:
-        num_steps = info.data.get("steps")  # absent where `steps` itself is wrong, which is said beside this
-        check_range(schedule, num_steps=num_steps or 1, valid=self)
+        num_steps = info.data.get("steps")
+        if num_steps is not None or not is_scheduled(schedule):
+            check_range(schedule, num_steps=num_steps or 1, valid=self)
         return int(schedule) if self.whole and isinstance(schedule, float) else schedule
 
     def holds(self, value: float) -> bool:
@@ -203,7 +208,7 @@ class InRange:
 
 
 def check_range(schedule: Schedule, *, num_steps: int, valid: InRange) -> None:
-    """Raise ValueError where the schedule leaves its valid range at some step; the caller names the field."""
+    """Raise ValueError if the schedule leaves its valid range at some step; the caller names the field."""
     if not isinstance(schedule, BaseModel):
         if not valid.holds(schedule):
             raise ValueError(f"should be {valid}")
@@ -218,8 +223,24 @@ def check_range(schedule: Schedule, *, num_steps: int, valid: InRange) -> None:
             )
 
 
+def check_schedules(table: BaseModel, *, num_steps: int) -> None:
+    """Check every schedule of a table that does not know the length of the run; raises ValidationError."""
+    faults: list[InitErrorDetails] = []
+    for name, field in type(table).model_fields.items():
+        for valid in field.metadata:
+            value = getattr(table, name)
+            if isinstance(valid, InRange) and is_scheduled(value):
+                try:
+                    check_range(value, num_steps=num_steps, valid=valid)
+                except ValueError as error:
+                    reason = PydanticCustomError("schedule", "{reason}", {"reason": str(error)})
+                    faults.append(InitErrorDetails(type=reason, loc=(name,), input=value.model_dump()))
+    if faults:
+        raise ValidationError.from_exception_data(type(table).__name__, faults)
+
+
 def _culprit(schedule: BaseModel, valid: InRange) -> str:
-    """The written value that lies outside: no kind goes beyond the values it is given."""
+    """The written value that lies outside: no kind leaves the range of its written values."""
     if isinstance(schedule, PiecewiseSchedule):
         return next(f"its point [{step}, {value:g}]" for step, value in schedule.points if not valid.holds(value))
     ends = ((name, value) for name, value in schedule if name in ("start", "end"))

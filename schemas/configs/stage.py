@@ -38,10 +38,14 @@ class Table(BaseModel):
         return ()
 
 
+MAX_SEED = 2**63 - 1
+"""Largest seed: it has to fit into a 64-bit column."""
+
+
 class StageConfig(Table):
     """A stage's slice of the pipeline configuration: all of it, and nothing else, is part of the stage's key."""
 
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=MAX_SEED)
     """Seed of everything random in this stage; the pipeline's `seed` where not set."""
 
 

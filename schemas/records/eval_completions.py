@@ -9,6 +9,9 @@ from schemas.mode import EvalMode, Mode
 class EvalCompletion(Record):
     """One graded completion of one model, in one mode, on one benchmark problem."""
 
+    TABLE = "eval_completions"
+    FILE = "completions.parquet"
+
     completion_id: str
     model: str
     benchmark: str

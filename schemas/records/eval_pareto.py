@@ -8,6 +8,10 @@ from schemas.base import Record
 class ParetoPoint(Record):
     """One point of the accuracy-token curve that a bias on the think logit draws."""
 
+    TABLE = "eval_pareto"
+    FILE = "pareto.parquet"
+    HAS_RUN_ID = True
+
     model: str
     benchmark: str
     think_bias: float

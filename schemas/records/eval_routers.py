@@ -10,6 +10,10 @@ from schemas.base import Record
 class RouterScore(Record):
     """What a way of choosing the mode achieves with one model's two forced modes on one benchmark."""
 
+    TABLE = "eval_routers"
+    FILE = "routers.parquet"
+    HAS_RUN_ID = True
+
     model: str
     benchmark: str
     router: Literal["auto", "short", "think", "oracle", "random", "threshold"]

@@ -9,10 +9,15 @@ from schemas.mode import EvalMode
 class EvalSummary(Record):
     """One cell of the result table: model x benchmark x mode."""
 
+    TABLE = "eval_summary"
+    FILE = "summary.parquet"
+    HAS_RUN_ID = True
+
     model: str
     benchmark: str
     mode: EvalMode
     n: int
+    """Completions behind the row: problems times samples of each."""
     accuracy: float
     accuracy_stderr: float
     """Standard error of the mean over problems (samples of one problem averaged first)."""
@@ -22,5 +27,5 @@ class EvalSummary(Record):
     malformed_share: float
     fake_short_share: float
     grader: str
-    accuracy_paper: float
+    accuracy_paper: float | None = None
     """Accuracy under the reference code's lenient rules."""

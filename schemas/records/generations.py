@@ -10,6 +10,9 @@ from schemas.mode import Mode
 class Generation(Record):
     """One teacher's completion of one problem in one mode."""
 
+    TABLE = "generations"
+    FILE = "generations.parquet"
+
     generation_id: str
     problem_id: str
     prompt: str

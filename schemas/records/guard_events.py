@@ -11,6 +11,10 @@ from schemas.mode import Mode
 class GuardEvent(Record):
     """One decision of the collapse guard."""
 
+    TABLE = "guard_events"
+    FILE = "guard_events.parquet"
+    HAS_RUN_ID = True
+
     step: int
     action: Literal["warn", "stop", "force", "release"]
     rare_mode: Mode

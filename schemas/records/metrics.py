@@ -8,6 +8,10 @@ from schemas.base import Record
 class Metric(Record):
     """One number of one training step."""
 
+    TABLE = "metrics"
+    FILE = "metrics.parquet"
+    HAS_RUN_ID = True
+
     stage: str
     step: int
     name: str

@@ -10,6 +10,9 @@ from schemas.base import Record
 class Pair(Record):
     """One problem with both sides: what SFT learns from, as two independent samples."""
 
+    TABLE = "pairs"
+    FILE = "pairs.parquet"
+
     problem_id: str
     prompt: str
     answer: str

@@ -18,21 +18,26 @@ class ProblemSplit(StrEnum):
 class Problem(Record):
     """One problem with a checkable answer."""
 
+    TABLE = "problems"
+    FILE = "problems.parquet"
+
     problem_id: str
     """Unique over all splits and benchmarks."""
     prompt: str
-    """The user's turn, without chat template: the question, and below it the instruction, where there is one."""
+    """The user's turn, without chat template: the question, and below it the instruction, if there is one."""
     answer: str
-    """Reference value the grader compares with."""
+    """Reference value that the verifier compares with."""
     difficulty: int | None
-    """Grade of difficulty where the source knows one (number of operations), else null."""
+    """A whole number, such as the number of operations; null if the source knows none."""
     split: ProblemSplit
     benchmark: str | None
     """Name of the held-out benchmark for split `test`, else null."""
     source: str
     """Where it came from: a generator's name, or a file and its line."""
     instruction: str = ""
-    """What the student is told below the question; the prompt's last lines."""
+    """Written below the question for the student; the prompt's last lines."""
+    verifier: str = "strict"
+    """What judges answers to it: a name, FILE.py:Class or an import path, as its source says."""
 
     @property
     def question(self) -> str:

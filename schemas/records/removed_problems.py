@@ -10,6 +10,9 @@ from schemas.base import Record
 class RemovedProblem(Record):
     """One training problem that was removed because a benchmark holds it, whole or in part."""
 
+    TABLE = "removed_problems"
+    FILE = "decontaminated.parquet"
+
     prompt: str
     source: str
     """Where it stood: a generator's name, or a file or data set and its row."""

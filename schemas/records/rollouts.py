@@ -10,6 +10,9 @@ from schemas.mode import Mode
 class RolloutRecord(Record):
     """One scored rollout, as logged for audit."""
 
+    TABLE = "rollouts"
+    FILE = "rollouts.parquet"
+
     rollout_id: str
     step: int
     problem_id: str

@@ -10,6 +10,9 @@ from schemas.base import Record
 class StudyClaim(Record):
     """One claim, as measured."""
 
+    TABLE = "study_claims"
+    FILE = "study_claims.parquet"
+
     study: str
     claim: str
     """Short name, such as `think-share-falls`."""

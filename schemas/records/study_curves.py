@@ -8,6 +8,9 @@ from schemas.base import Record
 class StudyCurve(Record):
     """One training metric of one member at one step."""
 
+    TABLE = "study_curves"
+    FILE = "study_curves.parquet"
+
     study: str
     condition: str
     seed: int

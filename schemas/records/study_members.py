@@ -8,6 +8,9 @@ from schemas.base import Record
 class StudyMember(Record):
     """One run of a study: a condition under one seed."""
 
+    TABLE = "study_members"
+    FILE = "study_members.parquet"
+
     study: str
     condition: str
     """Name of the setting, such as `degrpo-paper` or `alpha=0.1`."""

@@ -8,6 +8,9 @@ from schemas.base import Record
 class StudyPareto(Record):
     """One point of one member's accuracy-token curve."""
 
+    TABLE = "study_pareto"
+    FILE = "study_pareto.parquet"
+
     study: str
     condition: str
     seed: int

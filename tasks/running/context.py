@@ -1,36 +1,42 @@
-"""What every stage is told about the run it belongs to, what it plans to do, and whether that is done.
+"""The run that stages are built in, and what it takes for done.
 
 Nothing slow is imported here: a run that finds everything in the store needs no more than this.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Generic, TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from typing import TypeVar
 
 from infra.catalog.catalog import Catalog
-from infra.fingerprint import source_fingerprint, stage_key
 from infra.settings import Settings
 from infra.store.artifact_store import ArtifactStore
-from infra.validation.checks import Suite
-from schemas.artifact import Artifact
+from schemas.artifact import Artifact, Manifest
 from schemas.configs.stage import StageConfig
-from thinkless_core.progress import Progress
+from tasks.running.stage import StagePlan
+from tasks.running.why import differences
 
 C = TypeVar("C", bound=StageConfig)
+
+RESULT_PACKAGES = ("torch", "transformers", "vllm", "math-verify")
+"""Packages whose versions can change what a model computes or a verdict says."""
 
 
 @dataclass(frozen=True)
 class RunContext:
-    """The run a stage is built in."""
+    """One run: its settings, and which stages it builds anew or keeps."""
 
     run_id: str
     profile: str
     settings: Settings
     refresh: frozenset[str] = frozenset()
     """Stages to rebuild even where the store has them."""
+    keep: frozenset[str] = frozenset()
+    """Stages whose newest artifact is taken although their sources changed, if configuration and inputs are equal."""
+    same_versions: bool = False
+    """Whether an artifact made with other versions of RESULT_PACKAGES is built anew."""
 
     @property
     def store(self) -> ArtifactStore:
@@ -43,69 +49,40 @@ class RunContext:
         return Catalog(self.settings.home, timeout_seconds=self.settings.lock_timeout_seconds)
 
 
-@dataclass(frozen=True)
-class StagePlan(Generic[C]):
-    """What one stage would build: its configuration, inputs and therefore its key."""
-
-    stage: str
-    label: str
-    """How it is called on the screen; differs from `stage` where a stage runs twice (teach)."""
-    version: int
-    config: C
-    slice: Mapping[str, object]
-    """The configuration as it enters the key, with the hashes of files it names."""
-    inputs: tuple[Artifact, ...]
-    module: str
-    """Module of the stage's `build`; named, not imported."""
-    fingerprint: str
-    key: str
-
-
-@dataclass(frozen=True)
-class Gate:
-    """A table to be validated before anything is published."""
-
-    file: str
-    suite: Suite
-
-
-@dataclass(frozen=True)
-class StageOutcome:
-    """What a build left in its workspace."""
-
-    rows: int
-    tables: Mapping[str, str] = field(default_factory=dict)
-    """File name -> catalog table."""
-    drops: Mapping[str, int] = field(default_factory=dict)
-    gates: tuple[Gate, ...] = ()
-
-
-Build = Callable[[StagePlan[C], RunContext, Path, Progress], StageOutcome]
-"""Builds a stage's files in a workspace; work in progress lives in its `scratch/`."""
-
-
-def make_plan(
-    stage: str,
-    *,
-    module: str,
-    config: C,
-    inputs: tuple[Artifact, ...] = (),
-    version: int = 1,
-    label: str | None = None,
-    extra: Mapping[str, object] | None = None,
-) -> StagePlan[C]:
-    """The plan of one stage; `module` is the task's module, whose reachable sources are fingerprinted.
-
-    `extra` is what the key must depend on besides the configuration, such as the hash of a file it names.
-    """
-    fingerprint = source_fingerprint([module])
-    config_slice = {**config.model_dump(mode="json"), **(extra or {})}
-    key = stage_key(stage=stage, stage_version=version, fingerprint=fingerprint, config=config_slice, inputs=inputs)
-    return StagePlan(stage, label or stage, version, config, config_slice, inputs, module, fingerprint, key)
-
-
 def find_done(context: RunContext, plan: StagePlan[C]) -> Artifact | None:
-    """The published, verified artifact of a plan; None where it has to be built (or is to be refreshed)."""
+    """The published, verified artifact of a plan; None if it has to be built (or built anew)."""
     if plan.stage in context.refresh:
         return None
-    return context.store.find(plan.stage, plan.key)
+    found = context.store.find(plan.stage, plan.key)
+    if found is not None:
+        outdated = context.same_versions and version_changes(context.store.manifest(plan.stage, plan.key))
+        return None if outdated else found
+    return _kept(context, plan) if plan.stage in context.keep else None
+
+
+def _kept(context: RunContext, plan: StagePlan[C]) -> Artifact | None:
+    """The newest artifact that differs from a plan in its sources alone."""
+    for manifest in reversed(list(context.store.manifests())):
+        if manifest.stage == plan.stage and not differences(plan, manifest).besides_sources():
+            found = context.store.find(manifest.stage, manifest.key)
+            if found is not None:
+                return found.model_copy(update={"kept": True})
+    return None
+
+
+def version_changes(manifest: Manifest) -> Mapping[str, tuple[str, str]]:
+    """Package -> (version the artifact was made with, version installed), where they differ."""
+    changes = {}
+    for name in RESULT_PACKAGES:
+        made_with, installed = manifest.packages.get(name), installed_version(name)
+        if made_with is not None and installed is not None and made_with != installed:
+            changes[name] = (made_with, installed)
+    return changes
+
+
+def installed_version(package: str) -> str | None:
+    """Version of an installed package; None if it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

@@ -13,15 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from infra.processes.launched_process import LaunchedProcess
-from schemas.configs.rl import RlConfig
-from schemas.configs.sft import SftConfig
-from schemas.configs.training import TrainingConfig
-
-STAGES: Mapping[str, tuple[str, type[TrainingConfig]]] = {
-    "sft": ("tasks.train_sft", SftConfig),
-    "rl": ("tasks.train_rl", RlConfig),
-}
-"""Module and configuration of each stage that can be launched."""
 
 
 def main() -> None:
@@ -33,13 +24,14 @@ def main() -> None:
 
 
 def _train(process: LaunchedProcess, job: Mapping[str, Any]) -> None:
-    module, config_class = STAGES[job["stage"]]
+    module_name, class_name = job["stage"]
+    module = importlib.import_module(module_name)
 
     def progress(done: int, total: int, numbers: Mapping[str, float], notes: Sequence[str] = ()) -> None:
         process.say({"done": done, "total": total, "numbers": dict(numbers), "notes": list(notes)})
 
-    importlib.import_module(module).train(
-        config_class.model_validate(job["config"]),
+    module.train(
+        getattr(module, class_name).config.model_validate(job["config"]),
         tuple(Path(path) for path in job["inputs"]),
         Path(job["workspace"]),
         progress,

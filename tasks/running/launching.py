@@ -17,7 +17,7 @@ from infra.processes.launcher import Launch, Message, run_launched, shards_the_m
 from infra.store.workspace import SCRATCH_NAME
 from schemas.configs.training import LaunchConfig, TrainingConfig
 from schemas.errors import ConfigError
-from tasks.running.context import StagePlan
+from tasks.running.stage import StagePlan
 from thinkless_core.progress import Progress
 
 C = TypeVar("C", bound=TrainingConfig)
@@ -58,7 +58,7 @@ def run_training(plan: StagePlan[C], workspace: Path, progress: Progress, *, tra
         progress(message["done"], message["total"], message["numbers"], notes=tuple(message["notes"]))
 
     job = {
-        "stage": plan.stage,
+        "stage": [type(plan.builder).__module__, type(plan.builder).__qualname__],
         "config": plan.config.model_dump(mode="json"),
         "inputs": [str(path) for path in inputs],
         "workspace": str(workspace),

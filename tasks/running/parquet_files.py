@@ -28,6 +28,11 @@ def write_records(path: Path, record: type[R], rows: Iterable[R]) -> int:
     return count
 
 
+def write_table(workspace: Path, record: type[R], rows: Iterable[R]) -> int:
+    """Write the table of a record class under its own file name; returns the number of rows."""
+    return write_records(workspace / record.FILE, record, rows)
+
+
 def read_records(path: Path, record: type[R], *, where: Sequence[tuple[str, str]] = ()) -> list[R]:
     """Rows of one record class, in file order; `where` keeps rows whose column equals a value."""
     filters = [(column, "==", str(value)) for column, value in where] or None

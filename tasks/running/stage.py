@@ -1,146 +1,163 @@
-"""How every stage runs: look, lock, build, validate, publish, record.
+"""A stage of the pipeline, declared once: what configures it, what it reads, which tables it makes, how it is built.
 
-plan -> hit in the store? -> lock of the key -> workspace (with what an interrupted build left) -> build
-     -> gates -> manifest -> publish -> catalog and lineage
-The store decides whether a stage is done. Prefect's cache mirrors it and is never asked alone.
+configuration + upstream artifacts -> Stage.plan -> StagePlan (with its key) -> found in the store, or Stage.build
+
+A plan is cheap: a run that finds everything in the store loads neither torch nor Prefect. So a stage's file imports
+what computes inside `build`.
 """
 
 from __future__ import annotations
 
-import logging
-import os
-import platform
-import time
-import uuid
-from datetime import UTC, datetime
-from importlib import metadata
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
-from prefect.cache_policies import CacheKeyFnPolicy
+from pydantic import BaseModel
 
-from infra.catalog.openlineage_events import emit_events
-from infra.disk import writing
-from infra.store.artifact_store import ArtifactStore
-from schemas.artifact import MANIFEST_VERSION, Artifact, CheckResult, InputRef, Manifest
-from schemas.configs.stage import StageConfig
-from tasks.running.context import Build, RunContext, StageOutcome, StagePlan, find_done
-from tasks.running.progress import stage_progress
+from infra.fingerprint import combined, file_sha256, resource_hashes, source_hashes, stage_key
+from schemas.artifact import Artifact
+from schemas.base import Record
+from schemas.configs.pipeline import PipelineConfig
+from schemas.configs.stage import StageConfig, Table
+from schemas.kinds import Kind, kinds_in
+
+if TYPE_CHECKING:
+    from infra.validation.checks import Suite
+    from tasks.running.context import RunContext
+    from thinkless_core.progress import Progress
 
 C = TypeVar("C", bound=StageConfig)
-logger = logging.getLogger("thinkless")
-
-STAGE_CACHE = CacheKeyFnPolicy(cache_key_fn=lambda _, inputs: f"{inputs['plan'].stage}-{inputs['plan'].key}")
-"""Prefect's cache key: the stage and its key in the store."""
-
-RESULT_PACKAGES = (
-    "torch", "transformers", "tokenizers", "accelerate", "numpy", "duckdb", "pyarrow", "great-expectations", "prefect",
-)  # fmt: skip
-"""Packages whose versions go into the manifest."""
 
 
-def run_stage(context: RunContext, plan: StagePlan[C], build: Build[C]) -> Artifact:
-    """Build a stage, or return what the store already holds.
+@dataclass(frozen=True)
+class Gate:
+    """A table to be validated before anything is published."""
 
-    Raises ContractError where a gate fails; the rejected files are then kept aside and nothing is published.
+    file: str
+    suite: Suite
+
+
+@dataclass(frozen=True)
+class StageOutcome:
+    """What a build left in its workspace."""
+
+    rows: int
+    drops: Mapping[str, int] = field(default_factory=dict)
+    gates: tuple[Gate, ...] = ()
+
+
+@dataclass(frozen=True)
+class StagePlan(Generic[C]):
+    """What one stage would build: its configuration, inputs and therefore its key."""
+
+    stage: str
+    label: str
+    """How it is called on the screen; differs from `stage` where a stage runs twice (teach)."""
+    builder: Stage[C]
+    config: C
+    slice: Mapping[str, object]
+    """The configuration as it enters the key, with the hashes of files it names."""
+    inputs: tuple[Artifact, ...]
+    sources: Mapping[str, str]
+    """Module, file of this program or file of a plug-in -> sha256: what the key counts of the code."""
+    fingerprint: str
+    key: str
+
+
+class Stage(ABC, Generic[C]):
+    """One stage. A new one is a file like this, and a line in flows/recipe.py:
+
+        class CountWords(Stage[CountWordsConfig]):
+            \"\"\"Words per problem.\"\"\"
+
+            name = "count_words"
+            config = CountWordsConfig
+            needs = ("problems",)
+            tables = (WordCount,)
+
+            def build(self, plan, context, workspace, progress):
+                problems = read_records(Path(plan.inputs[0].path) / Problem.FILE, Problem)
+                rows = [WordCount(problem_id=p.problem_id, words=len(p.prompt.split())) for p in problems]
+                return StageOutcome(rows=write_table(workspace, WordCount, rows))
+
+    Its settings are the table `count_words` of the configuration if PipelineConfig has such a field, else the table
+    `stages.count_words`.
     """
-    asked_at = datetime.now(UTC)
-    if done := find_done(context, plan):
-        return done
-    store = context.store
-    with store.build_lock(plan.stage, plan.key, owner=f"run {context.run_id}", on_wait=logger.warning):
-        done = store.find(plan.stage, plan.key)
-        if done is not None:
-            built_at = datetime.fromisoformat(store.manifest(plan.stage, plan.key).created_at)
-            # Built by whoever held the lock while this run waited: as fresh as a refresh could wish.
-            if plan.stage not in context.refresh or built_at > asked_at:
-                logger.info("%s was built by another run meanwhile", plan.label)
-                return done
-        return _build(store, context, plan, build)
 
+    name: ClassVar[str]
+    config: ClassVar[type[StageConfig]]
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Labels of the stages whose artifacts it reads, in the order in which they are handed in."""
+    tables: ClassVar[tuple[type[Record], ...]] = ()
+    """Record classes of its tables; each names its Parquet file and its table in SQL."""
+    resources: ClassVar[tuple[str, ...]] = ()
+    """Files and folders of this program that are not Python and decide its bytes, such as SQL and templates."""
 
-def _build(store: ArtifactStore, context: RunContext, plan: StagePlan[C], build: Build[C]) -> Artifact:
-    home, attempt = context.settings.home, uuid.uuid4().hex
-    draft = _draft_manifest(context, plan)
-    emit_events(home, draft, event="start", run_id=context.run_id, attempt_uuid=attempt)
-    try:
-        workspace = store.open_workspace(plan.stage, plan.key)
-        with writing(workspace):
-            clock = time.monotonic()
-            event_dir = context.settings.event_dir(f"{plan.label}-{plan.key[:8]}")
-            with stage_progress(plan.label, event_dir=event_dir) as progress:
-                outcome = build(plan, context, workspace, progress)
-            timings = {"build": round(time.monotonic() - clock, 3)}
-            clock = time.monotonic()
-            checks = _validate(store, workspace, outcome)
-            timings["validate"] = round(time.monotonic() - clock, 3)
-            files = store.describe_files(workspace, roles={"validation/**": "log"}, tables=outcome.tables)
-        manifest = draft.model_copy(
-            update={
-                "digest": store.output_digest(files),
-                "created_at": datetime.now(UTC).isoformat(),
-                "rows": outcome.rows,
-                "drops": dict(outcome.drops),
-                "checks": checks,
-                "timings": timings,
-                "files": files,
-            }
+    @property
+    def label(self) -> str:
+        """Its name on the screen and among inputs."""
+        return self.name
+
+    def settings(self, config: PipelineConfig) -> C:
+        """Its slice of the configuration: nothing else reaches its key. Raises ConfigError for a wrong one."""
+        found = getattr(config, self.name, None)
+        return found if found is not None else config.added_stage(self.name, self.config)  # type: ignore[return-value]
+
+    def inputs(self, config: PipelineConfig) -> tuple[str, ...]:
+        """Labels of the artifacts it reads under a configuration."""
+        return self.needs
+
+    def kinds(self, config: PipelineConfig) -> Iterable[Kind | type[Kind]]:
+        """Kinds that users may add and that decide its bytes: their code is part of the key."""
+        return kinds_in(self.settings(config))
+
+    def plan(self, config: PipelineConfig, done: Mapping[str, Artifact]) -> StagePlan[C]:
+        """What it would build from the artifacts that are there, by label."""
+        settings = self.settings(config)
+        return make_plan(
+            self,
+            settings,
+            inputs=tuple(done[label] for label in self.inputs(config)),
+            kinds=self.kinds(config),
         )
-        artifact = store.publish(workspace, manifest)
-    except BaseException as error:
-        emit_events(home, draft, event="fail", run_id=context.run_id, attempt_uuid=attempt, error=str(error))
-        raise
-    context.catalog.register(manifest, Path(artifact.path))
-    emit_events(home, manifest, event="complete", run_id=context.run_id, attempt_uuid=attempt)
-    return artifact
+
+    @abstractmethod
+    def build(self, plan: StagePlan[C], context: RunContext, workspace: Path, progress: Progress) -> StageOutcome:
+        """Make the stage's files in `workspace`; work in progress lives in its `scratch/` and survives a crash."""
 
 
-def _draft_manifest(context: RunContext, plan: StagePlan[C]) -> Manifest:
-    """The manifest as far as it is known before anything is built."""
-    return Manifest(
-        manifest_version=MANIFEST_VERSION,
-        stage=plan.stage,
-        stage_version=plan.version,
-        key=plan.key,
-        digest="",
-        run_id=context.run_id,
-        created_at=datetime.now(UTC).isoformat(),
-        inputs=tuple(InputRef(stage=a.stage, key=a.key, digest=a.digest) for a in plan.inputs),
-        config=dict(plan.slice),
-        fingerprint=plan.fingerprint,
-        packages={name: metadata.version(name) for name in RESULT_PACKAGES},
-        environment={
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-            "machine": platform.machine(),
-            "cpu_count": str(os.cpu_count()),
-        },
-        seed=plan.config.seed,
-        rows=0,
-        drops={},
-        checks=(),
-        timings={},
-        files=(),
-    )
+def make_plan(
+    stage: Stage[C], settings: C, *, inputs: tuple[Artifact, ...], kinds: Iterable[Kind | type[Kind]] = ()
+) -> StagePlan[C]:
+    """The plan of one stage; everything that can change its bytes is in its key."""
+    chosen = [kind if isinstance(kind, type) else type(kind) for kind in kinds]
+    modules = dict.fromkeys([type(stage).__module__, *(module for kind in chosen for module in kind.modules())])
+    sources = {**source_hashes(list(modules)), **resource_hashes(stage.resources)}
+    for kind in chosen:
+        sources |= kind.sources()
+    files = _file_hashes(local_paths_in(settings))
+    config_slice: dict[str, object] = {**settings.model_dump(mode="json"), **({"files": files} if files else {})}
+    code = combined(sources)
+    key = stage_key(stage=stage.name, fingerprint=code, config=config_slice, inputs=inputs)
+    return StagePlan(stage.name, stage.label, stage, settings, config_slice, inputs, sources, code, key)
 
 
-def _validate(store: ArtifactStore, workspace: Path, outcome: StageOutcome) -> tuple[CheckResult, ...]:
-    """Run the stage's gates; on failure the workspace is put aside and ContractError raised."""
-    if not outcome.gates:
-        return ()
-    from infra.validation.gate import (  # slow import, only when building
-        contract_error,
-        failing,
-        validate_parquet,
-    )
+def local_paths_in(config: object) -> Iterator[str]:
+    """Files and folders on this machine that a configuration reads, wherever it names them."""
+    if isinstance(config, Table):
+        yield from config.local_paths()
+    if isinstance(config, BaseModel):
+        for name in type(config).model_fields:
+            yield from local_paths_in(getattr(config, name))
+    elif isinstance(config, dict):
+        for value in config.values():
+            yield from local_paths_in(value)
 
-    checks = tuple(
-        check
-        for gate in outcome.gates
-        for check in validate_parquet(
-            workspace / gate.file, suite=gate.suite, docs_dir=workspace / "validation" / gate.suite.name
-        )
-    )
-    if failing(checks):
-        raise contract_error(checks, where=str(store.quarantine(workspace)))
-    return checks
+
+def _file_hashes(paths: Iterable[str]) -> dict[str, str]:
+    """Content of the files that exist, of folders all that is in them; a missing one is an error of its stage."""
+    named = {Path(path) for path in paths}
+    files = {file for path in named for file in ([path] if path.is_file() else path.rglob("*"))}
+    return {str(file): file_sha256(file) for file in sorted(files) if file.is_file()}

@@ -1,4 +1,4 @@
-"""The student that a training stage takes up, and the one that it leaves behind.
+"""The student that a training stage starts from, and the one that it makes.
 
 artifact of the stage before/model -> model and tokenizer, prepared for training -> (trained) -> workspace/model
 """
@@ -18,7 +18,9 @@ MODEL = "model"
 """Folder of the model in an artifact."""
 
 
-def take_up(before: Path, config: TrainingConfig, *, processes: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def load_for_training(
+    before: Path, config: TrainingConfig, *, processes: int
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The model of the artifact `before`, as `config` trains it in one of so many processes."""
     use_threads(config.num_threads, processes=processes)
     model, tokenizer = load_student(before / MODEL), load_student_tokenizer(before / MODEL)
@@ -26,7 +28,7 @@ def take_up(before: Path, config: TrainingConfig, *, processes: int) -> tuple[Pr
     return model, tokenizer
 
 
-def leave_behind(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, before: Path, workspace: Path) -> None:
+def save_trained(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, before: Path, workspace: Path) -> None:
     """Save the trained model, plain again, from the main process."""
     if training_accelerator().is_main_process:
         merge_student(model)

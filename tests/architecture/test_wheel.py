@@ -71,7 +71,7 @@ def test_an_installed_wheel_finds_its_data(wheel: zipfile.ZipFile, tmp_path: Pat
     wheel.extractall(tmp_path / "site")
     script = (
         "import schemas.configs.loading as l, infra.catalog.lineage as i, pathlib; "
-        "print(l.load_config('tiny').profile, len(i.sql_text('eval_row_to_origin')) > 100, l.__file__)"
+        "print(l.load_config('tiny').profile, len(i.sql_text('lineage_up')) > 100, l.__file__)"
     )
     finished = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r}); {script}"],

@@ -16,6 +16,7 @@ from schemas.configs.stage import OptimizerConfig
 from schemas.finish_reason import FinishReason
 from schemas.mode import Mode
 from tests.benchmarks.samples import chain_problems
+from thinkless_core.grading.verdict import Outcome, Verdict
 from thinkless_core.rl.policy_batch import PolicyBatch, build_policy_batch
 from thinkless_core.rl.rollouts import Rollout, ScoredRollout
 from thinkless_core.rl.schedules import StepSettings, settings_at
@@ -65,9 +66,13 @@ def fixed_batch(config: RlConfig, *, seed: int = 0) -> tuple[PolicyBatch, StepSe
                 finish_reason=FinishReason.STOP,
                 mode=mode,
             )
+            verdict = Verdict(Outcome.CORRECT if sample >= config.group_size / 2 else Outcome.WRONG, None)
             reward = float(sample - config.group_size / 2 + 0.25)
-            scored.append(ScoredRollout(rollout, correct=reward > 0, fake_short=False, reward=reward))
-    return build_policy_batch(scored, config=config, settings=settings), settings
+            scored.append(ScoredRollout(rollout, verdict, fake_short=False, reward=reward))
+    batch = build_policy_batch(
+        scored, objective=config.objective.build(), group_size=config.group_size, settings=settings
+    )
+    return batch, settings
 
 
 def as_trl_inputs(batch: PolicyBatch, *, pad_id: int) -> dict[str, Tensor]:

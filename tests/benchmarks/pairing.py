@@ -35,23 +35,21 @@ def build_with_stage(inputs: PairInputs, workspace: Path) -> Path:
     from infra.settings import Settings
     from schemas.artifact import Artifact
     from schemas.configs.pairs import PairsConfig
-    from tasks.build_pairs import FILE, build
+    from schemas.records.pairs import Pair
+    from tasks.build_pairs import BuildPairs
     from tasks.running.context import RunContext
-    from tasks.running.plans import plan_pairs
+    from tasks.running.stage import make_plan
     from thinkless_core.progress import no_progress
 
     def artifact(stage: str, folder: Path) -> Artifact:
         return Artifact(stage=stage, key=folder.name, digest=folder.name, path=str(folder), rows=0)
 
-    plan = plan_pairs(
-        PairsConfig(validation_share=VALIDATION_SHARE),
-        problems=artifact("problems", inputs.problems),
-        think=artifact("teach", inputs.think),
-        short=artifact("teach", inputs.short),
-    )
+    stage = BuildPairs()
+    read = artifact("problems", inputs.problems), artifact("teach", inputs.think), artifact("teach", inputs.short)
+    plan = make_plan(stage, PairsConfig(validation_share=VALIDATION_SHARE), inputs=read)
     context = RunContext(run_id="benchmark", profile="tiny", settings=Settings(home=workspace))
-    build(plan, context, workspace, no_progress)
-    return workspace / FILE
+    stage.build(plan, context, workspace, no_progress)
+    return workspace / Pair.FILE
 
 
 def ours(spec: Spec, turns: Turns) -> None:

@@ -31,7 +31,7 @@ FILE = "pairs.parquet"
 def hit_check(spec: Spec, turns: Turns) -> None:
     """Plan and find every stage of the small run."""
     os.environ["THINKLESS_HOME"] = spec["home"]
-    from flows.recipe import AnyPlan, walk
+    from flows.recipe import RECIPE
     from flows.request import check_request
     from schemas.artifact import Artifact
     from tasks.running.context import find_done
@@ -41,13 +41,13 @@ def hit_check(spec: Spec, turns: Turns) -> None:
     while True:
         request = check_request("tiny", overrides=overrides)
         context = request.new_context()
-
-        def settle(plan: AnyPlan) -> Artifact:
-            found = find_done(context, plan)  # noqa: B023 - called before the loop goes on
+        artifacts: dict[str, Artifact] = {}
+        for stage in RECIPE:
+            plan = stage.plan(request.config, artifacts)
+            found = find_done(context, plan)
             assert found is not None, f"{plan.label} {plan.key} is not in the store"
-            return found
-
-        turns.step(stages=len(walk(request.config, settle)))
+            artifacts[plan.label] = found
+        turns.step(stages=len(artifacts))
 
 
 def publish(spec: Spec, turns: Turns) -> None:
@@ -75,7 +75,7 @@ def publish_pairs(pairs: Path, home: Path) -> tuple[dict[str, float], int]:
     clock.append(time.perf_counter())
     rows = files[0].rows or 0
     manifest = Manifest(
-        manifest_version=MANIFEST_VERSION, stage="pairs", stage_version=1, key="benchmark",
+        manifest_version=MANIFEST_VERSION, stage="pairs", key="benchmark",
         digest=store.output_digest(files), run_id="benchmark", created_at=datetime.now(UTC).isoformat(), inputs=(),
         config={}, fingerprint="benchmark", packages={}, environment={}, seed=0, rows=rows, drops={}, checks=(),
         timings={}, files=files,

@@ -191,6 +191,7 @@ def our_update(batch: Any, *, config: Any, settings: Any, old: Any) -> tuple[flo
     numbers = update_policy(
         model,
         batch,
+        objective=config.objective.build(),
         old_logprobs=old,
         reference=None,
         optimizer=recorder,

@@ -70,6 +70,7 @@ def prepared_update(spec: Spec) -> PreparedUpdate:
         update_policy,
         model,
         batch,
+        objective=config.objective.build(),
         old_logprobs=None,
         reference=None,
         optimizer=build_optimizer(model, config.optimizer),

@@ -51,7 +51,7 @@ SMALL = (
 """The tiny profile made smaller: nothing is learned, everything happens."""
 
 LABELS = ("base", "problems", "teach-think", "teach-short", "pairs", "sft", "rl", "evaluate", "report")
-"""What a whole run settles, in order."""
+"""Labels of a whole run's stages, in order."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,13 @@ def run_pipeline(
     until: str | None = None,
     only: str | None = None,
     refresh: Sequence[str] = (),
+    keep: Sequence[str] = (),
 ) -> FinishedRun:
     """Run the pipeline in this process; `overrides` come after those of `small`."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("THINKLESS_HOME", str(home))
         run = run_directly(
-            check_request(profile, overrides=(*small, *overrides), until=until, only=only, refresh=refresh)
+            check_request(profile, overrides=(*small, *overrides), until=until, only=only, refresh=refresh, keep=keep)
         )
     return FinishedRun(run.record.run_id, run.artifacts, run.record.stages)
 

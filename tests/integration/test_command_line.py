@@ -13,7 +13,6 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from infra.catalog.lineage import eval_row_origin
 from infra.catalog.query import run_query
 from infra.store.artifact_store import ArtifactStore
 from tests.integration.conftest import BuiltHome
@@ -118,29 +117,6 @@ def test_lineage_takes_every_kind_of_reference(form: str, thinkless: Thinkless, 
         upstream = built.run.artifacts[label]
         assert f"{upstream.stage} {upstream.key[:8]}  {upstream.rows} rows  digest {upstream.digest[:12]}" in up
     assert f"report {built.run.artifacts['report'].key[:8]}" in down
-
-
-@pytest.mark.parametrize(
-    ("model", "expected"),
-    [
-        ("rl", ["evaluate", "rl", "sft", "pairs", "teach", "teach", "base", "problems"]),
-        ("sft", ["evaluate", "sft", "pairs", "teach", "teach", "base", "problems"]),
-        ("base", ["evaluate", "base", "problems"]),
-    ],
-)
-def test_an_evaluated_completion_leads_back_to_its_problems(model: str, expected: list[str], built: BuiltHome) -> None:
-    """eval row -> policy -> warm-up -> pairs -> teachers' generations -> problems, with rows and digests."""
-    (row,) = run_query(
-        built.path,
-        f"select completion_id from eval_completions where model = '{model}' order by 1 limit 1",
-        timeout_seconds=20,
-    ).to_pylist()
-    steps = eval_row_origin(row["completion_id"], built.path)
-    assert [step.stage for step in steps] == expected
-    assert [step.depth for step in steps] == sorted(step.depth for step in steps)
-    by_key = {artifact.key: artifact for artifact in built.run.artifacts.values()}
-    for step in steps:
-        assert (step.rows, step.digest) == (by_key[step.key].rows, by_key[step.key].digest)
 
 
 def test_the_recursive_query_of_the_readme_reaches_every_stage(built: BuiltHome) -> None:

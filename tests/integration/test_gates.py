@@ -17,15 +17,16 @@ from infra.catalog.query import run_query
 from infra.runs import list_runs
 from infra.settings import Settings
 from infra.store.artifact_store import ArtifactStore
+from schemas.configs.problems import ProblemsConfig
 from schemas.errors import ContractError, TeacherError
 from schemas.mode import Mode
 from schemas.records.generations import Generation
 from schemas.records.problems import Problem
-from tasks import prepare_problems
-from tasks.running.context import RunContext, StageOutcome, StagePlan
+from tasks.prepare_problems import PrepareProblems
+from tasks.running.build import run_stage
+from tasks.running.context import RunContext
 from tasks.running.parquet_files import read_records, write_records
-from tasks.running.plans import plan_problems
-from tasks.running.stage import run_stage
+from tasks.running.stage import StageOutcome, StagePlan, make_plan
 from tests.integration.conftest import BuiltHome
 from tests.integration.driver import run_pipeline
 from thinkless_core.progress import Progress
@@ -191,27 +192,31 @@ def test_a_problem_set_that_breaks_the_contract_is_never_published(
 ) -> None:
     config = read_config(built)
 
-    def build(plan: StagePlan, context: RunContext, workspace: Path, progress: Progress) -> StageOutcome:  # type: ignore[type-arg]
-        outcome = prepare_problems.build(plan, context, workspace, progress)
-        path = workspace / prepare_problems.FILE
-        write_records(path, Problem, spoil(read_records(path, Problem)))
-        return outcome
+    class Spoiled(PrepareProblems):
+        """The stage, with a build that goes wrong."""
 
-    plan = replace(plan_problems(config), key="spoiled")
+        def build(
+            self, plan: StagePlan[ProblemsConfig], context: RunContext, workspace: Path, progress: Progress
+        ) -> StageOutcome:
+            """Spoil what was written."""
+            outcome = super().build(plan, context, workspace, progress)
+            path = workspace / Problem.FILE
+            write_records(path, Problem, spoil(read_records(path, Problem)))
+            return outcome
+
+    plan = replace(make_plan(PrepareProblems(), config, inputs=()), builder=Spoiled(), key="spoiled")
     before = published(home)
-    guilty = read_records(Path(built.run.artifacts["problems"].path) / prepare_problems.FILE, Problem)[-1].problem_id
+    guilty = read_records(Path(built.run.artifacts["problems"].path) / Problem.FILE, Problem)[-1].problem_id
     with pytest.raises(ContractError) as caught:
-        run_stage(RunContext("a-run", "tiny", Settings(home)), plan, build)
+        run_stage(RunContext("a-run", "tiny", Settings(home)), plan)
     (line,) = [line for line in str(caught.value).splitlines() if line.strip().startswith(f"{check}:")]
     assert guilty in line
     assert published(home) == before
     assert (home / "artifacts" / "problems" / "spoiled.quarantine-1" / "problems.parquet").is_file()
 
 
-def read_config(built: BuiltHome):  # type: ignore[no-untyped-def]
+def read_config(built: BuiltHome) -> ProblemsConfig:
     """The configuration of stage `problems` that the built home was made with."""
-    from schemas.configs.problems import ProblemsConfig
-
     manifest = ArtifactStore(built.path).manifest("problems", built.run.artifacts["problems"].key)
     return ProblemsConfig.model_validate({k: v for k, v in manifest.config.items() if k != "files"})
 

@@ -18,13 +18,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from schemas.configs.objective import OBJECTIVES
 from tests.oracles import method as oracle
 from tests.oracles import objectives as objective_oracle
-from thinkless_core.rl.objectives import registry
-from thinkless_core.rl.policy_loss import StepCounts
+from tests.oracles.objectives import NAMES
+from tests.specimens import make_objective, rl_config
+from thinkless_core.rl.objectives.objective import Denominators
+from thinkless_core.rl.schedules import settings_at
 from thinkless_core.seeding import random_stream
 
+STEP = settings_at(rl_config(), step=1)
 LIMIT = 10
 """Limit of a completion, rl.max_new_tokens."""
 
@@ -44,7 +46,7 @@ def random_rows(seed: int, *, lengths: Sequence[int], spread: float = 0.0, aroun
 
 
 def step_loss(
-    degrpo: ModuleType,
+    module: ModuleType,
     logprobs: Sequence[Sequence[float]],
     *,
     old: Sequence[Sequence[float]],
@@ -59,13 +61,17 @@ def step_loss(
     clip_high: float = 0.25,
     fill: float = 0.0,
 ) -> tuple[Any, Tensor]:
-    """LossTerms of one whole step in float64, and the gradient with respect to the log-probabilities (B, T)."""
+    """PolicyLoss of one whole step in float64, and the gradient with respect to the log-probabilities (B, T).
+
+    `alpha` is the weight of the control token, in objectives that have one.
+    """
     lengths = [len(row) for row in logprobs]
     logprobs_BT = padded(logprobs, fill=fill).requires_grad_()
     mask_BT = torch.tensor([[t < n for t in range(max(lengths))] for n in lengths])
-    counts = StepCounts(len(lengths), sum(lengths) - len(lengths), LIMIT)
-    weights = registry.OBJECTIVES[objective].token_weights(mask_BT, control_weight=alpha, counts=counts)
-    terms = degrpo.degrpo_loss(
+    over = Denominators(len(lengths), sum(lengths) - len(lengths), LIMIT)
+    decoupled = {"alpha": alpha} if objective.startswith("degrpo") else {}
+    weights = make_objective(objective, **decoupled).token_weights(mask_BT, over=over, step=STEP)
+    loss = module.policy_loss(
         logprobs_BT,
         old_logprobs_BT=padded(old, fill=-fill),
         ref_logprobs_BT=None if reference is None else padded(reference, fill=-2 * fill),
@@ -78,17 +84,17 @@ def step_loss(
         clip_high=clip_high,
         kl_coef=beta,
     )
-    terms.total.backward()
-    return terms, logprobs_BT.grad
+    loss.total.backward()
+    return loss, logprobs_BT.grad
 
 
-def loss_equals_the_oracle(degrpo: ModuleType) -> None:
+def loss_equals_the_oracle(module: ModuleType) -> None:
     """All objectives, with and without KL, ragged, with one-token completions: value, terms and gradient.
 
     Every second case has another advantage for control tokens, and importance weights on them.
     """
     shapes = ((5, 1, 3, 1, 8), (2, 2), (1, 1, 2), (4,))
-    for seed, (objective, lengths, beta) in enumerate(itertools.product(OBJECTIVES, shapes, (0.0, 0.7))):
+    for seed, (objective, lengths, beta) in enumerate(itertools.product(NAMES, shapes, (0.0, 0.7))):
         stream = random_stream("advantages", seed)
         apart = seed % 4 < 2
         logprobs = random_rows(seed, lengths=lengths)
@@ -97,8 +103,8 @@ def loss_equals_the_oracle(degrpo: ModuleType) -> None:
         advantages = stream.standard_normal(len(lengths)).tolist()
         control_advantages = stream.standard_normal(len(lengths)).tolist() if apart else advantages
         importance = stream.uniform(0.0, 2.0, size=len(lengths)).tolist() if apart else None
-        terms, gradient_BT = step_loss(
-            degrpo,
+        loss, gradient_BT = step_loss(
+            module,
             logprobs,
             old=old,
             reference=reference,
@@ -122,17 +128,17 @@ def loss_equals_the_oracle(degrpo: ModuleType) -> None:
             clip_high=0.25,
             beta=beta,
         )
-        for name in ("total", "control", "response", "kl"):
-            value = torch.tensor(getattr(expected, name), dtype=torch.float64)
+        assert float(loss.total.detach()) == float(loss.sums["loss"])
+        for name, term in (("loss", "total"), ("control_loss", "control"), ("response_loss", "response"), ("kl", "kl")):
+            value = torch.tensor(getattr(expected, term), dtype=torch.float64)
             # Weights are made in float32, the rest is float64.
-            torch.testing.assert_close(
-                getattr(terms, name).detach(), value, rtol=2e-7, atol=1e-8, msg=lambda m, n=name: f"{n}: {m}"
-            )
+            torch.testing.assert_close(loss.sums[name], value, rtol=2e-7, atol=1e-8, msg=lambda m, n=name: f"{n}: {m}")
         torch.testing.assert_close(gradient_BT, padded(expected.gradient, fill=0.0), rtol=2e-7, atol=1e-8)
-        assert int(terms.num_clipped_B.sum()) == expected.num_clipped
+        assert int(loss.sums["clipped"].sum()) == expected.num_clipped
+        assert loss.sums["tokens"].tolist() == list(lengths)
 
 
-def clip_hand_cases_hold(degrpo: ModuleType) -> None:
+def clip_hand_cases_hold(module: ModuleType) -> None:
     """One rollout of two tokens, `degrpo-paper`, alpha 1, so the loss is -(L_0 + L_1); eps 0.2 below, 0.25 above."""
     # advantage, ratio, L = min(ratio A, clip(ratio, 0.8, 1.25) A), gradient of the loss -L = -ratio A, or 0 where cut
     cases = (
@@ -145,44 +151,44 @@ def clip_hand_cases_hold(degrpo: ModuleType) -> None:
     )
     for advantage, ratio, objective_value, slope in cases:
         logprobs, old = [[-1.0, -1.0]], [[-1.0 - math.log(ratio)] * 2]
-        terms, gradient_BT = step_loss(degrpo, logprobs, old=old, advantages=[advantage], alpha=1.0)
+        loss, gradient_BT = step_loss(module, logprobs, old=old, advantages=[advantage], alpha=1.0)
         expected = torch.tensor(-objective_value, dtype=torch.float64)
-        torch.testing.assert_close(terms.control, expected)
-        torch.testing.assert_close(terms.response, expected)
+        torch.testing.assert_close(loss.sums["control_loss"], expected)
+        torch.testing.assert_close(loss.sums["response_loss"], expected)
         torch.testing.assert_close(gradient_BT, torch.full((1, 2), slope, dtype=torch.float64))
-        assert terms.num_clipped_B.tolist() == [2 if slope == 0 else 0]
+        assert loss.sums["clipped"].tolist() == [2 if slope == 0 else 0]
 
 
-def importance_hand_cases_hold(degrpo: ModuleType) -> None:
+def importance_hand_cases_hold(module: ModuleType) -> None:
     """A control token drawn with q = 0.5 that the policy gives 0.1 counts a fifth, and the clip does not see that."""
     logprobs = [[math.log(0.1), -1.0], [math.log(0.9), -1.0]]
     settings: dict[str, Any] = {"advantages": [1.0, 1.0], "alpha": 1.0, "importance": [0.1 / 0.5, 0.9 / 0.5]}
     # Two rollouts: control tokens weigh alpha / B = 0.5 each, times 0.2 and 1.8; responses 1 / (B T) = 0.5.
-    _, gradient_BT = step_loss(degrpo, logprobs, old=logprobs, **settings)
+    _, gradient_BT = step_loss(module, logprobs, old=logprobs, **settings)
     torch.testing.assert_close(-gradient_BT, torch.tensor([[0.1, 0.5], [0.9, 0.5]], dtype=torch.float64))
     # rho = pi / pi_old is clipped: at 1.5 the first is cut, though pi / q = 0.3 is far below 1.25.
     moved = [[math.log(0.15), -1.0], [math.log(0.9), -1.0]]
-    terms, gradient_BT = step_loss(degrpo, moved, old=logprobs, **settings)
+    loss, gradient_BT = step_loss(module, moved, old=logprobs, **settings)
     torch.testing.assert_close(-gradient_BT, torch.tensor([[0.0, 0.5], [0.9, 0.5]], dtype=torch.float64))
-    assert terms.num_clipped_B.tolist() == [1, 0]
+    assert loss.sums["clipped"].tolist() == [1, 0]
 
 
-def control_and_response_advantages_stay_apart(degrpo: ModuleType) -> None:
+def control_and_response_advantages_stay_apart(module: ModuleType) -> None:
     """Ratio 1: the control token's gradient has its advantage, the response's the other."""
     logprobs = [[-1.0] * 3]
-    _, gradient_BT = step_loss(degrpo, logprobs, old=logprobs, advantages=[-2.0], control_advantages=[3.0], alpha=1.0)
+    _, gradient_BT = step_loss(module, logprobs, old=logprobs, advantages=[-2.0], control_advantages=[3.0], alpha=1.0)
     # 1 * 3 on the control token, 1/2 * -2 on each of two response tokens.
     torch.testing.assert_close(-gradient_BT, torch.tensor([[3.0, -1.0, -1.0]], dtype=torch.float64))
 
 
-def padding_never_reaches_the_loss(degrpo: ModuleType) -> None:
+def padding_never_reaches_the_loss(module: ModuleType) -> None:
     """Numbers in padded places, however large, change nothing and get no gradient."""
     logprobs = [[-1.0, -0.5, -2.0], [-0.7]]
     old, reference = [[-1.1, -0.5, -2.2], [-0.6]], [[-0.9, -0.4, -2.0], [-0.8]]
-    for objective in OBJECTIVES:
+    for objective in NAMES:
         results = [
             step_loss(
-                degrpo,
+                module,
                 logprobs,
                 old=old,
                 reference=reference,
@@ -193,36 +199,36 @@ def padding_never_reaches_the_loss(degrpo: ModuleType) -> None:
             )
             for fill in (0.0, -1e6, 1e6)
         ]
-        for terms, gradient_BT in results[1:]:
-            assert torch.equal(terms.total, results[0][0].total)
-            assert torch.equal(terms.num_clipped_B, results[0][0].num_clipped_B)
+        for loss, gradient_BT in results[1:]:
+            assert torch.equal(loss.total, results[0][0].total)
+            assert torch.equal(loss.sums["clipped"], results[0][0].sums["clipped"])
             assert torch.equal(gradient_BT, results[0][1])
             assert not gradient_BT[1, 1:].any()
 
 
-def ratio_one_gives_reinforce(degrpo: ModuleType) -> None:
+def ratio_one_gives_reinforce(module: ModuleType) -> None:
     """With old = current, the gradient is that of -sum weight A log pi, whatever the clip range."""
     lengths = (3, 1, 6)
     logprobs = random_rows(0, lengths=lengths)
     advantages = [0.75, -0.25, -0.5]
-    for objective in OBJECTIVES:
-        _, gradient_BT = step_loss(degrpo, logprobs, old=logprobs, advantages=advantages, objective=objective)
+    for objective in NAMES:
+        _, gradient_BT = step_loss(module, logprobs, old=logprobs, advantages=advantages, objective=objective)
         weights = objective_oracle.token_weights(objective, lengths, alpha=0.3, limit=LIMIT).policy
         expected = [[-w * a for w in row] for row, a in zip(weights, advantages, strict=True)]
         # weights are made in float32
         torch.testing.assert_close(gradient_BT, padded(expected, fill=0.0), rtol=2e-7, atol=1e-8)
 
 
-def k3_equals_the_oracle(kl: ModuleType) -> None:
+def k3_equals_the_oracle(module: ModuleType) -> None:
     """Value, sign and gradient of the k3 estimate; 0 where both policies agree."""
     logprobs = random_rows(0, lengths=(6, 6))
     reference = random_rows(1, lengths=(6, 6), around=logprobs, spread=1.0)
     logprobs_BT = padded(logprobs, fill=0.0).requires_grad_()
-    estimate_BT = kl.k3_estimate(logprobs_BT, ref_logprobs_BT=padded(reference, fill=0.0))
+    estimate_BT = module.k3_estimate(logprobs_BT, ref_logprobs_BT=padded(reference, fill=0.0))
     expected = [[oracle.k3(x, y) for x, y in zip(*rows, strict=True)] for rows in zip(logprobs, reference, strict=True)]
     torch.testing.assert_close(estimate_BT.detach(), padded(expected, fill=0.0))
     assert bool((estimate_BT >= 0).all())
     estimate_BT.sum().backward()
     slopes = [[1 - math.exp(y - x) for x, y in zip(*r, strict=True)] for r in zip(logprobs, reference, strict=True)]
     torch.testing.assert_close(logprobs_BT.grad, padded(slopes, fill=0.0))
-    assert not kl.k3_estimate(logprobs_BT, ref_logprobs_BT=logprobs_BT).any()
+    assert not module.k3_estimate(logprobs_BT, ref_logprobs_BT=logprobs_BT).any()

@@ -18,10 +18,12 @@ from schemas.configs.evaluate import EvaluateConfig
 from schemas.finish_reason import FinishReason
 from schemas.mode import EvalMode, Mode
 from tests.oracles import method as oracle
+from tests.oracles import objectives as objective_oracle
 from tests.oracles.student import next_token_logprobs
 from tests.specimens import (
     LIVELY,
     ScriptedSampler,
+    make_judged,
     make_problem,
     make_rollout,
     make_student,
@@ -30,6 +32,7 @@ from tests.specimens import (
     spelt_out,
 )
 from thinkless_core.rl.mode_assignment import AssignedMode, free_choice
+from thinkless_core.rl.rewards import Thinkless
 from thinkless_core.rl.schedules import settings_at
 from thinkless_core.sampling.sampler import SampleRequest
 from thinkless_core.sampling.transformers_sampler import TransformersSampler
@@ -69,8 +72,8 @@ def advantages_equal_the_oracle(advantages: ModuleType) -> None:
 
 
 def rewards_are_the_papers(rewards: ModuleType) -> None:
-    """The whole table at gamma 0.3."""
-    table = rewards.RewardTable(gamma=0.3)
+    """The whole table of `thinkless` at gamma 0.3."""
+    reward, step = rewards.Thinkless(), settings_at(rl_config(gamma=0.3), step=1)
     expected = {
         (Mode.SHORT, True, False): 1.0,
         (Mode.SHORT, True, True): 0.7,  # fake short is paid like think: 1 - 0.3
@@ -81,9 +84,32 @@ def rewards_are_the_papers(rewards: ModuleType) -> None:
         (None, True, False): -1.0,  # malformed
         (None, False, False): -1.0,
     }
-    for (mode, correct, fake_short), reward in expected.items():
-        actual = table.reward(mode, correct=correct, fake_short=fake_short)
-        assert actual == reward, f"{mode}, correct={correct}, fake={fake_short}: {actual}, expected {reward}"
+    for (mode, correct, fake_short), earned in expected.items():
+        actual = reward.reward(make_judged(mode, correct=correct, fake_short=fake_short), step=step)
+        assert actual == earned, f"{mode}, correct={correct}, fake={fake_short}: {actual}, expected {earned}"
+
+
+def rewards_equal_the_oracle(rewards: ModuleType) -> None:
+    """Every shipped reward, every mode, right and wrong, fake short or not; within its limits."""
+    step, delta = settings_at(rl_config(gamma=0.4), step=1), 0.07
+    kinds = (rewards.Thinkless(), rewards.Correct(), rewards.RightOrWrong(), rewards.ShortBonus(delta=delta))
+    cases = [
+        (mode, correct, fake)
+        for mode, correct, fake in itertools.product((Mode.SHORT, Mode.THINK, None), (True, False), (True, False))
+        # Other rollouts do not exist.
+        if (mode is Mode.SHORT or not fake) and (mode is not None or not correct)
+    ]
+    group = [make_judged(mode, correct=correct, fake_short=fake) for mode, correct, fake in cases]
+    for kind in kinds:
+        actual = kind.rewards(group, step=step)
+        expected = [
+            objective_oracle.reward(kind.name, mode, correct=correct, fake_short=fake, gamma=0.4, delta=delta)
+            for mode, correct, fake in cases
+        ]
+        assert list(actual) == expected, f"{kind.name}: {actual}, expected {expected} for {cases}"
+        least, most = kind.limits()
+        assert (least, most) == (min(actual), max(actual))
+        assert actual[cases.index((None, False, False))] == least
 
 
 def fake_short_is_found(fake_short: ModuleType) -> None:
@@ -126,8 +152,10 @@ def scoring_is_strict(scoring: ModuleType) -> None:
         make_rollout(ids, mode=mode, completion=text, finish_reason=finish, problem=problem)
         for mode, text, ids, finish, _ in cases
     ]
-    config = rl_config(gamma=0.5, short_max_tokens=6)
-    scored = scoring.score_rollouts(rollouts, control=control, config=config, settings=settings_at(config, step=1))
+    config = rl_config(gamma=0.5, short_max_tokens=6, group_size=5)
+    scored = scoring.score_rollouts(
+        rollouts, reward=Thinkless(), control=control, config=config, settings=settings_at(config, step=1)
+    )
     assert [s.reward for s in scored] == [reward for *_, reward in cases]
     assert [s.correct for s in scored] == [reward > 0 for *_, reward in cases]
     assert cases[-1][1] == "<short>3"

@@ -16,6 +16,7 @@ from tests.specimens import (
     make_pairs,
     make_problems,
     make_student,
+    objective_table,
     optimizer_config,
     rl_config,
     sft_config,
@@ -67,7 +68,7 @@ def reinforce(
         "steps": 40,
         "prompts_per_step": 16,
         "group_size": 8,
-        "alpha": 1.0,
+        "objective": objective_table("degrpo-paper", alpha=1.0),
         "optimizer": optimizer_config(learning_rate=3e-3, max_grad_norm=1.0),
     }
     train_rl(
@@ -100,7 +101,7 @@ def test_a_policy_learns_to_route_short_for_easy_and_think_for_hard(
     before = [mean_think_probability(warmed_up, tokenizer, num_operations=n) for n in (1, 2)]
     assert all(0.3 < p < 0.7 for p in before), before
     # With gamma 0.7 and this mix, easy problems pull as hard towards short as the others pull towards think.
-    routed = reinforce(warmed_up, tmp_path, tokenizer, objective="degrpo-paper", gamma=0.7, steps=120)
+    routed = reinforce(warmed_up, tmp_path, tokenizer, gamma=0.7, steps=120)
     easy, hard = (mean_think_probability(routed, tokenizer, num_operations=n) for n in (1, 2))
     assert easy < 0.1
     assert hard > 0.9
@@ -108,18 +109,18 @@ def test_a_policy_learns_to_route_short_for_easy_and_think_for_hard(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("objective", "settings"),
-    [("hgpo", {"alpha": 1.0}), ("adaptthink", {"adaptthink_delta": 0.6, "reference_samples": 1})],
+    "objective",
+    [objective_table("hgpo", inter_weight=1.0), objective_table("adaptthink", delta=0.6, reference_samples=1)],
+    ids=lambda table: table["name"],
 )
 def test_objectives_that_force_both_modes_learn_to_route_as_well(
     warmed_up: Qwen2ForCausalLM,
     tmp_path: Path,
     tokenizer: PreTrainedTokenizerFast,
-    objective: str,
-    settings: dict[str, object],
+    objective: dict[str, object],
 ) -> None:
     """Over seeds 0 to 2, hgpo ended at 0.00 / 1.00 and adaptthink at 0.00 / 0.70 to 0.93 (easy / hard)."""
-    routed = reinforce(warmed_up, tmp_path, tokenizer, objective=objective, steps=60, **settings)
+    routed = reinforce(warmed_up, tmp_path, tokenizer, objective=objective, steps=60)
     easy, hard = (mean_think_probability(routed, tokenizer, num_operations=n) for n in (1, 2))
     assert easy < 0.1
     assert hard > 0.5

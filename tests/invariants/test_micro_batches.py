@@ -79,12 +79,12 @@ def test_the_sft_gradient_equals_that_of_the_models_own_loss() -> None:
 
 
 def test_the_gradient_of_a_step_is_the_sum_over_its_shares_of_rollouts() -> None:
-    """What several processes would each compute with the step's counts adds up to the step's gradient."""
+    """What several processes would each compute with the step's denominators adds up to the step's gradient."""
     samples, advantages = ragged_samples(6), [0.9, -0.4, 0.3, -1.0, 0.6, 0.2]
     whole = make_batch(samples, advantages)
 
     class Share(PolicyBatch):
-        counts = whole.counts
+        denominators = whole.denominators
 
     gradients = []
     halves = [

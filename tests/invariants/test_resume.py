@@ -31,6 +31,7 @@ from tests.specimens import (
     make_problems,
     make_student,
     mixed_script,
+    objective_table,
     optimizer_config,
     rl_config,
     sft_config,
@@ -235,7 +236,7 @@ def always_short(prompt: str, request: SampleRequest) -> str:
 
 
 MOVING_SETTINGS: dict[str, object] = {
-    "alpha": {"kind": "linear", "start": 1.0, "end": 0.1},
+    "objective": objective_table("degrpo-paper", alpha={"kind": "linear", "start": 1.0, "end": 0.1}),
     "gamma": {"kind": "cosine", "start": 0.2, "end": 0.6, "last_step": 8},
     "kl_coef": {"kind": "piecewise", "points": [[1, 0.0], [4, 0.0], [5, 0.05]]},
     "max_new_tokens": {"kind": "linear", "start": 16, "end": 12},
@@ -269,7 +270,7 @@ def test_schedules_and_the_guard_go_on_where_they_were(tmp_path: Path, problems:
 def test_reference_accuracies_are_measured_once_before_the_policy_moves(
     tmp_path: Path, problems: list[Problem]
 ) -> None:
-    config = rl_config(**(RL.model_dump() | {"objective": "adaptthink", "reference_samples": 3}))
+    config = rl_config(**(RL.model_dump() | {"objective": objective_table("adaptthink", reference_samples=3)}))
     whole = run_rl(tmp_path / "whole", config=config, problems=problems)
     scores = [json.loads(line) for line in whole.logs["reference_scores.jsonl"].splitlines()]
     assert sorted(s["problem_id"] for s in scores) == sorted(p.problem_id for p in problems)
@@ -314,10 +315,19 @@ def test_a_crash_between_the_two_logs_of_a_step_is_healed(
     run_rl(tmp_path, config=RL, problems=problems).assert_equals(unbroken_rl)
 
 
-def test_a_finished_run_called_again_ends_the_same(tmp_path: Path, pairs: list[Pair], unbroken_sft: Outcome) -> None:
-    """Its caller may have crashed before it published the result."""
+def test_warm_up_called_again_after_its_last_step_repeats_none(
+    tmp_path: Path, pairs: list[Pair], unbroken_sft: Outcome
+) -> None:
+    """Its caller may have crashed while it wrote the tables. A repeated last step would end in a crash here."""
     run_sft(tmp_path, config=SFT, pairs=pairs)
-    run_sft(tmp_path, config=SFT, pairs=pairs).assert_equals(unbroken_sft)
+    run_sft(tmp_path, config=SFT, pairs=pairs, crash_at=STEPS).assert_equals(unbroken_sft)
+
+
+def test_rl_called_again_after_its_last_step_samples_nothing(
+    tmp_path: Path, problems: list[Problem], unbroken_rl: Outcome
+) -> None:
+    run_rl(tmp_path, config=RL, problems=problems)
+    run_rl(tmp_path, config=RL, problems=problems, crash_in_sampling=0).assert_equals(unbroken_rl)
 
 
 def test_the_log_of_a_resumed_run_names_every_step_once(tmp_path: Path, problems: list[Problem]) -> None:

@@ -16,11 +16,11 @@ from accelerate import Accelerator
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from schemas.configs.objective import OBJECTIVES
 from schemas.configs.rl import RlConfig
 from schemas.mode import Mode
 from tests.oracles import method as oracle
 from tests.oracles import objectives as objective_oracle
+from tests.oracles.objectives import NAMES
 from tests.oracles.statistics import learning_rates
 from tests.oracles.student import next_token_logprobs, sequence_logprobs
 from tests.specimens import (
@@ -81,6 +81,7 @@ def run_update(
     numbers = update.update_policy(
         model,
         batch,
+        objective=config.objective.build(),
         old_logprobs=old,
         reference=reference,
         optimizer=recorder,
@@ -107,7 +108,6 @@ def update_gradient(
     """Numbers and gradient of one optimiser step through a real model."""
     config = rl_config(
         objective=objective,
-        reference_samples=1,
         micro_batch_tokens=micro_batch_tokens,
         kl_coef=0.5 if with_reference else 0.0,
         temperature=0.8,
@@ -178,7 +178,7 @@ def update_loss_equals_the_oracle(update: ModuleType) -> None:
         [sequence_logprobs(model, p, c, temperature=0.8) for p, c in samples] for model in models
     )
     importance = [1.0 if q is None else math.exp(row[0]) / q for row, q in zip(old, assigned, strict=True)]
-    for objective in OBJECTIVES:
+    for objective in NAMES:
         numbers, _ = update_gradient(
             update,
             samples,

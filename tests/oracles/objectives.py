@@ -1,6 +1,6 @@
 """Every objective in loops over plain Python floats, written from its paper and from the table of its file's docstring.
 
-(name, lengths) -> weights;  (name, mode, verdict) -> reward;  (name, rewards, modes) -> advantages
+(name, lengths) -> weights;  (reward's name, mode, verdict) -> reward;  (name, rewards, modes) -> advantages
 """
 
 from __future__ import annotations
@@ -9,6 +9,18 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+REWARDS = {
+    "grpo": "thinkless",
+    "dr_grpo": "thinkless",
+    "degrpo-paper": "thinkless",
+    "degrpo-token": "thinkless",
+    "adaptthink": "short-bonus",
+    "hgpo": "correct",
+    "ada-grpo": "thinkless",
+    "length-truncation": "right-or-wrong",
+}
+"""Every objective, with the reward it is meant for."""
+NAMES = tuple(REWARDS)
 Mode = str | None
 """`short`, `think` or None for malformed."""
 Rows = list[list[float]]
@@ -52,12 +64,12 @@ def token_weights(name: str, lengths: Sequence[int], *, alpha: float, limit: int
 
 
 def reward(name: str, mode: Mode, *, correct: bool, fake_short: bool, gamma: float, delta: float) -> float:
-    """What one rollout earns."""
-    if name == "hgpo":
+    """What one rollout earns, by the reward's name."""
+    if name == "correct":
         return 1.0 if correct else 0.0
-    if name == "adaptthink":
+    if name == "short-bonus":
         return (1.0 if correct else 0.0) + (delta if mode == "short" and not fake_short else 0.0)
-    if name == "length-truncation":
+    if name == "right-or-wrong":
         return 1.0 if correct else -1.0
     if not correct or mode is None:
         return -1.0

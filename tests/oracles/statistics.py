@@ -51,3 +51,19 @@ def chi_square(observed: Sequence[int], expected: Sequence[float]) -> tuple[floa
     for seen, due in cells:
         statistic += (seen - due) ** 2 / due
     return statistic, len(cells) - 1
+
+
+def area_under_curve(tokens: Sequence[float], accuracy: Sequence[float]) -> float:
+    """Mean of A(t), the best accuracy for t tokens, from the cheapest to the dearest point; points in any order.
+
+    The best accuracy so far, straight lines between neighbours; a curve without width: its best accuracy.
+    """
+    points: list[tuple[float, float]] = []
+    for spent in sorted(set(tokens)):
+        points.append((spent, max(a for t, a in zip(tokens, accuracy, strict=True) if t <= spent)))
+    if len(points) == 1:
+        return points[0][1]
+    area = 0.0
+    for i in range(1, len(points)):
+        area += (points[i][0] - points[i - 1][0]) * (points[i][1] + points[i - 1][1]) / 2
+    return area / (points[-1][0] - points[0][0])

@@ -5,7 +5,6 @@ question, instruction -> P(think) -> logit + think_bias -> mode, drawn at the te
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -18,6 +17,7 @@ from thinkless_core.problems.problem_set import asked
 from thinkless_core.sampling.sampler import Sampler, SampleRequest
 from thinkless_core.sampling.think_probability import think_probabilities
 from thinkless_core.seeding import random_stream
+from thinkless_core.statistics.pareto import biased_think_probabilities
 from thinkless_core.student.context_length import context_length
 from thinkless_core.student.control_tokens import ControlTokens
 from thinkless_core.student.rendering import decode_completion, render_prompt
@@ -58,11 +58,10 @@ def ask(
     prompt_ids = render_prompt(tokenizer, prompt)
     _refuse_over_context(len(prompt_ids), max_new_tokens, context=context_length(model))
     free = think_probabilities(model, [prompt], tokenizer=tokenizer)[0]
-    logit = math.log(max(free, 1e-12) / max(1 - free, 1e-12)) + think_bias
-    drawn = Mode.SHORT
-    if random_stream("ask-mode", seed, question).random() < _sigmoid(logit / temperature):
-        drawn = Mode.THINK
-    chosen = mode.forced or drawn
+    thinks = random_stream("ask-mode", seed, question).random() < biased_think_probabilities(
+        free, think_bias, temperature=temperature
+    )
+    chosen = mode.forced or (Mode.THINK if thinks else Mode.SHORT)
     request = SampleRequest(
         prompt_ids,
         stream=("ask", seed, question),
@@ -72,11 +71,13 @@ def ask(
     text = decode_completion(tokenizer, completion.token_ids)
     finished = completion.finish_reason is FinishReason.STOP
     answer = extract_answer(text) if finished else None
-    return Reply(_sigmoid(logit), chosen, text, answer, len(completion.token_ids))
-
-
-def _sigmoid(logit: float) -> float:
-    return 1 / (1 + math.exp(-max(-700.0, min(700.0, logit))))
+    return Reply(
+        p_think=float(biased_think_probabilities(free, think_bias)),
+        mode=chosen,
+        completion=text,
+        answer=answer,
+        num_tokens=len(completion.token_ids),
+    )
 
 
 def _refuse_over_context(num_prompt: int, max_new_tokens: int, *, context: int | None) -> None:

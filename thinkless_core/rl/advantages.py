@@ -5,10 +5,10 @@ Shapes: P prompts, G rollouts per prompt (group).
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 STD_EPSILON = 1e-6
 """Keeps a group without variance from dividing by zero; its advantages are 0 either way."""
@@ -28,8 +28,3 @@ def group_relative_advantages(rewards_PG: Tensor, *, baseline: Literal["mean", "
     if baseline == "mean":
         return centred_PG
     return centred_PG / (rewards_PG.std(dim=1, keepdim=True, correction=0) + STD_EPSILON)
-
-
-def zero_variance_share(rewards_PG: Tensor) -> float:
-    """Share of groups whose rewards are all equal: they teach nothing."""
-    return float((rewards_PG == rewards_PG[:, :1]).all(dim=1).to(torch.float64).mean())

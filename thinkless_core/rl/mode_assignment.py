@@ -5,12 +5,12 @@
     all think         every rollout is forced to think: no modes
     forced into rare  the guard gives the last k of an otherwise free group the mode that is being lost
 
-A forced control token is part of the completion like a sampled one. Its loss treats it as if the policy had chosen it
-(ratio 1 at the first update), unless the assignment says with which probability it was drawn: then the loss weighs it
-by pi_old / that probability, which makes the expected gradient that of the policy's own choice.
-The guard's tokens are NOT corrected, on purpose: the correction would shrink them by the very probability that has
-fallen to nothing. So they pull towards the rare mode where it earns more than the group's mean, harder than
-the policy's own samples would: a biased exploration, there to end a collapse.
+A forced control token is part of the completion like a sampled one, and the loss treats it as if the policy had
+chosen it (ratio 1 at the first update). If the assignment says with which probability q it was drawn, the loss weighs
+it by pi_old / q: its expected gradient is then that of the policy's own choice.
+The guard's tokens are NOT corrected, on purpose: pi_old is nearly 0 for a mode that is being lost, and the correction
+would shrink them to nothing. Uncorrected they pull harder towards the rare mode than the policy's own samples would, if
+it earns more than the group's mean: a biased exploration, there to end a collapse.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class AssignedMode(NamedTuple):
     """How one rollout of a group gets its mode."""
 
     mode: Mode | None = None
-    """The forced mode; None where the policy chooses."""
+    """The forced mode; None if the policy chooses."""
     probability: float | None = None
-    """With which the mode was drawn, where the loss corrects for it; None: as if the policy had chosen."""
+    """Probability that the mode was drawn with, if the loss corrects for it; None: as if the policy had chosen."""
 
 
 FREE = AssignedMode()
@@ -49,7 +49,7 @@ def all_think(group_size: int) -> tuple[AssignedMode, ...]:
 
 
 def force_rare(assigned: tuple[AssignedMode, ...], *, forced: tuple[Mode, int] | None) -> tuple[AssignedMode, ...]:
-    """The assignment with the last k rollouts forced as the guard says: (rare mode, k), or None.
+    """The assignment with the last k rollouts forced into the mode that the guard names: (rare mode, k), or None.
 
     A group that is not left to the policy stays as it is.
     """

@@ -14,11 +14,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from schemas.configs.rl import RlConfig
 from schemas.mode import Mode
-from thinkless_core.rl.objectives.objective import ScoredGroups
-from thinkless_core.rl.objectives.registry import OBJECTIVES
-from thinkless_core.rl.policy_loss import StepCounts
+from thinkless_core.rl.objectives.objective import Denominators, Objective, ScoredGroups
 from thinkless_core.rl.rollouts import ScoredRollout
 from thinkless_core.rl.schedules import StepSettings
 from thinkless_core.student.rendering import Sample
@@ -38,9 +35,9 @@ class PolicyBatch:
     """Limit under which the rollouts were sampled."""
 
     @property
-    def counts(self) -> StepCounts:
-        """Denominators over this whole step."""
-        return StepCounts(
+    def denominators(self) -> Denominators:
+        """Denominators of means over this whole step."""
+        return Denominators(
             num_rollouts=len(self.scored),
             num_response_tokens=sum(len(s.rollout.completion_ids) - 1 for s in self.scored),
             max_new_tokens=self.max_new_tokens,
@@ -54,8 +51,8 @@ class PolicyBatch:
     def micro_batches(self, *, model: PreTrainedModel, max_tokens: int, skip_zero_advantage: bool) -> list[list[int]]:
         """Indices of rollouts per forward pass of `model`.
 
-        With `skip_zero_advantage` (right where no KL acts) rollouts without a gradient are left out; they still
-        count in the denominators.
+        With `skip_zero_advantage` (right if no KL acts) rollouts without a gradient are left out; they still count in
+        the denominators.
         """
         learned = ((self.advantages_B != 0) | (self.control_advantages_B != 0)).tolist()
         kept = [i for i in range(len(self.scored)) if learned[i] or not skip_zero_advantage]
@@ -76,26 +73,26 @@ class PolicyBatch:
 def build_policy_batch(
     scored: Sequence[ScoredRollout],
     *,
-    config: RlConfig,
+    objective: Objective,
+    group_size: int,
     settings: StepSettings,
     reference_accuracy: Mapping[str, float] | None = None,
 ) -> PolicyBatch:
-    """Give every scored rollout its advantage; groups of `config.group_size` are contiguous.
+    """Give every scored rollout its advantage; the rollouts of a group stand side by side.
 
     `reference_accuracy`: by problem, for objectives that need it.
     """
     groups = ScoredGroups(
-        rewards_PG=torch.tensor([s.reward for s in scored], dtype=torch.float64).view(-1, config.group_size),
-        short_PG=torch.tensor([s.rollout.mode is Mode.SHORT for s in scored]).view(-1, config.group_size),
-        think_PG=torch.tensor([s.rollout.mode is Mode.THINK for s in scored]).view(-1, config.group_size),
+        rewards_PG=torch.tensor([s.reward for s in scored], dtype=torch.float64).view(-1, group_size),
+        short_PG=torch.tensor([s.mode is Mode.SHORT for s in scored]).view(-1, group_size),
+        think_PG=torch.tensor([s.mode is Mode.THINK for s in scored]).view(-1, group_size),
         reference_accuracy_P=None
         if reference_accuracy is None
         else torch.tensor(
-            [reference_accuracy[s.rollout.problem.problem_id] for s in scored[:: config.group_size]],
-            dtype=torch.float64,
+            [reference_accuracy[s.problem.problem_id] for s in scored[::group_size]], dtype=torch.float64
         ),
     )
-    advantages = OBJECTIVES[config.objective].advantages(groups, config=config, settings=settings)
+    advantages = objective.advantages(groups, step=settings)
     dtype = torch.get_default_dtype()
     return PolicyBatch(
         tuple(scored),

@@ -5,58 +5,48 @@
     loss = -J
 
 What makes it DeGRPO, GRPO or another is data: the weights w and v, and the advantages A of the control token (t = 0)
-and of the response (t >= 1). Both come from an objective (thinkless_core/rl/objectives/), counted over the WHOLE
-optimiser step (all micro-batches), so that splitting a step never changes its gradient. The sum of micro-batch
-losses is the loss of the step.
+and of the response (t >= 1). Both come from an objective (thinkless_core/rl/objectives/). Their denominators are
+counted over the WHOLE optimiser step (all micro-batches), so that splitting a step never changes its gradient: the
+loss of the step is the sum of its micro-batches' losses.
 
-A control token that was not the policy's choice but drawn with a known probability q is weighted by the importance
-u_i = pi_old(c_i) / q(c_i), a constant: w_i0 L_i0 becomes w_i0 u_i L_i0. The clip stays one of rho = pi / pi_old, the
+A control token that was drawn with a known probability q, and not chosen by the policy, is weighted by the importance
+u_i = pi_old(c_i) / q(c_i), a constant: w_i0 L_i0 becomes w_i0 u_i L_i0. Only rho = pi / pi_old is clipped: that is the
 part of the ratio that an update can move.
-Differs from the paper: the group average 1/G is taken over all rollouts of the step (1/B), the mean over prompts of
-the group means, groups being of one size.
+Differs from the paper: the mean over a group (1/G) is taken over all rollouts of the step (1/B). Groups have one size,
+so this is the mean over prompts of the group means.
 
 Shapes: B rollouts, T completion tokens (index 0 = control token). Masks are bool, True = counts.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-
-class StepCounts(NamedTuple):
-    """Denominators, counted over the whole optimiser step."""
-
-    num_rollouts: int
-    num_response_tokens: int
-    """Completion tokens after the control token, over all rollouts."""
-    max_new_tokens: int
-    """Limit of a completion at this step: the denominator that is the same for all."""
+from thinkless_core.rl.objectives.objective import TokenWeights
 
 
-class TokenWeights(NamedTuple):
-    """Weight of each token in the policy term and in the KL term, shape (B, T); 0 where nothing counts."""
-
-    policy_BT: Tensor
-    kl_BT: Tensor
-
-
-class LossTerms(NamedTuple):
-    """The loss of one micro-batch; each term adds up over micro-batches to that of the step."""
+class PolicyLoss(NamedTuple):
+    """The loss of one micro-batch, and the numbers that are worth a look."""
 
     total: Tensor
-    control: Tensor
-    """Share of `total` from control tokens, their weight included."""
-    response: Tensor
-    kl: Tensor
-    """KL with its normalisation, without its coefficient."""
-    num_clipped_B: Tensor
-    """Tokens of each rollout on which the clip is active (its gradient is cut), as a count."""
+    """The gradient is taken of this."""
+    sums: Mapping[str, Tensor]
+    """Numbers that add up over micro-batches to those of the step, without gradient: scalars, and one per rollout (B).
+
+    loss           `total`
+    control_loss   share of `total` from control tokens, their weight included
+    response_loss  share of `total` from response tokens
+    kl             KL with its normalisation, without its coefficient
+    clipped (B)    tokens on which the clip is active: their gradient is cut
+    tokens (B)     completion tokens
+    """
 
 
-def degrpo_loss(
+def policy_loss(
     logprobs_BT: Tensor,
     *,
     old_logprobs_BT: Tensor,
@@ -69,12 +59,12 @@ def degrpo_loss(
     clip_low: float,
     clip_high: float,
     kl_coef: float,
-) -> LossTerms:
+) -> PolicyLoss:
     """Loss of one micro-batch.
 
     logprobs_BT: log pi(token) under the policy being trained (gradient flows through this alone).
-    old_logprobs_BT: the same under the policy that sampled. ref_logprobs_BT: under the fixed warm-up model, or None
-    where kl_coef is 0. control_importance_B: pi_old / q of token 0, or None where the policy chose them all.
+    old_logprobs_BT: the same under the policy that sampled. ref_logprobs_BT: under the fixed warm-up model; None if
+    kl_coef is 0. control_importance_B: pi_old / q of token 0; None if the policy chose all modes.
     """
     # Padding holds arbitrary numbers; masked before the exponential, they cannot overflow into a NaN gradient.
     log_ratio_BT = (logprobs_BT - old_logprobs_BT).masked_fill(~completion_mask_BT, 0.0)
@@ -93,13 +83,16 @@ def degrpo_loss(
             ref_logprobs_BT=ref_logprobs_BT.masked_fill(~completion_mask_BT, 0.0),
         )
         kl = (k3_BT * weights.kl_BT).sum()
-    return LossTerms(
-        total=control + response + kl_coef * kl,
-        control=control.detach(),
-        response=response.detach(),
-        kl=kl.detach(),
-        num_clipped_B=((clipped_BT < free_BT) & completion_mask_BT).sum(dim=1).detach(),
-    )
+    total = control + response + kl_coef * kl
+    sums = {
+        "loss": total,
+        "control_loss": control,
+        "response_loss": response,
+        "kl": kl,
+        "clipped": ((clipped_BT < free_BT) & completion_mask_BT).sum(dim=1),
+        "tokens": completion_mask_BT.sum(dim=1),
+    }
+    return PolicyLoss(total, {name: value.detach() for name, value in sums.items()})
 
 
 def k3_estimate(logprobs_BT: Tensor, *, ref_logprobs_BT: Tensor) -> Tensor:

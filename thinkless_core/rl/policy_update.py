@@ -20,9 +20,9 @@ from transformers import PreTrainedModel
 from schemas.configs.rl import RlConfig
 from schemas.errors import TrainingError
 from schemas.mode import Mode
-from thinkless_core.rl.objectives.registry import OBJECTIVES
+from thinkless_core.rl.objectives.objective import Objective
 from thinkless_core.rl.policy_batch import PolicyBatch
-from thinkless_core.rl.policy_loss import degrpo_loss
+from thinkless_core.rl.policy_loss import policy_loss
 from thinkless_core.rl.schedules import StepSettings
 from thinkless_core.training.logprobs import collate, completion_logprobs
 from thinkless_core.training.lora import without_adapters
@@ -34,6 +34,19 @@ LARGEST_GAP = 1.0
 """Nats per token. bfloat16 and float32 differ by some hundredths; other weights, by more than one."""
 OldLogprobs = Sequence[Tensor]
 """One 1-d tensor per rollout, with one entry per completion token."""
+SUMS = ("loss", "control_loss", "response_loss", "kl")
+"""Metrics of an update that are sums over its micro-batches."""
+MEANS = {
+    "clip_fraction": ("clipped", "tokens"),
+    "entropy": ("entropy", "tokens"),
+    "control_entropy": ("control_entropy", "rollouts"),
+}
+"""Metrics that are one sum divided by another."""
+PARTIAL_MEANS = {
+    "sampler_logprob_gap": ("sampler_gap", "compared_tokens"),
+    **{f"clip_fraction/{mode}": (f"clipped/{mode}", f"tokens/{mode}") for mode in Mode},
+}
+"""Such metrics of a part of the rollouts; without any in that part there is no number."""
 
 
 @torch.no_grad()
@@ -46,8 +59,9 @@ def sampling_logprobs(
     pad_id: int,
     accelerator: Accelerator | None = None,
 ) -> OldLogprobs:
-    """log pi of every completion token under the policy that sampled, before it is updated; each process computes a
-    share and knows all.
+    """log pi of every completion token under the policy that sampled, before it is updated.
+
+    Each process computes a share, and all of them get all.
     """
     own: dict[int, Tensor] = {}
     for indices, _ in turns(
@@ -71,6 +85,7 @@ def update_policy(
     model: PreTrainedModel,
     batch: PolicyBatch,
     *,
+    objective: Objective,
     old_logprobs: OldLogprobs | None,
     reference: PreTrainedModel | None,
     optimizer: torch.optim.Optimizer,
@@ -79,14 +94,13 @@ def update_policy(
     settings: StepSettings,
     pad_id: int,
 ) -> dict[str, float]:
-    """One optimiser step, shared by all processes; returns its numbers.
+    """One optimiser step, shared by all processes; returns its metrics.
 
     `old_logprobs` None: the policy has not moved since it sampled, so they equal the current ones by construction.
     Raises TrainingError for a loss that is not finite.
     """
-    objective, counts = OBJECTIVES[config.objective], batch.counts
     totals: dict[str, float] = defaultdict(float)
-    for indices, counted in turns(
+    for indices, weighted in turns(
         lambda most: batch.micro_batches(model=model, max_tokens=most, skip_zero_advantage=reference is None),
         max_tokens=config.micro_batch_tokens,
         model=model,
@@ -104,47 +118,49 @@ def update_policy(
         if reference is not None:
             with torch.no_grad(), without_adapters(reference), autocast(reference, config.precision):
                 ref_BT = completion_logprobs(reference, collated, temperature=settings.temperature).logprobs_BT
-        terms = degrpo_loss(
+        loss = policy_loss(
             logprobs_BT,
             old_logprobs_BT=old_BT,
             ref_logprobs_BT=ref_BT,
             control_advantages_B=batch.control_advantages_B[indices].to(logprobs_BT.device),
             response_advantages_B=batch.advantages_B[indices].to(logprobs_BT.device),
             completion_mask_BT=mask_BT,
-            weights=objective.token_weights(mask_BT, control_weight=settings.alpha, counts=counts),
+            weights=objective.token_weights(mask_BT, over=batch.denominators, step=settings),
             control_importance_B=control_importance(batch, indices, old_logprobs_B=old_BT[:, 0]),
             clip_low=config.clip_low,
             clip_high=config.clip_high,
             kl_coef=settings.kl_coef,
         )
-        accelerator.backward(terms.total if counted else 0.0 * terms.total)
-        if not counted:
-            continue
-        totals["loss"] += float(terms.total.detach())
-        totals["control_loss"] += float(terms.control)
-        totals["response_loss"] += float(terms.response)
-        totals["kl"] += float(terms.kl)
-        totals["entropy"] += float(entropy_BT.sum())
-        totals["control_entropy"] += float(entropy_BT[:, 0].sum())
-        totals["rollouts"] += len(indices)
-        _compare_samplers(batch, indices, old_logprobs_BT=old_BT, totals=totals)
-        for index, clipped, tokens in zip(
-            indices, terms.num_clipped_B.tolist(), mask_BT.sum(dim=1).tolist(), strict=True
-        ):
-            mode = batch.scored[index].rollout.mode
-            totals["clipped"] += clipped
-            totals["tokens"] += tokens
-            totals[f"clipped/{mode}"] += clipped
-            totals[f"tokens/{mode}"] += tokens
+        accelerator.backward(loss.total if weighted else 0.0 * loss.total)
+        if weighted:
+            entropies = {"entropy": entropy_BT.sum(), "control_entropy": entropy_BT[:, 0].sum()}
+            gap = sampler_gap(batch, indices, old_logprobs_BT=old_BT)
+            modes = [batch.scored[i].mode for i in indices]
+            add_up(totals, {**loss.sums, **entropies, **gap, "rollouts": len(indices)}, modes=modes)
     sum_gradients(model, accelerator=accelerator)
-    totals = summed(totals, accelerator=accelerator)
-    return _step(model, optimizer, totals=totals, max_grad_norm=config.optimizer.max_grad_norm)
+    return _step(
+        model,
+        optimizer,
+        totals=summed(totals, accelerator=accelerator),
+        max_grad_norm=config.optimizer.max_grad_norm,
+    )
+
+
+def add_up(totals: dict[str, float], sums: Mapping[str, Tensor | float], *, modes: Sequence[Mode | None]) -> None:
+    """Add each number to the total of its name; numbers of rollouts also to `name/mode`, the total of their mode."""
+    for name, value in sums.items():
+        if isinstance(value, Tensor) and value.ndim == 1:
+            for mode, part in zip(modes, value.tolist(), strict=True):
+                totals[name] += part
+                totals[f"{name}/{mode}"] += part
+        else:
+            totals[name] += float(value)
 
 
 def control_importance(batch: PolicyBatch, indices: Sequence[int], *, old_logprobs_B: Tensor) -> Tensor | None:
-    """pi_old / q of every control token: q where a mode was drawn with a known probability, else 1.
+    """pi_old / q of a control token whose mode was drawn with a known probability q, and 1 of the others.
 
-    None where every mode is the policy's own choice, or taken as if it were.
+    None if every mode is the policy's own choice, or taken as if it were.
     """
     probabilities = [batch.scored[i].rollout.assigned_probability for i in indices]
     if all(probability is None for probability in probabilities):
@@ -153,35 +169,38 @@ def control_importance(batch: PolicyBatch, indices: Sequence[int], *, old_logpro
     return torch.where(drawn_B.isnan(), 1.0, old_logprobs_B.exp() / drawn_B)
 
 
-def _compare_samplers(
-    batch: PolicyBatch, indices: Sequence[int], *, old_logprobs_BT: Tensor, totals: dict[str, float]
-) -> None:
-    """Add up how far the sampler's log-probabilities are from the trainer's, where the sampler told some.
+def sampler_gap(batch: PolicyBatch, indices: Sequence[int], *, old_logprobs_BT: Tensor) -> dict[str, float]:
+    """How far the sampler's log-probabilities are from the trainer's, summed over the tokens that it gave some for.
 
     The loss never sees them: its ratio is between two numbers of the trainer.
     """
+    gap, compared = 0.0, 0
     for row, index in enumerate(indices):
         rollout = batch.scored[index].rollout
         if rollout.sampler_logprobs:
             end = len(rollout.completion_ids)
-            told_T = torch.tensor(rollout.sampler_logprobs, device=old_logprobs_BT.device)
-            totals["gap"] += float((old_logprobs_BT[row, end - len(told_T) : end] - told_T).abs().sum())
-            totals["compared"] += len(told_T)
+            theirs_T = torch.tensor(rollout.sampler_logprobs, device=old_logprobs_BT.device)
+            gap += float((old_logprobs_BT[row, end - len(theirs_T) : end] - theirs_T).abs().sum())
+            compared += len(theirs_T)
+    return {"sampler_gap": gap, "compared_tokens": float(compared)}
 
 
 def _step(
     model: PreTrainedModel, optimizer: torch.optim.Optimizer, *, totals: Mapping[str, float], max_grad_norm: float
 ) -> dict[str, float]:
-    """Move the weights by the gradient that has been summed up; returns the numbers of the step."""
+    """Move the weights by the gradient that has been summed up; returns the metrics of the update."""
     grad_norm = clip_gradients(model, max_norm=max_grad_norm)
-    numbers = {name: totals.get(name, 0.0) for name in ("loss", "control_loss", "response_loss", "kl")}
+    numbers = {name: totals.get(name, 0.0) for name in SUMS}
     if not math.isfinite(numbers["loss"]) or not math.isfinite(grad_norm):
         raise TrainingError(
             f"loss {numbers['loss']} with gradient norm {grad_norm} is not finite; lower "
             "rl.optimizer.learning_rate. The last good checkpoint is kept"
         )
-    gap = totals["gap"] / totals["compared"] if totals.get("compared") else None
-    if gap is not None and gap > LARGEST_GAP:
+    partial_means = {
+        name: totals[total] / totals[over] for name, (total, over) in PARTIAL_MEANS.items() if totals.get(over)
+    }
+    gap = partial_means.get("sampler_logprob_gap", 0.0)
+    if gap > LARGEST_GAP:
         raise TrainingError(
             f"the sampler's log-probabilities are {gap:.2f} nats per token from the trainer's, expected at most "
             f'{LARGEST_GAP}: it does not sample from the policy; set rl.sampler.kind = "transformers", or '
@@ -190,16 +209,5 @@ def _step(
     if totals.get("rollouts"):  # without a single gradient, AdamW would still move the weights by its momentum
         optimizer.step()
     optimizer.zero_grad()
-    tokens = totals.get("tokens") or 1.0
-    numbers |= {
-        "clip_fraction": totals.get("clipped", 0.0) / tokens,
-        "entropy": totals.get("entropy", 0.0) / tokens,
-        "control_entropy": totals.get("control_entropy", 0.0) / (totals.get("rollouts") or 1.0),
-        "grad_norm": grad_norm,
-    }
-    if gap is not None:
-        numbers["sampler_logprob_gap"] = gap
-    for mode in Mode:  # a mode that nobody learned from has no number
-        if tokens_of_mode := totals.get(f"tokens/{mode}"):
-            numbers[f"clip_fraction/{mode}"] = totals[f"clipped/{mode}"] / tokens_of_mode
-    return numbers
+    means = {name: totals.get(total, 0.0) / (totals.get(over) or 1.0) for name, (total, over) in MEANS.items()}
+    return numbers | means | {"grad_norm": grad_norm} | partial_means

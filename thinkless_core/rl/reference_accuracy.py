@@ -1,9 +1,9 @@
 """How often the warm-up model's thinking is right, problem by problem: what `adaptthink` must not fall below.
 
-problems that the run visits -> think forced, K samples each -> share of right answers
+problems that the run visits -> K think answers each -> share of right answers
 
-Measured once, before the first step, with the policy as it is then; written down piece by piece, so that a crash
-costs one piece. Sampled tokens are counted: they are part of what this objective costs.
+Measured once, before the first step, with the policy as it is then, and logged piece by piece: a crash costs one
+piece. Sampled tokens are counted: they are part of what the objective costs.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from accelerate import Accelerator
 from transformers import PreTrainedTokenizerBase
 
 from schemas.base import Record
@@ -21,10 +22,12 @@ from schemas.mode import Mode
 from schemas.records.problems import Problem
 from thinkless_core.progress import Progress
 from thinkless_core.rl.mode_assignment import AssignedMode
+from thinkless_core.rl.rollouts import Rollout
 from thinkless_core.rl.schedules import settings_at
-from thinkless_core.rl.scoring import is_solved, sample_groups
+from thinkless_core.rl.scoring import judge_rollouts, sample_groups
 from thinkless_core.sampling.sampler import Sampler
 from thinkless_core.seeding import batch_indices
+from thinkless_core.training.processes import run_on_main
 from thinkless_core.training.record_log import RecordLog
 
 
@@ -41,7 +44,7 @@ class ReferenceScore(Record):
 
 @dataclass(frozen=True)
 class ReferenceAccuracy:
-    """Accuracy by problem, and what it cost."""
+    """Accuracy by problem, and the tokens it cost."""
 
     by_problem: Mapping[str, float]
     num_tokens: int
@@ -66,17 +69,45 @@ def measure_reference_accuracy(
     sampler: Sampler,
     problems: Sequence[Problem],
     *,
+    num_samples: int,
     tokenizer: PreTrainedTokenizerBase,
     config: RlConfig,
+    accelerator: Accelerator,
     scratch: Path,
     progress: Progress,
 ) -> ReferenceAccuracy:
-    """Accuracy of `config.reference_samples` forced think completions per problem.
+    """Accuracy of `num_samples` forced think completions per problem, under the settings of the first step.
 
-    The sampler's model must be the warm-up model. What `scratch` already holds is not measured again.
+    Every process calls this. The sampler's model must be the warm-up model. Scores that `scratch` already holds are not
+    measured again.
     """
     log = RecordLog(scratch / "reference_scores.jsonl", ReferenceScore)
     pieces = [problems[i : i + config.prompts_per_step] for i in range(0, len(problems), config.prompts_per_step)]
+    scores = run_on_main(accelerator, _already_measured, log, pieces)
+    for number in range(scores[-1].step + 1 if scores else 0, len(pieces)):
+        rollouts = sample_groups(
+            sampler,
+            pieces[number],
+            assigned=[AssignedMode(Mode.THINK)] * num_samples,
+            tokenizer=tokenizer,
+            config=config,
+            settings=settings_at(config, step=1),
+            stream="reference",
+        )
+        measured = run_on_main(accelerator, _scores_of, rollouts, number=number, num_samples=num_samples)
+        scores += measured
+        if accelerator.is_main_process:
+            log.append(measured)
+            accuracy = sum(s.num_correct for s in scores) / (len(scores) * num_samples)
+            progress(number + 1, len(pieces), {"reference_accuracy": accuracy})
+    return ReferenceAccuracy(
+        by_problem={s.problem_id: s.num_correct / num_samples for s in scores},
+        num_tokens=sum(s.num_tokens for s in scores),
+    )
+
+
+def _already_measured(log: RecordLog[ReferenceScore], pieces: Sequence[Sequence[Problem]]) -> list[ReferenceScore]:
+    """The scores of the first pieces that are whole in the log, which is cut back to them."""
     found: dict[int, list[ReferenceScore]] = defaultdict(list)
     log.cut_after(len(pieces))  # a line that a crash left half written
     for score in log:
@@ -85,47 +116,18 @@ def measure_reference_accuracy(
     while whole < len(pieces) and len(found[whole]) == len(pieces[whole]):
         whole += 1
     log.cut_after(whole - 1)
-    scores = [score for piece in range(whole) for score in found[piece]]
-    for number in range(whole, len(pieces)):
-        measured = _measure(sampler, pieces[number], tokenizer=tokenizer, config=config, number=number)
-        log.append(measured)
-        scores += measured
-        accuracy = sum(s.num_correct for s in scores) / (len(scores) * config.reference_samples)
-        progress(number + 1, len(pieces), {"reference_accuracy": accuracy})
-    return ReferenceAccuracy(
-        by_problem={s.problem_id: s.num_correct / config.reference_samples for s in scores},
-        num_tokens=sum(s.num_tokens for s in scores),
-    )
+    return [score for piece in range(whole) for score in found[piece]]
 
 
-def _measure(
-    sampler: Sampler,
-    problems: Sequence[Problem],
-    *,
-    tokenizer: PreTrainedTokenizerBase,
-    config: RlConfig,
-    number: int,
-) -> list[ReferenceScore]:
-    """The scores of one piece, under the settings of the first step."""
-    settings = settings_at(config, step=1)
-    rollouts = sample_groups(
-        sampler,
-        problems,
-        assigned=[AssignedMode(Mode.THINK)] * config.reference_samples,
-        tokenizer=tokenizer,
-        config=config,
-        settings=settings,
-        stream="reference",
-    )
-    per_problem = [
-        rollouts[i : i + config.reference_samples] for i in range(0, len(rollouts), config.reference_samples)
-    ]
+def _scores_of(rollouts: Sequence[Rollout], *, number: int, num_samples: int) -> list[ReferenceScore]:
+    """One score per problem of piece `number`, whose rollouts stand side by side."""
+    groups = [rollouts[i : i + num_samples] for i in range(0, len(rollouts), num_samples)]
     return [
         ReferenceScore(
             step=number,
-            problem_id=problem.problem_id,
-            num_correct=sum(is_solved(rollout) for rollout in samples),
+            problem_id=samples[0].problem.problem_id,
+            num_correct=sum(verdict.correct for verdict in judge_rollouts(samples)),
             num_tokens=sum(len(rollout.completion_ids) for rollout in samples),
         )
-        for problem, samples in zip(problems, per_problem, strict=True)
+        for samples in groups
     ]

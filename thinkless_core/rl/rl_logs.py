@@ -1,4 +1,4 @@
-"""What RL writes down step by step, and how a resumed run takes it up again.
+"""Logs of an RL run, written step by step and cut back to the checkpoint by a resumed run.
 
 step -> metrics.jsonl, rollouts.jsonl, guard_events.jsonl in scratch -> (stage) Parquet tables
 """
@@ -13,13 +13,12 @@ from schemas.records.guard_events import GuardEvent
 from schemas.records.metrics import Metric
 from schemas.records.rollouts import RolloutRecord
 from thinkless_core.rl.policy_batch import PolicyBatch
-from thinkless_core.rl.rl_metrics import rollout_records
 from thinkless_core.training.record_log import RecordLog
 
 
 @dataclass(frozen=True)
 class RlLogs:
-    """What a training run leaves behind besides the weights."""
+    """The logs that a training run leaves beside the weights."""
 
     metrics: RecordLog[Metric]
     rollouts: RecordLog[RolloutRecord]
@@ -38,7 +37,7 @@ class RlLogs:
         )
 
     def cut_after(self, done: int) -> None:
-        """Drop what belongs to later steps than the checkpoint of step `done`; with 0 there is none, and all goes."""
+        """Drop what belongs to steps after the checkpoint of step `done`; 0 drops everything."""
         if not self.writes:
             return
         self.metrics.cut_after(done if done else -1)
@@ -62,9 +61,36 @@ class RlLogs:
         self.write_numbers(numbers, step=step)
 
     def last(self, name: str) -> float | None:
-        """The newest value of a metric; None where it was never written."""
+        """The newest value of a metric; None if it was never written."""
         value = None
         for metric in self.metrics:
             if metric.name == name:
                 value = metric.value
         return value
+
+
+def rollout_records(batch: PolicyBatch, *, step: int) -> list[RolloutRecord]:
+    """One record per rollout, for audit."""
+    records = []
+    for scored, advantage in zip(batch.scored, batch.advantages_B.tolist(), strict=True):
+        rollout = scored.rollout
+        records.append(
+            RolloutRecord(
+                rollout_id=f"{step:06d}-{scored.problem.problem_id}-{rollout.sample}",
+                step=step,
+                problem_id=scored.problem.problem_id,
+                difficulty=scored.problem.difficulty,
+                sample=rollout.sample,
+                mode=scored.mode,
+                forced=rollout.forced,
+                completion=rollout.completion,
+                num_tokens=scored.num_tokens,
+                finish_reason=rollout.finish_reason,
+                correct=scored.correct,
+                malformed=scored.mode is None,
+                fake_short=scored.fake_short,
+                reward=scored.reward,
+                advantage=advantage,
+            )
+        )
+    return records

@@ -1,24 +1,25 @@
-"""From problems to scored rollouts: sample groups, read the mode off token 0, grade, reward.
+"""From problems to scored rollouts: sample groups, read the mode off token 0, judge, reward.
 
-problems -> SampleRequests (G per problem) -> SampledCompletions -> Rollouts -> ScoredRollouts
+problems -> SampleRequests (G per problem) -> SampledCompletions -> Rollouts -> JudgedRollouts -> ScoredRollouts
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from transformers import PreTrainedTokenizerBase
 
 from schemas.configs.rl import RlConfig
+from schemas.errors import TrainingError
 from schemas.finish_reason import FinishReason
 from schemas.records.problems import Problem
-from thinkless_core.grading.extraction import extract_answer
 from thinkless_core.grading.fake_short import is_fake_short
-from thinkless_core.grading.strict import is_correct
+from thinkless_core.grading.verdict import Outcome, Verdict
+from thinkless_core.grading.verifier import judge_completions
 from thinkless_core.rl.mode_assignment import AssignedMode
-from thinkless_core.rl.objectives.registry import OBJECTIVES
-from thinkless_core.rl.rewards import Verdict
-from thinkless_core.rl.rollouts import Rollout, ScoredRollout
+from thinkless_core.rl.rewards import Reward
+from thinkless_core.rl.rollouts import JudgedRollout, Rollout, ScoredRollout
 from thinkless_core.rl.schedules import StepSettings
 from thinkless_core.sampling.sampler import Sampler, SampleRequest
 from thinkless_core.student.control_tokens import ControlTokens
@@ -37,9 +38,9 @@ def sample_groups(
 ) -> list[Rollout]:
     """One rollout of each problem per entry of `assigned`, those of one problem side by side.
 
-    `stream` names what they are for: other purposes draw other random numbers. A rollout's random stream does not know
-    whether its mode is forced: a forced completion is the one that the policy would have sampled had it chosen that
-    mode.
+    `stream` names what they are for: other purposes draw other random numbers. A rollout's random stream does not
+    depend on whether its mode is forced: a forced completion is the one that the policy would have sampled if it had
+    chosen that mode.
     """
     control = ControlTokens.of(tokenizer)
     asked = [
@@ -50,7 +51,7 @@ def sample_groups(
     requests = [
         SampleRequest(
             prompt_ids,
-            stream=(stream, config.seed, settings.step, problem.problem_id, sample),
+            stream=(stream, config.seed, settings.number, problem.problem_id, sample),
             forced_id=None if choice.mode is None else control.id_of(choice.mode),
         )
         for problem, sample, choice, prompt_ids in asked
@@ -74,25 +75,60 @@ def sample_groups(
 
 
 def score_rollouts(
-    rollouts: Sequence[Rollout], *, control: ControlTokens, config: RlConfig, settings: StepSettings
+    rollouts: Sequence[Rollout],
+    *,
+    reward: Reward,
+    control: ControlTokens,
+    config: RlConfig,
+    settings: StepSettings,
 ) -> list[ScoredRollout]:
-    """Grade and reward every rollout; one that is malformed or ran into the token limit is wrong."""
-    objective = OBJECTIVES[config.objective]
-    scored = []
-    for rollout in rollouts:
-        correct = is_solved(rollout)
-        fake_short = is_fake_short(
-            rollout.mode,
-            completion_ids=rollout.completion_ids,
-            think_end_id=control.think_end_id,
-            short_max_tokens=config.short_max_tokens,
-        )
-        reward = objective.reward(Verdict(rollout.mode, correct, fake_short), config=config, settings=settings)
-        scored.append(ScoredRollout(rollout, correct=correct, fake_short=fake_short, reward=reward))
+    """Judge and reward every rollout; the rollouts of a group stand side by side.
+
+    Raises TrainingError for a reward that does not give each rollout a finite number.
+    """
+    scored: list[ScoredRollout] = []
+    verdicts = judge_rollouts(rollouts)
+    for start in range(0, len(rollouts), config.group_size):
+        end = start + config.group_size
+        group = [
+            JudgedRollout(
+                rollout,
+                verdict,
+                fake_short=is_fake_short(
+                    rollout.mode,
+                    completion_ids=rollout.completion_ids,
+                    think_end_id=control.think_end_id,
+                    short_max_tokens=config.short_max_tokens,
+                ),
+            )
+            for rollout, verdict in zip(rollouts[start:end], verdicts[start:end], strict=True)
+        ]
+        earned = [float(value) for value in reward.rewards(group, step=settings)]
+        if len(earned) != len(group) or not all(map(math.isfinite, earned)):
+            raise TrainingError(
+                f"reward {reward.name or type(reward).__name__!r} gave {earned} for the {len(group)} rollouts of "
+                f"problem {group[0].problem.problem_id}, expected one finite number each; correct its `rewards`"
+            )
+        scored += [
+            ScoredRollout(j.rollout, j.verdict, j.fake_short, value) for j, value in zip(group, earned, strict=True)
+        ]
     return scored
 
 
-def is_solved(rollout: Rollout) -> bool:
-    """Whether a rollout has its mode, ended by itself and gives the right answer."""
-    whole = rollout.mode is not None and rollout.finish_reason is FinishReason.STOP
-    return whole and is_correct(extract_answer(rollout.completion), reference=rollout.problem.answer)
+def judge_rollouts(rollouts: Sequence[Rollout]) -> list[Verdict]:
+    """Whether each rollout solves its problem, by the verifier that the problem names.
+
+    One that is malformed or ran into the token limit is wrong, whatever it says.
+    """
+    whole = [rollout for rollout in rollouts if _unfit(rollout) is None]
+    verdicts = iter(judge_completions([r.problem for r in whole], [r.completion for r in whole]))
+    return [_unfit(rollout) or next(verdicts) for rollout in rollouts]
+
+
+def _unfit(rollout: Rollout) -> Verdict | None:
+    """The verdict on a rollout that no verifier is asked about."""
+    if rollout.mode is None:
+        return Verdict(Outcome.WRONG, None, "malformed: token 0 is no control token")
+    if rollout.finish_reason is not FinishReason.STOP:
+        return Verdict(Outcome.WRONG, None, "truncated at the token limit")
+    return None

@@ -21,7 +21,7 @@ from thinkless_core.statistics.member_results import MemberResults
 
 Members = Mapping[str, Sequence[MemberResults]]
 """Part in the claim -> the finished runs of the condition that plays it."""
-Verdict = Literal["holds", "fails", "undecided"]
+ClaimOutcome = Literal["holds", "fails", "undecided"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Threshold:
     side: Literal["at least", "at most"]
     value: float
 
-    def verdict(self, interval: Interval) -> Verdict:
+    def outcome(self, interval: Interval) -> ClaimOutcome:
         """Whether the whole interval is on the right side, the whole on the wrong one, or neither."""
         low, high = interval.low, interval.high
         worst, best = (low, high) if self.side == "at least" else (-high, -low)
@@ -278,7 +278,7 @@ def measure_claim(
                 low=interval.low,
                 high=interval.high,
                 num_seeds=found,
-                verdict=reading.threshold.verdict(interval),
+                verdict=reading.threshold.outcome(interval),
                 note="; ".join(note for note in notes if note),
             )
         )

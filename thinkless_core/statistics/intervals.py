@@ -1,12 +1,9 @@
-"""How far a measured mean or difference may be trusted: intervals over problems, and over seeds.
+"""Means and intervals: over problems, and over the seeds of a study.
 
-two cells of one evaluation -> one difference per problem -> resampled problems -> Interval   (paired bootstrap)
+samples of one problem -> their mean   (the problem is the unit, so its samples are averaged first)
 one number per seed -> Student's t -> Interval   (few, independent runs)
 
-Cells share problems and random streams, so a difference between them is taken problem by problem before anything is
-resampled; what both find hard cancels. Samples of one problem are averaged first: the problem is the unit.
-
-Shapes: P problems, R resamples.
+Claims, the report of a study and its pictures all use this module. Shapes: S seeds.
 """
 
 from __future__ import annotations
@@ -20,14 +17,8 @@ import numpy.typing as npt
 
 from schemas.errors import EvaluationError
 from schemas.records.eval_completions import EvalCompletion
-from thinkless_core.seeding import random_stream
 
 Floats = npt.NDArray[np.float64]
-
-NUM_RESAMPLES = 4000
-"""Enough for the ends of a 95% interval to move by a few hundredths of its width from seed to seed."""
-RESAMPLED_AT_ONCE = 4_000_000
-"""Problems drawn side by side; bounds memory, never changes a draw."""
 
 
 class Interval(NamedTuple):
@@ -48,31 +39,6 @@ def score_tokens(completion: EvalCompletion) -> float:
     return float(completion.num_tokens)
 
 
-def paired_difference(
-    left: Sequence[EvalCompletion],
-    right: Sequence[EvalCompletion],
-    *,
-    score: Callable[[EvalCompletion], float] = score_accuracy,
-    seed: int,
-    num_resamples: int = NUM_RESAMPLES,
-    confidence: float = 0.95,
-) -> Interval:
-    """Mean of `score` in cell `left` less that in `right`, with a paired bootstrap interval over problems.
-
-    Raises EvaluationError where the cells are empty or were not asked the same problems.
-    """
-    left_scores, right_scores = mean_per_problem(left, score), mean_per_problem(right, score)
-    if not left_scores or left_scores.keys() != right_scores.keys():
-        alone = sorted(left_scores.keys() ^ right_scores.keys())
-        raise EvaluationError(
-            f"cells of {len(left_scores)} and {len(right_scores)} problems cannot be paired, expected the same "
-            f"problems in both, got in only one: {', '.join(alone[:3]) or 'none, both are empty'}; compare cells of "
-            "one benchmark"
-        )
-    differences_P = np.array([left_scores[problem] - right_scores[problem] for problem in sorted(left_scores)])
-    return bootstrap_mean(differences_P, seed=seed, num_resamples=num_resamples, confidence=confidence)
-
-
 def mean_per_problem(
     completions: Sequence[EvalCompletion], score: Callable[[EvalCompletion], float]
 ) -> dict[str, float]:
@@ -81,25 +47,6 @@ def mean_per_problem(
     for completion in completions:
         scores.setdefault(completion.problem_id, []).append(score(completion))
     return {problem: math.fsum(values) / len(values) for problem, values in scores.items()}
-
-
-def bootstrap_mean(
-    values: Sequence[float] | Floats, *, seed: int, num_resamples: int = NUM_RESAMPLES, confidence: float = 0.95
-) -> Interval:
-    """The mean of `values` (P) with a percentile bootstrap interval; the same values and seed give the same ends.
-
-    Too narrow for a handful of values, as it never sees any but those: for seeds take `interval_over_seeds`.
-    """
-    values_P = _checked(values, confidence=confidence)
-    stream = random_stream("bootstrap", seed)
-    step = max(1, RESAMPLED_AT_ONCE // len(values_P))
-    means = [
-        values_P[stream.integers(len(values_P), size=(min(step, num_resamples - start), len(values_P)))].mean(axis=1)
-        for start in range(0, num_resamples, step)
-    ]
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(np.concatenate(means), [tail, 1 - tail])
-    return Interval(float(values_P.mean()), float(low), float(high))
 
 
 def interval_over_seeds(values: Sequence[float] | Floats, *, confidence: float = 0.95) -> Interval:

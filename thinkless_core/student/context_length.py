@@ -1,28 +1,16 @@
 """Prompts and completions that are longer than what a model can attend to: said before anything is computed.
 
-prompts + limit of new tokens -> ConfigError, or nothing        pairs -> pairs whose both sides fit, and how many do not
+prompts + limit of new tokens -> ConfigError, or nothing
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable
 
 from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from schemas.errors import ConfigError
-from schemas.records.pairs import Pair
-from thinkless_core.student.rendering import render_completion, render_prompt
-
-OVER_CONTEXT = "over_context"
-"""Reason under which dropped pairs are counted."""
-
-
-class FittingPairs(NamedTuple):
-    """Pairs whose prompt and completion fit into the context, on both sides, and how many others there were."""
-
-    pairs: list[Pair]
-    num_dropped: int
+from thinkless_core.student.rendering import render_prompt
 
 
 def context_length(model: PreTrainedModel | PreTrainedConfig) -> int | None:
@@ -52,7 +40,7 @@ def refuse_over_context(
     lengths = [
         len(render_prompt(tokenizer, prompt))
         for prompt in prompts
-        if frame + _most_tokens(prompt) + max_new_tokens > context
+        if frame + most_tokens(prompt) + max_new_tokens > context
     ]
     too_long = [length for length in lengths if length + max_new_tokens > context]
     if not too_long:
@@ -67,32 +55,6 @@ def refuse_over_context(
     )
 
 
-def fitting_pairs(pairs: Sequence[Pair], *, tokenizer: PreTrainedTokenizerBase, context: int | None) -> FittingPairs:
-    """Leave out pairs of which a side does not fit: cut off, it would teach an answer that stops in the middle.
-
-    Raises ConfigError where none is left.
-    """
-    if context is None:
-        return FittingPairs(list(pairs), 0)
-    frame = len(render_prompt(tokenizer, "x"))
-    kept = []
-    for pair in pairs:
-        longest = max(_most_tokens(pair.think_completion), _most_tokens(pair.short_completion))
-        if frame + _most_tokens(pair.prompt) + longest + 1 > context:
-            prompt = len(render_prompt(tokenizer, pair.prompt))
-            think = render_completion(tokenizer, pair.think_completion, finished=not pair.think_truncated)
-            short = render_completion(tokenizer, pair.short_completion, finished=not pair.short_truncated)
-            if prompt + max(len(think), len(short)) > context:
-                continue
-        kept.append(pair)
-    if pairs and not kept:
-        raise ConfigError(
-            f"sft: all {len(pairs)} pairs are longer than the model's context of {context} tokens; lower "
-            "teach.think.max_tokens, or choose a base model with a longer context"
-        )
-    return FittingPairs(kept, len(pairs) - len(kept))
-
-
-def _most_tokens(text: str) -> int:
+def most_tokens(text: str) -> int:
     """A bound that costs nothing: a token is a byte or more, save for rare characters that tokenizers spell out."""
     return len(text.encode())

@@ -1,18 +1,18 @@
-"""Several processes that train as one: micro-batches are dealt out, gradients summed.
+"""Several processes that train as one: micro-batches are shared out, gradients summed.
 
 every process knows the whole step, its denominators too
     -> own share of the micro-batches -> own gradient -> sum over all -> the same clip and the same step everywhere
-main process: grades, decides and writes; whoever is asked to sample helps, and all are told what came out
+main process: judges, decides and writes; the others get its results (`run_on_main`)
 
 So two processes take the steps that one takes, up to the order of float sums. In one process every function here
-hands back what it was given. No wrapper stands around the model; shards of it are the matter of
+returns what it was given. No wrapper stands around the model; a model that is spread over processes is the subject of
 thinkless_core/training/sharding.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, ParamSpec, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -22,6 +22,7 @@ from torch.distributed.tensor import DTensor
 
 from thinkless_core.training.sharding import is_sharded
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 BUCKET_ELEMENTS = 1 << 24
@@ -34,30 +35,30 @@ class Turn(NamedTuple):
     """One forward pass of this process."""
 
     indices: list[int]
-    counts: bool
-    """False: another process counts these; here they are computed with weight 0, because a sharded model works only
-    in step."""
+    weighted: bool
+    """False: another process learns from these. Here they are computed with weight 0, because every process of a
+    sharded model must run the same number of passes."""
 
 
 def turns(
     split: Callable[[int], list[list[int]]], *, max_tokens: int, model: nn.Module, accelerator: Accelerator | None
 ) -> list[Turn]:
-    """This process's forward passes over a step; over all processes, every index counts once.
+    """This process's forward passes over a step; over all processes, every index is weighted once.
 
-    `split` gives the micro-batches of the whole step under a budget of tokens, which is lowered where there would be
-    fewer of them than processes. Without an accelerator this process computes all.
+    `split` gives the micro-batches of the whole step under a budget of tokens, which is lowered if there would be fewer
+    of them than processes. Without an accelerator this process computes all.
     """
     batches = split(max_tokens)
     if accelerator is None or accelerator.num_processes == 1:
-        return [Turn(indices, counts=True) for indices in batches]
+        return [Turn(indices, weighted=True) for indices in batches]
     while 0 < len(batches) < accelerator.num_processes and max_tokens > LEAST_BUDGET:
         max_tokens = max(max_tokens // 2, LEAST_BUDGET)
         batches = split(max_tokens)
-    own = [Turn(indices, counts=True) for indices in batches[accelerator.process_index :: accelerator.num_processes]]
+    own = [Turn(indices, weighted=True) for indices in batches[accelerator.process_index :: accelerator.num_processes]]
     most = -(-len(batches) // accelerator.num_processes)
     if is_sharded(model) and len(own) < most:
         shortest = min(batches, key=len)
-        own += [Turn(shortest, counts=False)] * (most - len(own))
+        own += [Turn(shortest, weighted=False)] * (most - len(own))
     return own
 
 
@@ -98,8 +99,20 @@ def _buckets(gradients: Sequence[Tensor]) -> Iterator[list[Tensor]]:
         yield bucket
 
 
+def run_on_main(accelerator: Accelerator, work: Callable[P, T], *args: P.args, **keywords: P.kwargs) -> T:
+    """`work(*args, **keywords)`, done by the main process alone; every process gets its result.
+
+    For what may come out differently elsewhere: verdicts, which depend on time limits, and files.
+    """
+    if accelerator.num_processes == 1:
+        return work(*args, **keywords)
+    box = [work(*args, **keywords)] if accelerator.is_main_process else [None]
+    dist.broadcast_object_list(box, src=0)
+    return cast(T, box[0])
+
+
 def gather(own: T, *, accelerator: Accelerator | None) -> list[T]:
-    """What each process has, in their order; anything that can be pickled."""
+    """The values of all processes, in their order; anything that can be pickled."""
     if accelerator is None or accelerator.num_processes == 1:
         return [own]
     found = [own] * accelerator.num_processes  # places, to be filled
@@ -117,7 +130,7 @@ def summed(own: Mapping[str, float], *, accelerator: Accelerator | None) -> dict
 
 
 def process_stream(accelerator: Accelerator) -> tuple[int, ...]:
-    """What a random stream of this process alone has in its name; nothing in the main process."""
+    """The part of a random stream's name that is this process's own; empty in the main process."""
     return () if accelerator.is_main_process else (accelerator.process_index,)
 
 

@@ -80,15 +80,17 @@ def accumulate_sft_loss(
     accelerator: Accelerator | None = None,
     precision: Precision = "float32",
 ) -> SideLosses:
-    """Token-mean loss of a batch; with an accelerator, its processes share the work, and where gradients are enabled
-    this process's part of the gradient is added to the parameters'.
+    """Token-mean loss of a batch.
+
+    With an accelerator its processes share the work; if gradients are enabled, this process's part of the gradient is
+    added to the parameters' own.
     """
     tokens = dict.fromkeys(Mode, 0)
     for sample, side in zip(batch.samples, batch.sides, strict=True):
         tokens[side] += len(sample.completion_ids)
     num_tokens = sum(tokens.values())
     own = {mode.value: 0.0 for mode in Mode}
-    for indices, counts in turns(
+    for indices, weighted in turns(
         lambda most: micro_batches(batch.samples, model=model, max_tokens=most),
         max_tokens=micro_batch_tokens,
         model=model,
@@ -99,9 +101,9 @@ def accumulate_sft_loss(
             loss_B = -completion_logprobs(model, collated).logprobs_BT.sum(dim=1)
         if accelerator is not None and torch.is_grad_enabled():
             loss = loss_B.sum() / num_tokens
-            accelerator.backward(loss if counts else 0.0 * loss)
+            accelerator.backward(loss if weighted else 0.0 * loss)
         for index, value in zip(indices, loss_B.tolist(), strict=True):
-            own[batch.sides[index]] += value if counts else 0.0
+            own[batch.sides[index]] += value if weighted else 0.0
     sums = summed(own, accelerator=accelerator)
     return SideLosses(
         all=sum(sums.values()) / num_tokens,
@@ -127,9 +129,10 @@ def train_sft(
 ) -> RecordLog[Metric]:
     """Train `model`, as `prepare_student` left it, in place and return the log of its metrics.
 
-    `scratch` holds checkpoints and the log; called again with the same arguments after a crash, training goes on
-    from the newest checkpoint to the same weights. In several processes the main one alone writes and tells its
-    progress; `sharded` spreads the model over them. Raises TrainingError for a loss that is not finite.
+    `scratch` holds checkpoints and the log. Called again with the same arguments after a crash, training goes on from
+    the newest checkpoint to the same weights; after the last step it does none. Of several processes only the main one
+    writes and reports progress; `sharded` spreads the model over them. Raises TrainingError for a loss that is not
+    finite.
     """
     encoded = [pair_samples(p, tokenizer=tokenizer) for p in pairs if p.split == "train"]
     held_out = [pair_samples(p, tokenizer=tokenizer) for p in pairs if p.split == "validation"]
@@ -148,7 +151,7 @@ def train_sft(
     wait_for_all(accelerator)
     model.train()
     for step in range(done + 1, config.steps + 1):
-        # Dropout, where a model has it.
+        # Dropout, if a model has it.
         torch.manual_seed(derive_seed("sft-step", config.seed, step, *process_stream(accelerator)))
         rate = learning_rate(config.optimizer, step=step, num_steps=config.steps)
         set_learning_rate(optimizer, rate)
@@ -197,7 +200,7 @@ def train_sft(
             }
         if writes:
             log.append([Metric(stage="sft", step=step, name=name, value=value) for name, value in numbers.items()])
-        if step % config.checkpoint_every == 0 and step < config.steps:
+        if step % config.checkpoint_every == 0 or step == config.steps:
             save_checkpoint(scratch / "checkpoints", step=step, model=model, optimizer=optimizer, writes=writes)
         if writes:
             progress(step, config.steps, numbers)

@@ -124,7 +124,17 @@ def _results(evidence: Evidence) -> str:
     ]
     if not cells:
         return "Nothing was measured: the run has no evaluation."
-    header = ("benchmark", "model", "mode", "n", "accuracy", "think share", "mean tokens", "truncated", "grader")
+    header = (
+        "benchmark",
+        "model",
+        "mode",
+        "completions",
+        "accuracy",
+        "think share",
+        "mean tokens",
+        "truncated",
+        "grader",
+    )
     return table(header, cells)
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from infra.report.charts.figures import COLORS, RAMP, Chart, EndLabel, draw, label_ends, percent_axis
 from infra.report.charts.line_charts import moving_mean, window
 from infra.report.charts.u_curve import turn_of
-from infra.report.data.study_evidence import StudyEvidence, Sweep, SweepPoint, estimate, final_value, mean_series
+from infra.report.data.study_evidence import StudyEvidence, Sweep, SweepPoint, drawn_interval, final_value, mean_series
 from infra.report.data.wording import accuracy, percent
 
 _COUNTS = {"think": ("free_think_count", "think_count"), "short": ("free_short_count", "short_count")}
@@ -119,8 +119,8 @@ def _finals(evidence: StudyEvidence, sweep: Sweep, name: str) -> list[Final]:
     for point in sweep.points:
         by_seed = evidence.curves.get((point.condition, name))
         if by_seed:
-            found = estimate([final_value(series) for series in by_seed.values()])
-            finals.append(Final(point, found.mean, max(found.low, 0.0), min(found.high, 1.0)))
+            found = drawn_interval([final_value(series) for series in by_seed.values()])
+            finals.append(Final(point, found.estimate, max(found.low, 0.0), min(found.high, 1.0)))
     return finals
 
 

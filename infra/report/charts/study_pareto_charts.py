@@ -9,10 +9,11 @@ from typing import Any
 
 from infra.report.charts.cost_charts import percent_axis_ticks, percent_floor, token_axis
 from infra.report.charts.figures import INK, SERIES, SERIES_MARKERS, SERIES_STYLES, Chart, draw
-from infra.report.data.study_evidence import Estimate, StudyEvidence, estimate
+from infra.report.data.study_evidence import StudyEvidence, drawn_interval
 from infra.report.data.wording import accuracy, tokens
+from thinkless_core.statistics.intervals import Interval
 
-Point = tuple[Estimate, Estimate]
+Point = tuple[Interval, Interval]
 """Mean tokens and accuracy over seeds."""
 
 _LEGEND_COLUMNS, _LEGEND_ROW = 2, 15
@@ -37,7 +38,7 @@ def _curve(evidence: StudyEvidence, condition: str, benchmark: str) -> dict[floa
     points = {}
     for bias in sorted({row.think_bias for row in rows}):
         here = [row for row in rows if row.think_bias == bias]
-        points[bias] = (estimate([r.mean_tokens for r in here]), estimate([r.accuracy for r in here]))
+        points[bias] = (drawn_interval([r.mean_tokens for r in here]), drawn_interval([r.accuracy for r in here]))
     return points
 
 
@@ -48,16 +49,16 @@ def _curves_chart(
         _axes(axes, [point for points in curves.values() for point in points.values()])
         for condition, points in curves.items():
             color, style, marker = _look(evidence, condition)
-            ordered = sorted(points.values(), key=lambda p: (p[0].mean, p[1].mean))
-            x = [tokens_of.mean for tokens_of, _ in ordered]
+            ordered = sorted(points.values(), key=lambda p: (p[0].estimate, p[1].estimate))
+            x = [tokens_of.estimate for tokens_of, _ in ordered]
             low, high = [a.low for _, a in ordered], [min(a.high, 1.0) for _, a in ordered]
             axes.fill_between(x, low, high, color=color, alpha=0.1, linewidth=0)
-            y = [a.mean for _, a in ordered]
+            y = [a.estimate for _, a in ordered]
             axes.plot(x, y, color=color, linestyle=style, marker=marker, markersize=3, lw=1.5, label=condition)
         _legend(axes)
 
     said = [
-        f"{condition}: " + ", ".join(f"{accuracy(a.mean)} at {tokens(t.mean)} tokens" for t, a in _some(points))
+        f"{condition}: " + ", ".join(f"{accuracy(a.estimate)} at {tokens(t.estimate)} tokens" for t, a in _some(points))
         for condition, points in curves.items()
     ]
     foot = _foot(len(curves))
@@ -77,7 +78,7 @@ def _points_chart(evidence: StudyEvidence, benchmark: str, points: dict[str, Poi
     seeds = [p for p in evidence.pareto if p.benchmark == benchmark and p.think_bias == 0.0]
 
     def plot(axes: Any) -> None:
-        around = [(estimate([p.mean_tokens]), estimate([p.accuracy])) for p in seeds]
+        around = [(drawn_interval([p.mean_tokens]), drawn_interval([p.accuracy])) for p in seeds]
         _axes(axes, [*points.values(), *around])
         for condition, (spent, right) in points.items():
             color, _, marker = _look(evidence, condition)
@@ -92,10 +93,10 @@ def _points_chart(evidence: StudyEvidence, benchmark: str, points: dict[str, Poi
                 linestyle="none",
             )
             axes.errorbar(
-                spent.mean,
-                right.mean,
-                xerr=spent.half_width,
-                yerr=[[min(right.half_width, right.mean)], [min(right.half_width, 1 - right.mean)]],
+                spent.estimate,
+                right.estimate,
+                xerr=spent.high - spent.estimate,
+                yerr=[[right.estimate - max(right.low, 0.0)], [max(min(right.high, 1.0) - right.estimate, 0.0)]],
                 color=color,
                 lw=1.2,
                 capsize=2.5,
@@ -107,8 +108,8 @@ def _points_chart(evidence: StudyEvidence, benchmark: str, points: dict[str, Poi
         _legend(axes)
 
     said = "; ".join(
-        f"{condition}: {accuracy(right.mean)} ± {accuracy(right.half_width)} at {tokens(spent.mean)} ± "
-        f"{tokens(spent.half_width)} tokens"
+        f"{condition}: {accuracy(right.estimate)} ± {accuracy(right.high - right.estimate)} at "
+        f"{tokens(spent.estimate)} ± {tokens(spent.high - spent.estimate)} tokens"
         for condition, (spent, right) in points.items()
     )
     foot = _foot(len(points))
@@ -125,7 +126,7 @@ def _points_chart(evidence: StudyEvidence, benchmark: str, points: dict[str, Poi
 
 
 def _axes(axes: Any, points: list[Point]) -> None:
-    token_axis(axes, [max(spent.mean, 0.1) for spent, _ in points])
+    token_axis(axes, [max(spent.estimate, 0.1) for spent, _ in points])
     low = min(right.low for _, right in points)
     floor = percent_floor(low)
     axes.set_ylim(floor - 0.05 * (1 - floor), 1.0 + 0.06 * (1 - floor))

@@ -1,6 +1,6 @@
 """Everything the report says, read once: Parquet tables -> SQL -> one frozen Evidence.
 
-ReportInputs -> views in an in-memory database -> queries.py -> Evidence -> verdicts, charts, page, cards
+ReportInputs -> tables and views in an in-memory database -> Evidence -> verdicts, charts, page, cards
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from infra.report.data import queries
 from infra.report.data.evidence_rows import (
@@ -16,6 +16,7 @@ from infra.report.data.evidence_rows import (
     Comparison,
     Disagreement,
     GraderCount,
+    ProblemCount,
     RolloutCount,
     RoutingGroup,
     Series,
@@ -30,8 +31,15 @@ from schemas.records.eval_routers import RouterScore
 from schemas.records.eval_summary import EvalSummary
 from schemas.records.guard_events import GuardEvent
 
+T = TypeVar("T")
+
 MODELS = ("base", "sft", "rl")
 MODES = ("auto", "short", "think")
+VIEWS = (
+    "rollout_modes", "eval_think_by_difficulty", "eval_accuracy_by_difficulty", "eval_think_histogram",
+    "eval_problem_counts", "eval_comparison", "eval_routing", "eval_graders",
+)  # fmt: skip
+"""Views of the catalog that the report reads."""
 MOST_DISAGREEMENTS = 24
 """Completions listed on which the graders disagree; all are counted."""
 
@@ -49,6 +57,8 @@ class Evidence:
     accuracy: tuple[AccuracyByDifficulty, ...]
     histogram: dict[str, dict[int, int]]
     """Model -> bin (0-19) of P(think) -> number of problems."""
+    problem_counts: dict[str, ProblemCount]
+    """By benchmark; empty where the completions are not there."""
     comparisons: dict[str, Comparison]
     """By benchmark; one with a single problem has none."""
     routing: tuple[RoutingGroup, ...]
@@ -108,29 +118,36 @@ def gather_evidence(inputs: ReportInputs) -> Evidence:
     Raises MissingArtifactError where a file that is named is absent and EvaluationError where the evaluation holds
     nothing; a table that was not built and missing metrics are no error: the report says that they are missing.
     """
-    with connect(inputs.tables, schemas=TABLES) as connection:
+    with connect(inputs.tables, schemas=TABLES, views=VIEWS) as connection:
 
         def rows(sql: str, **parameters: object) -> list[tuple[Any, ...]]:
             return list(connection.execute(sql, parameters or None).fetchall())
 
+        def view(name: str, row: type[T], *, where: str = "true", order: str = "all") -> tuple[T, ...]:
+            columns = ", ".join(row._fields)  # type: ignore[attr-defined]
+            return tuple(row(*found) for found in rows(f"SELECT {columns} FROM {name} WHERE {where} ORDER BY {order}"))
+
         histogram: dict[str, dict[int, int]] = {}
-        for model, bin_index, count in rows(queries.P_THINK_HISTOGRAM):
+        for model, bin_index, count in rows("SELECT model, bin, num_problems FROM eval_think_histogram ORDER BY ALL"):
             histogram.setdefault(model, {})[bin_index] = count
         summaries = inputs.tables.get("eval_summary", ())
         evidence = Evidence(
             cells=_cells(connection, summaries[0]) if summaries else (),
             sft=_series(rows(queries.SERIES.format(table="sft_metrics"))),
             rl=_series(rows(queries.SERIES.format(table="rl_metrics"))),
-            rollout_counts=tuple(RolloutCount(*row) for row in rows(queries.ROLLOUT_COUNTS)),
-            p_think=tuple(ThinkByDifficulty(*row) for row in rows(queries.P_THINK_BY_DIFFICULTY)),
-            accuracy=tuple(AccuracyByDifficulty(*row) for row in rows(queries.ACCURACY_BY_DIFFICULTY)),
+            rollout_counts=view("rollout_modes", RolloutCount),
+            p_think=view("eval_think_by_difficulty", ThinkByDifficulty),
+            accuracy=view("eval_accuracy_by_difficulty", AccuracyByDifficulty),
             histogram=histogram,
-            comparisons={row[0]: Comparison(*row[1:]) for row in rows(queries.COMPARISON)},
-            routing=tuple(RoutingGroup(*row) for row in rows(queries.ROUTING)),
+            problem_counts={row.benchmark: row for row in view("eval_problem_counts", ProblemCount)},
+            comparisons={row.benchmark: row for row in view("eval_comparison", Comparison, where="model = 'rl'")},
+            routing=view("eval_routing", RoutingGroup, where="model = 'rl'"),
             routers=tuple(read_rows(connection, "eval_routers", RouterScore)),
             pareto=tuple(read_rows(connection, "eval_pareto", ParetoPoint, order="model, benchmark, think_bias")),
             guard_events=tuple(read_rows(connection, "guard_events", GuardEvent, order="step")),
-            graders=tuple(GraderCount(*row) for row in rows(queries.GRADERS)),
+            graders=view(
+                "eval_graders", GraderCount, order="list_position(['base', 'sft', 'rl'], model) NULLS LAST, model"
+            ),
             disagreements=tuple(Disagreement(*row) for row in rows(queries.DISAGREEMENTS, limit=MOST_DISAGREEMENTS)),
             examples=(),
             tables=frozenset(inputs.tables),
@@ -145,12 +162,10 @@ def query_pairs(inputs: ReportInputs, sql: str) -> list[tuple[Any, ...]]:
 
 
 def _cells(connection: Any, path: Path) -> tuple[EvalSummary, ...]:
-    columns = list(EvalSummary.model_fields)
-    names = ", ".join(c if c != "accuracy_paper" else f"coalesce({c}, 'nan') AS {c}" for c in columns)
-    found = connection.execute(f"SELECT {names} FROM eval_summary").fetchall()
+    found = read_rows(connection, EvalSummary.TABLE, EvalSummary)
     if not found:
         raise EvaluationError(f"report: {path.name} has no rows, so nothing was evaluated; rerun stage evaluate")
-    return ordered_cells([EvalSummary(**dict(zip(columns, row, strict=True))) for row in found])
+    return ordered_cells(found)
 
 
 def _series(rows: Sequence[tuple[Any, ...]]) -> dict[str, Series]:

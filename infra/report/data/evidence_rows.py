@@ -1,4 +1,4 @@
-"""What one row of each of the report's queries is."""
+"""What the report takes from one row of each view of the catalog (infra/catalog/sql/views), and of its own queries."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ThinkByDifficulty(NamedTuple):
 
     model: str
     difficulty: int
-    n: int
+    num_problems: int
     mean: float
     low: float
     """10th percentile."""
@@ -36,14 +36,24 @@ class AccuracyByDifficulty(NamedTuple):
     model: str
     mode: str
     difficulty: int
-    n: int
+    num_problems: int
     accuracy: float
     stderr: float
+
+
+class ProblemCount(NamedTuple):
+    """How much one benchmark was asked, in every cell of the result table."""
+
+    benchmark: str
+    num_problems: int
+    num_samples: int
+    """Of each problem."""
 
 
 class Comparison(NamedTuple):
     """The rl model's accuracy in auto mode, compared problem by problem; differences with standard errors."""
 
+    benchmark: str
     against_think: float
     against_think_stderr: float
     against_coin: float
@@ -58,7 +68,7 @@ class RoutingGroup(NamedTuple):
     """Problems the rl model leans to one mode on, and how well a short answer would have done there."""
 
     leans_to_think: bool
-    n: int
+    num_problems: int
     short_accuracy: float
     stderr: float
 
@@ -67,7 +77,7 @@ class GraderCount(NamedTuple):
     """One model's completions, by the verdicts of the strict grader and of the reference code's lenient rules."""
 
     model: str
-    n: int
+    num_completions: int
     both_right: int
     only_strict: int
     only_lenient: int

@@ -13,34 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import schemas.tables
 from schemas.artifact import Manifest
 from schemas.base import Record
 from schemas.configs.pipeline import STAGES
-from schemas.records.eval_completions import EvalCompletion
-from schemas.records.eval_pareto import ParetoPoint
-from schemas.records.eval_routers import RouterScore
-from schemas.records.eval_summary import EvalSummary
-from schemas.records.generations import Generation
-from schemas.records.guard_events import GuardEvent
 from schemas.records.metrics import Metric
-from schemas.records.pairs import Pair
-from schemas.records.problems import Problem
-from schemas.records.rollouts import RolloutRecord
 
-TABLES: dict[str, type[Record]] = {
-    "problems": Problem,
-    "generations": Generation,
-    "pairs": Pair,
-    "sft_metrics": Metric,
-    "rl_metrics": Metric,
-    "rollouts": RolloutRecord,
-    "guard_events": GuardEvent,
-    "eval_completions": EvalCompletion,
-    "eval_summary": EvalSummary,
-    "eval_routers": RouterScore,
-    "eval_pareto": ParetoPoint,
-}
-"""Every table a report reads, under the name its SQL uses; `<stage>_metrics` is table `metrics` of that stage."""
+TABLES: dict[str, type[Record]] = {**schemas.tables.TABLES, "sft_metrics": Metric, "rl_metrics": Metric}
+"""Every table a report may read, under the name its SQL uses; `<stage>_metrics` is table `metrics` of that stage."""
 
 
 @dataclass(frozen=True)

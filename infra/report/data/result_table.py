@@ -30,16 +30,17 @@ def result_table_text(eval_summary: Path) -> str:
     for benchmark in benchmarks:
         own = [cell for cell in cells if cell.benchmark == benchmark]
         by_mode = {cell.mode.value: cell for cell in own if cell.model == "rl"}
-        title = f"{benchmark} ({_problems(own)}, grader {', '.join(sorted({c.grader for c in own}))})"
+        title = f"{benchmark} ({_completions(own)}, grader {', '.join(sorted({c.grader for c in own}))})"
         lines = [_aligned(row, widths) for row in [HEADER, *rows[benchmark]]]
         summary = benchmark_line(benchmark, by_mode.get("auto"), by_mode.get("think"))
         blocks.append("\n".join([title, *lines, summary]))
     return "\n\n".join(blocks)
 
 
-def _problems(cells: list[EvalSummary]) -> str:
+def _completions(cells: list[EvalSummary]) -> str:
+    """How many are behind each row."""
     sizes = sorted({cell.n for cell in cells})
-    return f"n={sizes[0]}" if len(sizes) == 1 else f"n={sizes[0]}-{sizes[-1]}"
+    return f"{sizes[0]} completions" if len(sizes) == 1 else f"{sizes[0]}-{sizes[-1]} completions"
 
 
 def _row(cell: EvalSummary) -> tuple[str, ...]:

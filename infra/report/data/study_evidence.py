@@ -20,41 +20,14 @@ from schemas.records.study_claims import StudyClaim
 from schemas.records.study_curves import StudyCurve
 from schemas.records.study_members import StudyMember
 from schemas.records.study_pareto import StudyPareto
+from thinkless_core.statistics.intervals import Interval, interval_over_seeds
 
 TABLES: dict[str, type[Record]] = {
-    "study_members": StudyMember,
-    "study_pareto": StudyPareto,
-    "study_curves": StudyCurve,
-    "study_claims": StudyClaim,
+    record.TABLE: record for record in (StudyMember, StudyPareto, StudyCurve, StudyClaim)
 }
-"""Tables of a study, each in `<name>.parquet`; any of them may be absent."""
-
-_T_975 = (
-    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120,
-    2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
-)  # fmt: skip
-"""Student's t at 97.5% for 1, 2, ... 30 degrees of freedom."""
+"""Tables of a study; any of them may be absent."""
 
 Row = TypeVar("Row", StudyMember, StudyPareto, StudyCurve, StudyClaim)
-
-
-class Estimate(NamedTuple):
-    """A mean over seeds with its 95% interval."""
-
-    mean: float
-    half_width: float
-    """Zero for one seed, which has no interval."""
-    n: int
-
-    @property
-    def low(self) -> float:
-        """Lower end."""
-        return self.mean - self.half_width
-
-    @property
-    def high(self) -> float:
-        """Upper end."""
-        return self.mean + self.half_width
 
 
 class SweepPoint(NamedTuple):
@@ -108,10 +81,11 @@ class StudyEvidence:
 
 def read_studies(folder: Path) -> tuple[StudyEvidence, ...]:
     """Every study whose rows lie in the folder; raises MissingArtifactError where it holds no table at all."""
-    files = {name: (folder / f"{name}.parquet",) for name in TABLES if (folder / f"{name}.parquet").is_file()}
+    paths = {name: folder / record.FILE for name, record in TABLES.items()}
+    files = {name: (path,) for name, path in paths.items() if path.is_file()}
     if not files:
         raise MissingArtifactError(
-            f"study page: {folder} holds none of {', '.join(f'{name}.parquet' for name in TABLES)}; "
+            f"study page: {folder} holds none of {', '.join(path.name for path in paths.values())}; "
             "run the study, which writes them"
         )
     with connect(files, schemas=TABLES) as connection:
@@ -133,15 +107,12 @@ def read_studies(folder: Path) -> tuple[StudyEvidence, ...]:
     )
 
 
-def estimate(values: Sequence[float]) -> Estimate:
-    """Mean and 95% interval over seeds, by Student's t."""
-    n = len(values)
-    mean = math.fsum(values) / n
-    if n == 1:
-        return Estimate(mean, 0.0, 1)
-    deviation = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (n - 1))
-    t = _T_975[n - 2] if n - 2 < len(_T_975) else 1.96
-    return Estimate(mean, t * deviation / math.sqrt(n), n)
+def drawn_interval(values: Sequence[float]) -> Interval:
+    """Mean and 95% interval over seeds, to be drawn; one seed has an infinite interval, and only its mean is drawn."""
+    interval = interval_over_seeds(values)
+    return (
+        interval if math.isfinite(interval.low) else Interval(interval.estimate, interval.estimate, interval.estimate)
+    )
 
 
 def mean_series(by_seed: Mapping[int, Series]) -> Series:

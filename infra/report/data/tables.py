@@ -12,16 +12,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
+from infra.catalog.catalog_tables import create_views
+from infra.record_types import column_types
 from schemas.base import Record, arrow_schema
 from schemas.errors import MissingArtifactError
 
-_TYPES = {pa.string(): "VARCHAR", pa.int64(): "BIGINT", pa.float64(): "DOUBLE", pa.bool_(): "BOOLEAN"}
 
+def connect(
+    tables: Mapping[str, Sequence[Path]], *, schemas: Mapping[str, type[Record]], views: Sequence[str] = ()
+) -> Any:
+    """A DuckDB connection with one table per name of `schemas`; one thread, so that sums come out the same.
 
-def connect(tables: Mapping[str, Sequence[Path]], *, schemas: Mapping[str, type[Record]]) -> Any:
-    """A DuckDB connection with one view per name of `schemas`; one thread, so that sums come out the same.
+    `views` are those of the catalog that are asked for.
 
     Raises MissingArtifactError where a file that is named does not exist.
     """
@@ -38,7 +40,8 @@ def connect(tables: Mapping[str, Sequence[Path]], *, schemas: Mapping[str, type[
                     f"report: table {name} has no file at {path}; rerun the stage that writes it"
                 )
             rows += f" UNION ALL BY NAME SELECT * FROM {_reader(path, record)}"
-        connection.execute(f"CREATE VIEW {name} AS {rows}")
+        connection.execute(f"CREATE VIEW {name} AS SELECT *, '' AS artifact_key FROM ({rows})")
+    create_views(connection, views)
     return connection
 
 
@@ -47,13 +50,22 @@ def _reader(path: Path, record: type[Record]) -> str:
     literal = "'" + glob.escape(str(path)).replace("'", "''") + "'"
     if path.suffix != ".jsonl":
         return f"read_parquet({literal})"
-    columns = ", ".join(f"\"{field.name}\": '{_TYPES[field.type]}'" for field in arrow_schema(record))
+    columns = ", ".join(f"\"{name}\": '{duckdb_type}'" for name, duckdb_type in column_types(record).items())
     return f"read_json({literal}, format = 'newline_delimited', columns = {{{columns}}}, ignore_errors = true)"
 
 
 def read_rows(connection: Any, table: str, record: type[Any], *, order: str = "") -> list[Any]:
-    """All rows of a view as records, in the order asked for."""
-    columns = list(record.model_fields)
+    """All rows of a view as records, in the order asked for; a null in a column with a default takes the default."""
+    columns = record.model_fields
     names = ", ".join(f'"{column}"' for column in columns)
     found = connection.execute(f"SELECT {names} FROM {table}{f' ORDER BY {order}' if order else ''}").fetchall()
-    return [record(**dict(zip(columns, row, strict=True))) for row in found]
+    return [
+        record(
+            **{
+                name: value
+                for (name, field), value in zip(columns.items(), row, strict=True)
+                if value is not None or field.is_required()
+            }
+        )
+        for row in found
+    ]

@@ -35,11 +35,12 @@ SIDE_SHARE = 0.02
 """Smallest share of the problems on either side of a choice that follows the problem."""
 
 
-class BenchmarkVerdict(NamedTuple):
+class BenchmarkResult(NamedTuple):
     """The rl model in auto mode on one benchmark, against the same model forced to think."""
 
     benchmark: str
-    n: int
+    num_problems: int | None
+    """None where the completions are not there to be counted."""
     think_share: float
     warmup_think_share: float | None
     auto_tokens: float
@@ -67,12 +68,12 @@ class Headline:
     sentences: tuple[str, ...]
 
 
-def judge_benchmarks(evidence: Evidence) -> tuple[BenchmarkVerdict, ...]:
+def judge_benchmarks(evidence: Evidence) -> tuple[BenchmarkResult, ...]:
     """One verdict for every benchmark on which the rl model was asked in all three modes."""
     return tuple(v for b in evidence.benchmarks if (v := _judge(evidence, b)) is not None)
 
 
-def _judge(evidence: Evidence, benchmark: str) -> BenchmarkVerdict | None:
+def _judge(evidence: Evidence, benchmark: str) -> BenchmarkResult | None:
     auto, think, short = (evidence.cell(benchmark, "rl", mode) for mode in ("auto", "think", "short"))
     if auto is None or think is None or short is None:
         return None
@@ -84,9 +85,10 @@ def _judge(evidence: Evidence, benchmark: str) -> BenchmarkVerdict | None:
     if auto.accuracy == think.accuracy == short.accuracy == 0:
         tone, words = "unknown", "solves none in any mode"
     warmup = evidence.cell(benchmark, "sft", "auto")
-    return BenchmarkVerdict(
+    counted = evidence.problem_counts.get(benchmark)
+    return BenchmarkResult(
         benchmark=benchmark,
-        n=auto.n,
+        num_problems=counted and counted.num_problems,
         think_share=auto.think_share,
         warmup_think_share=None if warmup is None else warmup.think_share,
         auto_tokens=auto.mean_tokens,
@@ -108,6 +110,7 @@ def _unpaired(auto: EvalSummary, think: EvalSummary, short: EvalSummary) -> Comp
     """Differences of the summary's cells, where no completions pair them; errors add in quadrature."""
     coin = auto.think_share * think.accuracy + (1 - auto.think_share) * short.accuracy
     return Comparison(
+        auto.benchmark,
         auto.accuracy - think.accuracy,
         math.hypot(auto.accuracy_stderr, think.accuracy_stderr),
         auto.accuracy - coin,
@@ -146,7 +149,7 @@ def headline(evidence: Evidence) -> Headline:
     return Headline(tone, answer, (_share_sentence(verdicts), _cost_sentence(verdicts), _routing_sentence(evidence)))
 
 
-def _answer(evidence: Evidence, verdicts: tuple[BenchmarkVerdict, ...]) -> tuple[Tone, str]:
+def _answer(evidence: Evidence, verdicts: tuple[BenchmarkResult, ...]) -> tuple[Tone, str]:
     shares = [v.think_share for v in verdicts]
     follows = _choice_follows_problem(evidence)
     if follows is None:
@@ -172,20 +175,20 @@ def _choice_follows_problem(evidence: Evidence) -> bool | None:
     if len(by_side) < 2:
         return None
     short, think = by_side[False], by_side[True]
-    if min(short.n, think.n) < SIDE_SHARE * (short.n + think.n):
+    if min(short.num_problems, think.num_problems) < SIDE_SHARE * (short.num_problems + think.num_problems):
         return None
     gap = short.short_accuracy - think.short_accuracy
     return gap > NUM_ERRORS * math.hypot(short.stderr, think.stderr)
 
 
-def _share_sentence(verdicts: tuple[BenchmarkVerdict, ...]) -> str:
+def _share_sentence(verdicts: tuple[BenchmarkResult, ...]) -> str:
     after = listing([f"{percent(v.think_share)} of {v.benchmark}" for v in verdicts])
     before = [percent(v.warmup_think_share) for v in verdicts if v.warmup_think_share is not None]
     warmup = f" (after warm-up alone: {listing(before)})" if len(before) == len(verdicts) else ""
     return f"Left to choose, the model thinks on {after}{warmup}."
 
 
-def _cost_sentence(verdicts: tuple[BenchmarkVerdict, ...]) -> str:
+def _cost_sentence(verdicts: tuple[BenchmarkResult, ...]) -> str:
     parts = [
         f"{percent(abs(v.tokens_saved))} {'fewer' if v.tokens_saved >= 0 else 'more'} tokens on {v.benchmark} "
         f"(accuracy {signed(v.difference)}\u00a0±\u00a0{accuracy(v.difference_stderr)})"
@@ -203,12 +206,12 @@ def _routing_sentence(evidence: Evidence) -> str:
     if len(by_side) == 1:
         ((leans, group),) = by_side.items()
         mode = "thinking" if leans else "a short answer"
-        return f"It leans to {mode} on every one of {count(group.n)} problems: there is no choice to judge."
+        return f"It leans to {mode} on every one of {count(group.num_problems)} problems: there is no choice to judge."
     short, think = by_side[False], by_side[True]
     return (
-        f"A short answer would have been right on {percent(short.short_accuracy)} of the {count(short.n)} problems "
-        f"it leans to answer short, and on {percent(think.short_accuracy)} of the {count(think.n)} it leans to "
-        "think on."
+        f"A short answer would have been right on {percent(short.short_accuracy)} of the {count(short.num_problems)} "
+        f"problems it leans to answer short, and on {percent(think.short_accuracy)} of the "
+        f"{count(think.num_problems)} it leans to think on."
     )
 
 

@@ -25,9 +25,9 @@ def tokens(count: float) -> str:
     return f"{count:,.1f}" if count < 1000 else f"{count:,.0f}"
 
 
-def accuracy(value: float) -> str:
+def accuracy(value: float | None) -> str:
     """An accuracy, three decimals; a dash where it was not measured."""
-    return f"{value:.3f}" if math.isfinite(value) else "-"
+    return "-" if value is None or not math.isfinite(value) else f"{value:.3f}"
 
 
 def signed(value: float) -> str:

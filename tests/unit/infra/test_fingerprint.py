@@ -5,12 +5,19 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
-from importlib import resources
 from pathlib import Path
 
 import pytest
 
-from infra.fingerprint import KEY_LENGTH, canonical_json, file_sha256, query_fingerprint, source_fingerprint, stage_key
+from infra.fingerprint import (
+    KEY_LENGTH,
+    canonical_json,
+    combined,
+    file_sha256,
+    resource_hashes,
+    source_hashes,
+    stage_key,
+)
 from schemas.artifact import Artifact
 
 PROJECT = {
@@ -27,6 +34,19 @@ PROJECT = {
 }
 
 
+WORDS = """
+class LimitError(Exception):
+    pass
+
+def check(value):
+    assert value, "a value is too large"
+    if value > 1:
+        raise LimitError(f"{value} is too large")
+    return LimitError("too large")
+"""
+PROJECT["corelib/late.py"] += WORDS
+
+
 def fingerprint_of(folder: Path, **edits: str) -> str:
     """The fingerprint of PROJECT, written to `folder` with some files edited, taken in a process of its own."""
     for name, text in {**PROJECT, **edits}.items():
@@ -35,8 +55,8 @@ def fingerprint_of(folder: Path, **edits: str) -> str:
         path.write_text(text)
     program = (
         f"import sys; sys.path.insert(0, {str(folder)!r})\n"
-        "from infra.fingerprint import source_fingerprint\n"
-        "print(source_fingerprint(['entry'], packages=('corelib',)))\n"
+        "from infra.fingerprint import combined, source_hashes\n"
+        "print(combined(source_hashes(['entry'], packages=('corelib',))))\n"
         "assert 'corelib' not in sys.modules, 'fingerprinting must not run the code'\n"
     )
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
@@ -48,7 +68,7 @@ def fingerprint_of(folder: Path, **edits: str) -> str:
         ("entry.py", PROJECT["entry.py"] + "MORE = 1\n"),
         ("corelib/__init__.py", "X = 1\n"),
         ("corelib/loop.py", PROJECT["corelib/loop.py"].replace("late.VALUE", "-late.VALUE")),
-        ("corelib/late.py", PROJECT["corelib/late.py"].replace("1", "2")),
+        ("corelib/late.py", PROJECT["corelib/late.py"].replace("VALUE = 1", "VALUE = 2")),
         ("corelib/deep/__init__.py", "PACKAGE = 2\n"),
         ("corelib/deep/sibling.py", "X = 2\n"),
     ],
@@ -64,20 +84,23 @@ def test_code_that_is_reached_changes_the_fingerprint(tmp_path: Path, name: str,
         ("otherlib/thing.py", "X = 2\n"),
         ("corelib/deep/sibling.py", '"""Docstring."""\n\n\nX   =   1  # comment\n'),
         ("corelib/loop.py", PROJECT["corelib/loop.py"].replace(":\n", ':\n    """Steps."""\n', 1)),
+        ("corelib/late.py", PROJECT["corelib/late.py"].replace("too large", "over the limit")),
     ],
 )
-def test_other_code_comments_docstrings_and_layout_do_not(tmp_path: Path, name: str, text: str) -> None:
+def test_other_code_comments_docstrings_layout_and_words_of_errors_do_not(tmp_path: Path, name: str, text: str) -> None:
     assert fingerprint_of(tmp_path / "before") == fingerprint_of(tmp_path / "after", **{name: text})
 
 
 def test_an_entry_module_that_does_not_exist_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"no module named 'tasks\.no_such_stage'"):
-        source_fingerprint(["tasks.no_such_stage"])
+        source_hashes(["tasks.no_such_stage"])
 
 
-def test_this_projects_own_modules_can_be_fingerprinted() -> None:
-    assert source_fingerprint(["schemas.records"]) == source_fingerprint(("schemas.records",))
-    assert source_fingerprint(["schemas.records"]) != source_fingerprint(["schemas.artifact"])
+def test_each_module_has_a_hash_of_its_own_under_its_name() -> None:
+    hashes = source_hashes(["schemas.records.problems"])
+    assert {"schemas", "schemas.base", "schemas.records.problems"} <= set(hashes)
+    assert combined(hashes) != combined({**hashes, "schemas.base": "0"})
+    assert combined(hashes) == combined(dict(reversed(hashes.items())))
 
 
 def test_canonical_json_is_one_text_per_value() -> None:
@@ -101,7 +124,6 @@ def key(**changes: object) -> str:
     base = Artifact(stage="base", key="k2", digest="d2", path="/two", rows=1)
     parts = {
         "stage": "pairs",
-        "stage_version": 1,
         "fingerprint": "f",
         "config": {"a": 1, "b": 2},
         "inputs": [teach, base],
@@ -116,7 +138,6 @@ def test_every_part_of_the_identity_changes_the_key() -> None:
     keys = [
         key(),
         key(stage="sft"),
-        key(stage_version=2),
         key(fingerprint="g"),
         key(config={"a": 1, "b": 3}),
         key(inputs=[teach]),
@@ -141,15 +162,21 @@ def test_file_hash_is_sha256_of_the_bytes(tmp_path: Path) -> None:
 def test_comments_and_layout_of_a_query_do_not_count_and_its_words_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resources, "files", lambda package: tmp_path / package)
-    folder = tmp_path / "infra" / "sql"
-    folder.mkdir(parents=True)
-    (folder / "other.sql").write_text("select 2")
+    (tmp_path / "some_sql_package").mkdir()
+    (tmp_path / "some_sql_package" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    file = tmp_path / "some_sql_package" / "one.sql"
     found = []
     for text in ("-- One row: one.\nselect 1\n", "select\n    1  -- the one\n", "select 3", "select 2"):
-        (folder / "one.sql").write_text(text)
-        found.append(query_fingerprint(["one"]))
+        file.write_text(text)
+        found.append(resource_hashes(["some_sql_package/one.sql"])["some_sql_package/one.sql"])
     assert found[0] == found[1]
     assert len(set(found)) == 3
-    assert query_fingerprint(["one"]) != query_fingerprint(["other"])
-    assert query_fingerprint(["one", "other"]) == query_fingerprint(["other", "one"])
+    with pytest.raises(ValueError, match=r"no file or folder 'some_sql_package/two\.sql'"):
+        resource_hashes(["some_sql_package/two.sql"])
+
+
+def test_a_folder_of_resources_counts_file_by_file() -> None:
+    hashes = resource_hashes(["infra/report/html"])
+    assert {"infra/report/html/style.css", "infra/report/html/report.html.j2"} <= set(hashes)
+    assert not any(name.endswith(".py") for name in hashes)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from schemas.configs.loading import known_keys, load_config, profile_names
+from schemas.configs.loading import MOVED, known_keys, load_config, profile_names
 from schemas.configs.pipeline import STAGES
 from schemas.configs.problems import LocalSource, ProceduralSource
 from schemas.configs.teach import TeachSideConfig
@@ -40,7 +40,7 @@ def test_overrides_are_written_as_in_toml_and_text_needs_no_quotes() -> None:
             "rl.optimizer.learning_rate=1e-5",
         ],
     )
-    assert (config.rl.gamma, config.rl.objective, config.sft.steps) == (0.3, "degrpo-token", 7)
+    assert (config.rl.gamma, config.rl.objective.name, config.sft.steps) == (0.3, "degrpo-token", 7)
     assert config.report.title == "A title = with signs"
     assert isinstance(config.problems.source, ProceduralSource)
     assert config.problems.source.mix == (0.25, 0.75)
@@ -123,8 +123,8 @@ BAD_OVERRIDES = {
     "a value for a table": ("rl=3", ["rl:", "got 3"]),
     "a table for a value": ("rl.steps.x=3", ["rl.steps.x", "'steps' is a value, not a table"]),
     "a group of one": ("rl.group_size=1", ["rl.group_size", "greater than or equal to 2", "got 1"]),
-    "alpha of zero": ("rl.alpha=0", ["rl.alpha", "greater than 0", "got 0"]),
-    "alpha too large": ("rl.alpha=11", ["rl.alpha", "less than or equal to 10", "got 11"]),
+    "alpha of zero": ("rl.objective.alpha=0", ["rl.objective.alpha", "greater than 0", "got 0"]),
+    "alpha too large": ("rl.objective.alpha=11", ["rl.objective.alpha", "less than or equal to 10", "got 11"]),
     "gamma of one": ("rl.gamma=1", ["rl.gamma", "less than 1", "got 1"]),
     "gamma of zero": ("rl.gamma=0", ["rl.gamma", "greater than 0", "got 0"]),
     "no clip below": ("rl.clip_low=0", ["rl.clip_low", "greater than 0", "got 0"]),
@@ -135,7 +135,10 @@ BAD_OVERRIDES = {
     "a nucleus of nothing": ("evaluate.top_p=0", ["evaluate.top_p", "greater than 0", "got 0"]),
     "an unknown objective": ("rl.objective=grop", ["rl.objective", "'grop'", "did you mean 'grpo'?"]),
     "an unknown rule": ("pairs.truncated=keep", ["pairs.truncated", "'keep_truncated' or 'drop'", "'keep'"]),
-    "an unknown kind": ("problems.source.kind=web", ["problems.source", "'web'", "'procedural', 'local'"]),
+    "an unknown kind": (
+        "problems.source.kind=web",
+        ["problems.source: unknown kind 'web'", "known: hub, local, preset, procedural (or FILE.py:Class)"],
+    ),
     "a kind without what it needs": (
         "problems.source.kind=local",
         ["problems.source.path", "missing", "--set problems.source.path=..."],
@@ -206,9 +209,26 @@ def test_a_bad_override_is_refused_with_what_was_got_and_the_way_out(name: str) 
 
 
 def test_a_key_that_would_have_no_effect_is_refused_when_set_by_hand() -> None:
-    with pytest.raises(ConfigError, match=r"rl\.alpha would have no effect: objective 'grpo' .* leave it out"):
-        load_config("tiny", overrides=["rl.objective=grpo", "rl.alpha=0.5"])
-    assert load_config("tiny", overrides=["rl.objective=grpo"]).rl.objective == "grpo"
+    with pytest.raises(ConfigError, match=r"rl\.baseline would have no effect: objective 'dr_grpo' .* leave it out"):
+        load_config("tiny", overrides=["rl.objective=dr_grpo", "rl.baseline=mean"])
+    assert load_config("tiny", overrides=["rl.objective=dr_grpo"]).rl.objective.name == "dr_grpo"
+
+
+@pytest.mark.parametrize("old", MOVED)
+def test_a_key_of_an_earlier_version_is_refused_with_its_new_place(old: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config("tiny", overrides=[f"{old}=0.5"])
+    assert str(caught.value) == f"key {old!r} (got value 0.5) is now {MOVED[old]}; write that instead"
+    stage, _, name = old.partition(".")
+    tiny = Path(__file__).parents[3] / "schemas" / "profiles" / "tiny.toml"
+    (tmp_path / "mine.toml").write_text(tiny.read_text().replace(f"[{stage}]\n", f"[{stage}]\n{name} = 0.5\n", 1))
+    with pytest.raises(ConfigError, match=rf"key {old!r} \(got value 0\.5\) is now "):
+        load_config(str(tmp_path / "mine.toml"))
+
+
+def test_every_new_place_of_a_moved_key_is_a_key() -> None:
+    keys = dict(known_keys())
+    assert all(new.partition(" ")[0] in keys for new in MOVED.values())
 
 
 def test_everything_that_is_wrong_is_said_at_once() -> None:
@@ -252,5 +272,5 @@ def test_configuration_errors_are_terminal_and_survive_a_process_boundary() -> N
 
 def test_every_key_says_what_it_means_or_has_a_telling_name() -> None:
     keys = dict(known_keys())
-    assert {"rl.alpha", "problems.source.path", "teach.think.teacher.recheck_weights"} <= keys.keys()
+    assert {"rl.objective.alpha", "problems.source.path", "teach.think.teacher.recheck_weights"} <= keys.keys()
     assert keys["rl.gamma"]

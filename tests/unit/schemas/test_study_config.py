@@ -21,7 +21,7 @@ hard = "tiny-hard"
 
 [conditions.low]
 about = "a low alpha"
-overrides = ["rl.alpha=0.1"]
+overrides = ["rl.objective.alpha=0.1"]
 
 [conditions.high]
 about = "a high alpha"
@@ -52,7 +52,7 @@ def test_a_study_of_ones_own_is_read_from_its_file(tmp_path: Path) -> None:
 def test_members_come_seed_by_seed_and_the_last_override_wins(tmp_path: Path) -> None:
     members = load_study(written(tmp_path, GOOD)).members(num_seeds=2, overrides=["rl.steps=7"])
     assert [member.label for member in members] == ["low-seed0", "high-seed0", "low-seed1", "high-seed1"]
-    assert members[2].overrides == ("rl.steps=5", "rl.alpha=0.1", "rl.steps=7", "rl.seed=1")
+    assert members[2].overrides == ("rl.steps=5", "rl.objective.alpha=0.1", "rl.steps=7", "rl.seed=1")
     config = load_config("tiny", overrides=members[2].overrides)
     assert (config.rl.steps, config.rl.seed, config.sft.seed) == (7, 1, 0)
 

@@ -1,4 +1,4 @@
-"""`ada-grpo`: GRPO in which a right answer in a rare mode is worth more, the less so the longer training lasts.
+"""`ada-grpo`: GRPO with a bonus for right answers in the rarer mode; the bonus decays over the run.
 
 Source: ARM (arXiv 2505.20258, section 3.2; repository TEAM-ARM/ARM, compute_ada_grpo_outcome_advantage in verl's
 core_algos).
@@ -6,14 +6,14 @@ core_algos).
     assign   the policy chooses
     reward   1 correct and short, 1 - gamma correct and think, -1 wrong or malformed
     f_i      1 + 0.5 (G / F_i - 1) (1 + cos(pi step / steps))       F_i: rollouts of the group in the mode of rollout i
-    r'_i     f_i r_i where r_i > 0, else r_i
-    A_i      r'_i - mean_group(r')                  (rl.advantage = "mean_std" divides by the group's deviation)
+    r'_i     f_i r_i if r_i > 0, else r_i
+    A_i      r'_i - mean_group(r')                  (rl.baseline = "mean_std" divides by the group's deviation)
     w_it     1 / (B (T_i + 1))   for t = 0..T_i
     v_it     1 / (B (T_i + 1))
 
 f falls from nearly G / F_i at the first step to exactly 1 at the last one. Malformed is a mode of its own in F.
 Differs from the source: its rewards are 1 and 0 over four formats; with Thinkless's -1, scaling a wrong answer would
-punish a mode for being rare, so only what is earned is scaled. The reward that is logged is r, not r'. No division by
+punish a mode for being rare, so only what is earned is scaled. The logged reward is r, not r'. No division by
 the deviation by default. The code weighs all tokens of a micro-batch alike; this is GRPO's mean per rollout.
 
 Shapes: P prompts, G group.
@@ -22,37 +22,35 @@ Shapes: P prompts, G group.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING, Literal
 
-import torch
-from torch import Tensor
-
-from schemas.configs.rl import RlConfig
 from thinkless_core.rl.advantages import group_relative_advantages
-from thinkless_core.rl.mode_assignment import free_choice
-from thinkless_core.rl.objectives.grpo import reward, token_weights
 from thinkless_core.rl.objectives.objective import GroupAdvantages, Objective, ScoredGroups
 from thinkless_core.rl.schedules import StepSettings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class AdaGrpo(Objective):
+    """GRPO with a bonus for right answers in the rarer mode, which decays."""
+
+    name: Literal["ada-grpo"] = "ada-grpo"
+
+    def advantages(self, groups: ScoredGroups, *, step: StepSettings) -> GroupAdvantages:
+        """Scaled reward over the group's mean, for all tokens."""
+        rewards_PG = groups.rewards_PG
+        factors_PG = diversity_factors(groups, step=step.number, num_steps=step.num_steps)
+        scaled_PG = (factors_PG * rewards_PG).where(rewards_PG > 0, rewards_PG)
+        advantages_PG = group_relative_advantages(scaled_PG, baseline=step.baseline)
+        return GroupAdvantages(advantages_PG, advantages_PG)
 
 
 def diversity_factors(groups: ScoredGroups, *, step: int, num_steps: int) -> Tensor:
     """f_i of every rollout, shape (P, G)."""
     malformed_PG = ~(groups.short_PG | groups.think_PG)
-    same_mode_PG = torch.zeros_like(groups.rewards_PG)
+    same_mode_PG = groups.rewards_PG.new_zeros(groups.rewards_PG.shape)
     for mode_PG in (groups.short_PG, groups.think_PG, malformed_PG):
         same_mode_PG += mode_PG * mode_PG.sum(dim=1, keepdim=True)
     rarity_PG = groups.rewards_PG.shape[1] / same_mode_PG
     return 1 + 0.5 * (rarity_PG - 1) * (1 + math.cos(math.pi * step / num_steps))
-
-
-def advantages(groups: ScoredGroups, *, config: RlConfig, settings: StepSettings) -> GroupAdvantages:
-    """Scaled reward over the group's mean, for all tokens."""
-    rewards_PG = groups.rewards_PG
-    factors_PG = diversity_factors(groups, step=settings.step, num_steps=config.steps)
-    scaled_PG = torch.where(rewards_PG > 0, factors_PG * rewards_PG, rewards_PG)
-    advantages_PG = group_relative_advantages(scaled_PG, baseline=config.advantage)
-    return GroupAdvantages(advantages_PG, advantages_PG)
-
-
-ADA_GRPO = Objective(
-    "ada-grpo", assign_modes=free_choice, reward=reward, advantages=advantages, token_weights=token_weights
-)

@@ -10,7 +10,7 @@ src/adapt_think_rm.py).
     v_it     1 / (B (T_i + 1))
 
 Both modes are seen at every problem, however rare one becomes; the importance weight u makes the expected gradient
-that of the policy's own choice. Short wins where its accuracy is over that of thinking less delta.
+that of the policy's own choice. Short wins if its accuracy is over that of thinking less delta.
 Differs from the source: (1) The ratio clipped is pi / pi_old, u stays outside the clip: clipped as a whole, the
 control token could never leave [0.4, 0.6] at 0.2; the authors' code escapes that by a ratio of whole
 sequences, length-normalised, in which the first token hardly counts. (2) Divided by the constant L, not by each
@@ -23,40 +23,63 @@ Shapes: P prompts, G group.
 
 from __future__ import annotations
 
-from schemas.configs.rl import RlConfig
-from schemas.mode import Mode
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
 from thinkless_core.rl.mode_assignment import AssignedMode, in_halves
-from thinkless_core.rl.objectives.dr_grpo import token_weights
-from thinkless_core.rl.objectives.objective import GroupAdvantages, Objective, ScoredGroups
-from thinkless_core.rl.rewards import Verdict
+from thinkless_core.rl.objectives.objective import (
+    EVERY_MODE_ASSIGNED,
+    OWN_ADVANTAGE,
+    Denominators,
+    GroupAdvantages,
+    Objective,
+    ScoredGroups,
+    TokenWeights,
+    mean_per_rollout,
+)
+from thinkless_core.rl.rewards import ShortBonus
 from thinkless_core.rl.schedules import StepSettings
 
-
-def assign_modes(group_size: int) -> tuple[AssignedMode, ...]:
-    """Half and half, each mode with probability 0.5."""
-    return in_halves(group_size, probability=0.5)
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
-def reward(verdict: Verdict, *, config: RlConfig, settings: StepSettings) -> float:
-    """Being right, and a little for being short."""
-    short = verdict.mode is Mode.SHORT and not verdict.fake_short
-    return float(verdict.correct) + config.adaptthink_delta * short
+class AdaptThink(Objective):
+    """Short wherever that costs no accuracy."""
 
+    unread: ClassVar[Mapping[str, str]] = {"baseline": OWN_ADVANTAGE, "guard": EVERY_MODE_ASSIGNED}
+    reward_fields = ("delta",)
+    halves = True
+    advantages_cancel = False
 
-def advantages(groups: ScoredGroups, *, config: RlConfig, settings: StepSettings) -> GroupAdvantages:
-    """Reward over the reference accuracy of the problem, for all tokens."""
-    assert groups.reference_accuracy_P is not None, "reference accuracies are measured before the first step"
-    advantages_PG = groups.rewards_PG - groups.reference_accuracy_P[:, None]
-    return GroupAdvantages(advantages_PG, advantages_PG)
+    name: Literal["adaptthink"] = "adaptthink"
+    delta: float = Field(0.05, ge=0, le=1)
+    """What a short answer earns beside being right (paper: 0.05)."""
+    reference_samples: int = Field(ge=1)
+    """Think answers of the warm-up model per problem, from which the accuracy comes that RL must not fall below (paper:
+    16; 4 tells quarters apart). They are sampled before the first step."""
 
+    def default_reward(self) -> ShortBonus:
+        """Being right, and a little for being short."""
+        return ShortBonus(delta=self.delta)
 
-ADAPTTHINK = Objective(
-    "adaptthink",
-    assign_modes=assign_modes,
-    reward=reward,
-    advantages=advantages,
-    token_weights=token_weights,
-    reward_range=lambda config: (0.0, 1.0 + config.adaptthink_delta),
-    advantages_cancel=False,
-    needs_reference_accuracy=True,
-)
+    def num_reference_samples(self) -> int:
+        """As configured."""
+        return self.reference_samples
+
+    def assign_modes(self, group_size: int) -> tuple[AssignedMode, ...]:
+        """Half and half, each mode with probability 0.5."""
+        return in_halves(group_size, probability=0.5)
+
+    def advantages(self, groups: ScoredGroups, *, step: StepSettings) -> GroupAdvantages:
+        """Reward over the reference accuracy of the problem, for all tokens."""
+        assert groups.reference_accuracy_P is not None, "reference accuracies are measured before the first step"
+        advantages_PG = groups.rewards_PG - groups.reference_accuracy_P[:, None]
+        return GroupAdvantages(advantages_PG, advantages_PG)
+
+    def token_weights(self, mask_BT: Tensor, *, over: Denominators, step: StepSettings) -> TokenWeights:
+        """One constant for all tokens of the step."""
+        constant_BT = mask_BT * 1.0 / (over.num_rollouts * over.max_new_tokens)
+        return TokenWeights(constant_BT, mean_per_rollout(mask_BT, over=over))

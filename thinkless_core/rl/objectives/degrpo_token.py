@@ -5,7 +5,7 @@ the paper's eq. 4: long answers weigh more, token by token.
 
     assign   the policy chooses
     reward   1 correct and short, 1 - gamma correct and think, -1 wrong or malformed
-    A_i      r_i - mean_group(r)                    (rl.advantage = "mean_std" divides by the group's deviation)
+    A_i      r_i - mean_group(r)                    (rl.baseline = "mean_std" divides by the group's deviation)
     w_i0     alpha / B
     w_it     1 / sum_j T_j       for t = 1..T_i
     v_it     1 / sum_j (T_j + 1)
@@ -18,23 +18,26 @@ Shapes: B rollouts, T completion tokens (index 0 = control token).
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from thinkless_core.rl.mode_assignment import free_choice
-from thinkless_core.rl.objectives.grpo import advantages, reward
-from thinkless_core.rl.objectives.objective import Objective
-from thinkless_core.rl.policy_loss import StepCounts, TokenWeights
+from schemas.configs.schedule import InRange, Schedule
+from thinkless_core.rl.objectives.objective import Denominators, Objective, TokenWeights
+from thinkless_core.rl.schedules import StepSettings
 
-
-def token_weights(mask_BT: Tensor, *, control_weight: float, counts: StepCounts) -> TokenWeights:
-    """alpha on the control token, one mean over the step's tokens on the response."""
-    mask_as_weight_BT = mask_BT.to(torch.get_default_dtype())
-    policy_BT = mask_as_weight_BT / max(counts.num_response_tokens, 1)
-    policy_BT[:, 0] = mask_as_weight_BT[:, 0] * control_weight / counts.num_rollouts
-    return TokenWeights(policy_BT, mask_as_weight_BT / (counts.num_response_tokens + counts.num_rollouts))
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
-DEGRPO_TOKEN = Objective(
-    "degrpo-token", assign_modes=free_choice, reward=reward, advantages=advantages, token_weights=token_weights
-)
+class DegrpoToken(Objective):
+    """DeGRPO as the authors' code meant it."""
+
+    name: Literal["degrpo-token"] = "degrpo-token"
+    alpha: Annotated[Schedule, InRange(gt=0, le=10)] = 1e-3
+    """Weight of the control token's loss (paper: 0.001 at mean lengths in the thousands). A schedule."""
+
+    def token_weights(self, mask_BT: Tensor, *, over: Denominators, step: StepSettings) -> TokenWeights:
+        """alpha on the control token, one mean over the step's tokens on the response."""
+        ones_BT = mask_BT * 1.0
+        policy_BT = ones_BT / max(over.num_response_tokens, 1)
+        policy_BT[:, 0] = ones_BT[:, 0] * step.value(self.alpha) / over.num_rollouts
+        return TokenWeights(policy_BT, ones_BT / (over.num_response_tokens + over.num_rollouts))

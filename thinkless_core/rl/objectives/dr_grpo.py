@@ -19,30 +19,37 @@ Shapes: B rollouts, T completion tokens (index 0 = control token).
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from schemas.configs.rl import RlConfig
 from thinkless_core.rl.advantages import group_relative_advantages
-from thinkless_core.rl.mode_assignment import free_choice
-from thinkless_core.rl.objectives.grpo import reward, sequence_mean
-from thinkless_core.rl.objectives.objective import GroupAdvantages, Objective, ScoredGroups
-from thinkless_core.rl.policy_loss import StepCounts, TokenWeights
+from thinkless_core.rl.objectives.objective import (
+    OWN_ADVANTAGE,
+    Denominators,
+    GroupAdvantages,
+    Objective,
+    ScoredGroups,
+    TokenWeights,
+    mean_per_rollout,
+)
 from thinkless_core.rl.schedules import StepSettings
 
-
-def advantages(groups: ScoredGroups, *, config: RlConfig, settings: StepSettings) -> GroupAdvantages:
-    """Reward over the group's mean, never divided."""
-    advantages_PG = group_relative_advantages(groups.rewards_PG, baseline="mean")
-    return GroupAdvantages(advantages_PG, advantages_PG)
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
-def token_weights(mask_BT: Tensor, *, control_weight: float, counts: StepCounts) -> TokenWeights:
-    """One constant for all tokens of the step."""
-    constant_BT = mask_BT.to(torch.get_default_dtype()) / (counts.num_rollouts * counts.max_new_tokens)
-    return TokenWeights(constant_BT, sequence_mean(mask_BT, counts=counts))
+class DrGrpo(Objective):
+    """GRPO without its two normalisations."""
 
+    unread: ClassVar[Mapping[str, str]] = {"baseline": OWN_ADVANTAGE}
+    name: Literal["dr_grpo"] = "dr_grpo"
 
-DR_GRPO = Objective(
-    "dr_grpo", assign_modes=free_choice, reward=reward, advantages=advantages, token_weights=token_weights
-)
+    def advantages(self, groups: ScoredGroups, *, step: StepSettings) -> GroupAdvantages:
+        """Reward over the group's mean, never divided."""
+        advantages_PG = group_relative_advantages(groups.rewards_PG, baseline="mean")
+        return GroupAdvantages(advantages_PG, advantages_PG)
+
+    def token_weights(self, mask_BT: Tensor, *, over: Denominators, step: StepSettings) -> TokenWeights:
+        """One constant for all tokens of the step."""
+        constant_BT = mask_BT * 1.0 / (over.num_rollouts * over.max_new_tokens)
+        return TokenWeights(constant_BT, mean_per_rollout(mask_BT, over=over))

@@ -7,14 +7,14 @@ Source: Hybrid Group Policy Optimization, "Think only when you need" (LHRM, arXi
     m*       think if mean_think(r) > mean_short(r) + margin, else short                (the better mode)
     inter_i  z over the group of 1[mode_i = m*]         z(x) = (x - mean(x)) / deviation(x), 0 where all are equal
     intra_i  z over the answers in one mode of 1[r_i is the best reward in it]
-    A_i0     intra_i + alpha inter_i
+    A_i0     intra_i + inter_weight inter_i
     A_it     intra_i             for t = 1..T_i
     w_it     1 / (B L)           for t = 0..T_i, L = rl.max_new_tokens
     v_it     1 / (B (T_i + 1))
 
 The halves being equal, inter is +1 or -1: the push towards the better mode is the same however sure the policy is.
-Differs from the paper: rewards are verdicts, so several answers share the best one, where the paper takes the one that
-argmax names; a mode whose answers are all right or all wrong has intra 0. Eq. 11 sums over tokens; here the sum is
+Differs from the paper: rewards are verdicts, so several answers share the best one; the paper takes the one that argmax
+names. A mode whose answers are all right or all wrong has intra 0. Eq. 11 sums over tokens; here the sum is
 divided by the constant L. The deviation is the population's, plus 1e-6.
 
 Shapes: P prompts, G group.
@@ -22,49 +22,68 @@ Shapes: P prompts, G group.
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from schemas.configs.rl import RlConfig
+from pydantic import Field
+
+from schemas.configs.schedule import InRange, Schedule
 from thinkless_core.rl.advantages import group_relative_advantages
 from thinkless_core.rl.mode_assignment import AssignedMode, in_halves
-from thinkless_core.rl.objectives.dr_grpo import token_weights
-from thinkless_core.rl.objectives.objective import GroupAdvantages, Objective, ScoredGroups
-from thinkless_core.rl.rewards import Verdict
+from thinkless_core.rl.objectives.objective import (
+    EVERY_MODE_ASSIGNED,
+    OWN_ADVANTAGE,
+    Denominators,
+    GroupAdvantages,
+    Objective,
+    ScoredGroups,
+    TokenWeights,
+    mean_per_rollout,
+)
+from thinkless_core.rl.rewards import Correct
 from thinkless_core.rl.schedules import StepSettings
 
-
-def assign_modes(group_size: int) -> tuple[AssignedMode, ...]:
-    """Half and half, as if chosen."""
-    return in_halves(group_size, probability=None)
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
-def reward(verdict: Verdict, *, config: RlConfig, settings: StepSettings) -> float:
-    """Being right alone."""
-    return float(verdict.correct)
+class Hgpo(Objective):
+    """The better mode is rewarded, and within each mode the better answers."""
 
+    unread: ClassVar[Mapping[str, str]] = {"baseline": OWN_ADVANTAGE, "guard": EVERY_MODE_ASSIGNED}
+    halves = True
 
-def advantages(groups: ScoredGroups, *, config: RlConfig, settings: StepSettings) -> GroupAdvantages:
-    """Intra-mode for all tokens; alpha times inter-mode for the control token besides."""
-    rewards_PG, short_PG = groups.rewards_PG, groups.short_PG
-    num_prompts = len(rewards_PG)
-    intra_PG, means = torch.zeros_like(rewards_PG), []
-    for mode_PG in (short_PG, groups.think_PG):
-        half_PG = rewards_PG[mode_PG].view(num_prompts, -1)
-        best_PG = (half_PG == half_PG.max(dim=1, keepdim=True).values).to(rewards_PG.dtype)
-        intra_PG[mode_PG] = group_relative_advantages(best_PG, baseline="mean_std").flatten()
-        means.append(half_PG.mean(dim=1, keepdim=True))
-    short_mean_P1, think_mean_P1 = means
-    thinking_pays_P1 = think_mean_P1 > short_mean_P1 + config.hgpo_margin
-    chosen_well_PG = (short_PG != thinking_pays_P1).to(rewards_PG.dtype)
-    inter_PG = group_relative_advantages(chosen_well_PG, baseline="mean_std")
-    return GroupAdvantages(control_PG=intra_PG + settings.alpha * inter_PG, response_PG=intra_PG)
+    name: Literal["hgpo"] = "hgpo"
+    margin: float = Field(0.2, ge=0, le=1)
+    """By how much thinking must be more accurate to count as the better mode (paper: 0.2)."""
+    inter_weight: Annotated[Schedule, InRange(gt=0, le=10)] = 1.0
+    """Weight of the inter-mode advantage, the paper's alpha (paper: 1). A schedule."""
 
+    def default_reward(self) -> Correct:
+        """Being right alone."""
+        return Correct()
 
-HGPO = Objective(
-    "hgpo",
-    assign_modes=assign_modes,
-    reward=reward,
-    advantages=advantages,
-    token_weights=token_weights,
-    reward_range=lambda config: (0.0, 1.0),
-)
+    def assign_modes(self, group_size: int) -> tuple[AssignedMode, ...]:
+        """Half and half, as if chosen."""
+        return in_halves(group_size, probability=None)
+
+    def advantages(self, groups: ScoredGroups, *, step: StepSettings) -> GroupAdvantages:
+        """Intra-mode for all tokens; the control token has the weighted inter-mode advantage besides."""
+        rewards_PG, short_PG = groups.rewards_PG, groups.short_PG
+        num_prompts = len(rewards_PG)
+        intra_PG, means = rewards_PG.new_zeros(rewards_PG.shape), []
+        for mode_PG in (short_PG, groups.think_PG):
+            half_PG = rewards_PG[mode_PG].view(num_prompts, -1)
+            best_PG = (half_PG == half_PG.max(dim=1, keepdim=True).values).to(rewards_PG.dtype)
+            intra_PG[mode_PG] = group_relative_advantages(best_PG, baseline="mean_std").flatten()
+            means.append(half_PG.mean(dim=1, keepdim=True))
+        short_mean_P1, think_mean_P1 = means
+        thinking_pays_P1 = think_mean_P1 > short_mean_P1 + self.margin
+        chosen_well_PG = (short_PG != thinking_pays_P1).to(rewards_PG.dtype)
+        inter_PG = group_relative_advantages(chosen_well_PG, baseline="mean_std")
+        return GroupAdvantages(control_PG=intra_PG + step.value(self.inter_weight) * inter_PG, response_PG=intra_PG)
+
+    def token_weights(self, mask_BT: Tensor, *, over: Denominators, step: StepSettings) -> TokenWeights:
+        """One constant for all tokens of the step."""
+        constant_BT = mask_BT * 1.0 / (over.num_rollouts * over.max_new_tokens)
+        return TokenWeights(constant_BT, mean_per_rollout(mask_BT, over=over))

@@ -5,7 +5,7 @@ which lowers the limit in rounds (here: a schedule of rl.max_new_tokens).
 
     assign   every rollout thinks
     reward   1 correct, -1 wrong; truncated is wrong
-    A_i      r_i - mean_group(r)                    (rl.advantage = "mean_std" divides by the group's deviation)
+    A_i      r_i - mean_group(r)                    (rl.baseline = "mean_std" divides by the group's deviation)
     w_i0     0
     w_it     1 / sum_j T_j       for t = 1..T_i
     v_it     1 / sum_j T_j       for t = 1..T_i, v_i0 = 0
@@ -20,30 +20,38 @@ Shapes: B rollouts, T completion tokens (index 0 = control token).
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from schemas.configs.rl import RlConfig
-from thinkless_core.rl.mode_assignment import all_think
-from thinkless_core.rl.objectives.grpo import advantages
-from thinkless_core.rl.objectives.objective import Objective
-from thinkless_core.rl.policy_loss import StepCounts, TokenWeights
-from thinkless_core.rl.rewards import Verdict
+from thinkless_core.rl.mode_assignment import AssignedMode, all_think
+from thinkless_core.rl.objectives.objective import EVERY_MODE_ASSIGNED, Denominators, Objective, TokenWeights
+from thinkless_core.rl.rewards import RightOrWrong
 from thinkless_core.rl.schedules import StepSettings
 
-
-def reward(verdict: Verdict, *, config: RlConfig, settings: StepSettings) -> float:
-    """Right or wrong."""
-    return 1.0 if verdict.correct else -1.0
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
-def token_weights(mask_BT: Tensor, *, control_weight: float, counts: StepCounts) -> TokenWeights:
-    """One mean over the step's response tokens; nothing on the control token."""
-    weights_BT = mask_BT.to(torch.get_default_dtype()) / max(counts.num_response_tokens, 1)
-    weights_BT[:, 0] = 0.0
-    return TokenWeights(weights_BT, weights_BT)
+class LengthTruncation(Objective):
+    """Always thinks, and learns to be done before it is cut off."""
 
+    unread: ClassVar[Mapping[str, str]] = {
+        "guard": EVERY_MODE_ASSIGNED,
+        "short_max_tokens": "never answers in short mode",
+    }
 
-LENGTH_TRUNCATION = Objective(
-    "length-truncation", assign_modes=all_think, reward=reward, advantages=advantages, token_weights=token_weights
-)
+    name: Literal["length-truncation"] = "length-truncation"
+
+    def default_reward(self) -> RightOrWrong:
+        """Right or wrong."""
+        return RightOrWrong()
+
+    def assign_modes(self, group_size: int) -> tuple[AssignedMode, ...]:
+        """Every rollout thinks."""
+        return all_think(group_size)
+
+    def token_weights(self, mask_BT: Tensor, *, over: Denominators, step: StepSettings) -> TokenWeights:
+        """One mean over the step's response tokens; nothing on the control token."""
+        weights_BT = mask_BT * 1.0 / max(over.num_response_tokens, 1)
+        weights_BT[:, 0] = 0.0
+        return TokenWeights(weights_BT, weights_BT)

@@ -1,27 +1,44 @@
-"""What an objective IS: a weight per token, an advantage, a sampler of modes and a reward. Everything else is shared.
+"""An objective: who chooses the modes, a reward, an advantage, a weight per token. Everything else is shared.
 
     assign_modes   -> who chooses the control token of each rollout
-    reward         -> Verdict -> number, one rollout at a time
+    default_reward -> what a rollout earns, unless rl.reward says otherwise (thinkless_core/rl/rewards.py)
     advantages     -> ScoredGroups -> GroupAdvantages, one of the control token and one of the response
-    token_weights  -> mask, StepCounts -> TokenWeights of the loss (thinkless_core/rl/policy_loss.py)
+    token_weights  -> mask, Denominators -> TokenWeights of the loss (thinkless_core/rl/policy_loss.py)
+
+The shipped ones, one file each:
+
+    name               modes     reward              advantage of t = 0 / t >= 1              weight of t = 0 / t >= 1
+    grpo               free      1, 1 - gamma, -1    r - mean                                 1/(B(T+1))
+    dr_grpo            free      1, 1 - gamma, -1    r - mean                                 1/(BL)
+    degrpo-paper       free      1, 1 - gamma, -1    r - mean                                 alpha/B      / 1/(BT)
+    degrpo-token       free      1, 1 - gamma, -1    r - mean                                 alpha/B      / 1/sum T
+    adaptthink         halves    1 + delta, 1, 0     r - acc_ref                              2 pi_old/(BL) / 1/(BL)
+    hgpo               halves    1, 0                intra + inter_weight inter / intra       1/(BL)
+    ada-grpo           free      1, 1 - gamma, -1    f r - mean, rare modes more              1/(B(T+1))
+    length-truncation  think     1, -1               r - mean                                 0            / 1/sum T
+
+B rollouts of the step, T response tokens of the rollout, L limit of a completion.
 
 Shapes: P prompts, G group, B rollouts, T completion tokens. Masks are bool, True = counts.
+This file and those of the objectives import torch for types alone: a configuration is loaded without it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
-from torch import Tensor
-
-from schemas.configs.objective import ObjectiveName
-from schemas.configs.rl import RlConfig
-from thinkless_core.rl.mode_assignment import AssignedMode
-from thinkless_core.rl.policy_loss import StepCounts, TokenWeights
-from thinkless_core.rl.rewards import Verdict
+from schemas.configs.objective import ObjectiveConfig
+from thinkless_core.rl.advantages import group_relative_advantages
+from thinkless_core.rl.mode_assignment import AssignedMode, free_choice
 from thinkless_core.rl.schedules import StepSettings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+EVERY_MODE_ASSIGNED = "assigns every mode itself, so there is no free choice to watch"
+"""Why an objective does not read rl.guard."""
+OWN_ADVANTAGE = "has an advantage of its own"
+"""Why an objective does not read rl.baseline."""
 
 
 class ScoredGroups(NamedTuple):
@@ -30,59 +47,81 @@ class ScoredGroups(NamedTuple):
     rewards_PG: Tensor
     short_PG: Tensor
     think_PG: Tensor
-    """Neither short nor think is malformed."""
+    """A rollout that is neither short nor think is malformed."""
     reference_accuracy_P: Tensor | None
-    """Accuracy of the warm-up model's thinking, where the objective needs it."""
+    """Accuracy of the warm-up model's thinking; None if the objective asks for no reference samples."""
 
 
 class GroupAdvantages(NamedTuple):
-    """What each rollout's tokens are multiplied with, shape (P, G)."""
+    """Advantage of each rollout's control token and of its response tokens, shape (P, G)."""
 
     control_PG: Tensor
     response_PG: Tensor
 
 
-class TokenWeighting(Protocol):
-    """Weights of one micro-batch from the counts of the whole step."""
+class Denominators(NamedTuple):
+    """Denominators of means, counted over the whole optimiser step."""
 
-    def __call__(self, mask_BT: Tensor, *, control_weight: float, counts: StepCounts) -> TokenWeights:
-        """`control_weight` is rl.alpha at this step."""
-        ...
-
-
-class RewardRule(Protocol):
-    """What one rollout earns."""
-
-    def __call__(self, verdict: Verdict, *, config: RlConfig, settings: StepSettings) -> float:
-        """`settings` hold gamma at this step."""
-        ...
+    num_rollouts: int
+    num_response_tokens: int
+    """Completion tokens after the control token, over all rollouts."""
+    max_new_tokens: int
+    """Limit of a completion at this step."""
 
 
-class AdvantageRule(Protocol):
-    """How much better a rollout did than what it is compared with."""
+class TokenWeights(NamedTuple):
+    """Weight of each token in the policy term and in the KL term, shape (B, T); 0 on padding."""
 
-    def __call__(self, groups: ScoredGroups, *, config: RlConfig, settings: StepSettings) -> GroupAdvantages:
-        """The same advantage for all tokens of a rollout, or another for its control token."""
-        ...
+    policy_BT: Tensor
+    kl_BT: Tensor
 
 
-@dataclass(frozen=True)
-class Objective:
-    """One way to learn when to think."""
+class Objective(ObjectiveConfig):
+    """One way to learn when to think.
 
-    name: ObjectiveName
-    assign_modes: Callable[[int], tuple[AssignedMode, ...]]
-    """Group size -> one assignment per rollout of a group."""
-    reward: RewardRule
-    advantages: AdvantageRule
-    token_weights: TokenWeighting
-    reward_range: Callable[[RlConfig], tuple[float, float]] = lambda config: (-1.0, 1.0)
-    """The least and the most a rollout can earn."""
-    advantages_cancel: bool = True
-    """Whether the response advantages of a group add up to 0."""
-    needs_reference_accuracy: bool = False
-    """Whether the accuracy of the warm-up model's thinking is measured before the first step."""
+    Every method has a default (together they are GRPO), so an objective of your own says what it does otherwise:
 
-    def leaves_the_choice(self) -> bool:
-        """Whether the policy chooses modes: only then there is something for the collapse guard to watch."""
-        return all(choice.mode is None for choice in self.assign_modes(2))
+        # my_objectives.py
+        from pydantic import Field
+
+        from thinkless_core.rl.objectives.objective import GroupAdvantages, Objective
+
+        class LeaveOneOut(Objective):
+            # RLOO: each rollout is compared with the mean of the others.
+            control_factor: float = Field(1.0, gt=0)
+
+            def advantages(self, groups, *, step):
+                rewards_PG = groups.rewards_PG
+                others_PG = rewards_PG.sum(dim=1, keepdim=True) - rewards_PG
+                response_PG = rewards_PG - others_PG / (rewards_PG.shape[1] - 1)
+                return GroupAdvantages(self.control_factor * response_PG, response_PG)
+
+    and is chosen in a profile:
+
+        [rl.objective]
+        name = "my_objectives.py:LeaveOneOut"
+        control_factor = 0.5
+    """
+
+    def assign_modes(self, group_size: int) -> tuple[AssignedMode, ...]:
+        """Who chooses the mode, for each rollout of a group."""
+        return free_choice(group_size)
+
+    def advantages(self, groups: ScoredGroups, *, step: StepSettings) -> GroupAdvantages:
+        """How much better each rollout did than what it is compared with."""
+        advantages_PG = group_relative_advantages(groups.rewards_PG, baseline=step.baseline)
+        return GroupAdvantages(advantages_PG, advantages_PG)
+
+    def token_weights(self, mask_BT: Tensor, *, over: Denominators, step: StepSettings) -> TokenWeights:
+        """The weights of one micro-batch; `over` is counted over the whole step."""
+        weights_BT = mean_per_rollout(mask_BT, over=over)
+        return TokenWeights(weights_BT, weights_BT)
+
+
+def mean_per_rollout(mask_BT: Tensor, *, over: Denominators) -> Tensor:
+    """1 / (B (T_i + 1)) on every token: the mean over rollouts of the mean over tokens.
+
+    It weighs the KL term of most objectives, so that the metric `kl` means the same under all of them.
+    """
+    lengths_B1 = mask_BT.sum(dim=1, keepdim=True)
+    return mask_BT * 1.0 / (over.num_rollouts * lengths_B1)

@@ -11,7 +11,6 @@ from infra.catalog.lineage import (
     ArtifactName,
     ancestors,
     descendants,
-    eval_row_origin,
     format_lineage,
     resolve,
     sql_text,
@@ -47,6 +46,20 @@ def test_a_reference_may_be_a_key_a_prefix_a_stage_both_or_an_evaluation_row(pip
 def test_a_stage_means_its_newest_artifact(pipeline: Home) -> None:
     home, made = pipeline
     assert resolve("teach", home) == name_of(made["teach_short"])
+
+
+def test_a_row_in_two_evaluations_means_the_newer_one(tmp_path: Path) -> None:
+    store, catalog = ArtifactStore(tmp_path), Catalog(tmp_path, timeout_seconds=5)
+    for key, day in (("newer", "22"), ("older", "21")):
+        artifact = publish(
+            store,
+            "evaluate",
+            key,
+            tables={"eval_completions": [eval_completion("c-1", model="rl")]},
+            created_at=f"2026-11-{day}T00:00:00+00:00",
+        )
+        catalog.register(store.manifest("evaluate", key), Path(artifact.path))
+    assert resolve("c-1", tmp_path) == ArtifactName("evaluate", "newer")
 
 
 @pytest.mark.parametrize("ref", ["000", "zzzz", "rl/zzzz", "nostage", "sft/0006rl", "", "/"])
@@ -136,53 +149,8 @@ def test_a_parent_that_is_gone_is_still_named(tmp_path: Path) -> None:
     assert "sft gone  no longer in the store" in text
 
 
-def test_an_evaluation_row_is_walked_to_its_origin_in_the_order_of_the_pipeline(pipeline: Home) -> None:
-    home, made = pipeline
-    steps = eval_row_origin("c-rl", home)
-    assert [step.stage for step in steps] == [
-        "evaluate",
-        "rl",
-        "sft",
-        "pairs",
-        "teach",
-        "teach",
-        "base",
-        "problems",
-    ]
-    assert [step.depth for step in steps] == [0, 1, 2, 3, 4, 4, 5, 5]
-    by_key = {artifact.key: artifact for artifact in made.values()}
-    assert all((step.digest, step.rows) == (by_key[step.key].digest, by_key[step.key].rows) for step in steps)
-
-
-def test_only_the_model_that_wrote_the_row_counts_in_its_origin(pipeline: Home) -> None:
-    home, _ = pipeline
-    assert "rl" not in {step.stage for step in eval_row_origin("c-sft", home)}
-    assert [step.stage for step in eval_row_origin("c-base", home)] == ["evaluate", "base", "problems"]
-
-
-def test_a_row_in_two_evaluations_is_followed_in_the_newer_one(tmp_path: Path) -> None:
-    store, catalog = ArtifactStore(tmp_path), Catalog(tmp_path, timeout_seconds=5)
-    for key, day in (("newer", "22"), ("older", "21")):
-        artifact = publish(
-            store,
-            "evaluate",
-            key,
-            tables={"eval_completions": [eval_completion("c-1", model="rl")]},
-            created_at=f"2026-11-{day}T00:00:00+00:00",
-        )
-        catalog.register(store.manifest("evaluate", key), Path(artifact.path))
-    assert [step.key for step in eval_row_origin("c-1", tmp_path)] == ["newer"]
-    assert resolve("c-1", tmp_path) == ArtifactName("evaluate", "newer")
-
-
-def test_an_unknown_evaluation_row_is_an_error_with_a_way_to_find_one(pipeline: Home) -> None:
-    with pytest.raises(MissingArtifactError, match=r"no evaluation row 'c-7'.*thinkless sql"):
-        eval_row_origin("c-7", pipeline[0])
-
-
-@pytest.mark.parametrize("name", ["lineage_up", "lineage_down", "eval_row_to_origin"])
+@pytest.mark.parametrize("name", ["lineage_up", "lineage_down"])
 def test_every_query_says_first_what_one_row_is_and_runs_as_it_stands(pipeline: Home, name: str) -> None:
     text = sql_text(name)
     assert text.startswith("-- One row: ")
-    parameter = "completion_id" if "$completion_id" in text else "key"
-    assert run_query(pipeline[0], text, timeout_seconds=5, parameters={parameter: "unknown"}).num_rows == 0
+    assert run_query(pipeline[0], text, timeout_seconds=5, parameters={"key": "unknown"}).num_rows == 0

@@ -172,7 +172,10 @@ def test_graders_are_counted_by_hand(complete: ReportInputs, evidence: Evidence)
     for counted in evidence.graders:
         own = [(row["correct"], row["correct_paper"]) for row in rows if row["model"] == counted.model]
         expected = [own.count(verdicts) for verdicts in ((True, True), (True, False), (False, True))]
-        assert [counted.n, counted.both_right, counted.only_strict, counted.only_lenient] == [len(own), *expected]
+        assert [counted.num_completions, counted.both_right, counted.only_strict, counted.only_lenient] == [
+            len(own),
+            *expected,
+        ]
     assert {d.correct for d in evidence.disagreements} == {False}
     assert len(evidence.disagreements) == MOST_DISAGREEMENTS
 

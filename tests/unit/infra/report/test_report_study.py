@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.report.data.study_evidence import estimate, mean_series, read_studies, sweeps
+from infra.report.data.study_evidence import drawn_interval, mean_series, read_studies, sweeps
 from infra.report.study_page import render_study_page
 from schemas.errors import MissingArtifactError
 from schemas.records.study_claims import StudyClaim
@@ -83,12 +83,13 @@ def test_two_studies_share_a_page_and_no_identifier(folder: Path, tmp_path: Path
 
 
 def test_an_interval_over_seeds_is_that_of_students_t() -> None:
-    """1, 2, 3: mean 2, deviation 1, error 1/sqrt(3), t with two degrees of freedom 4.303."""
-    found = estimate([1.0, 2.0, 3.0])
-    assert found.mean == 2.0
-    assert found.half_width == pytest.approx(4.303 / math.sqrt(3))
-    assert (found.low, found.high) == (2.0 - found.half_width, 2.0 + found.half_width)
-    assert estimate([5.0]) == (5.0, 0.0, 1)
+    """1, 2, 3: mean 2, deviation 1, error 1/sqrt(3), t with two degrees of freedom 4.3027."""
+    half_width = 4.3027 / math.sqrt(3)
+    assert drawn_interval([1.0, 2.0, 3.0]) == pytest.approx((2.0, 2.0 - half_width, 2.0 + half_width), abs=1e-4)
+
+
+def test_one_seed_is_drawn_without_an_interval() -> None:
+    assert drawn_interval([5.0]) == (5.0, 5.0, 5.0)
 
 
 def test_the_mean_of_seeds_stops_where_one_of_them_does() -> None:

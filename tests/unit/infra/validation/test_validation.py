@@ -144,6 +144,7 @@ def test_rewards_and_advantages_of_another_objective_are_judged_by_its_own_range
     assert checked(rewards=(0.0, 1.05)).keys() == {"advantages_of_a_group_cancel"}
     assert checked(rewards=(0.0, 1.0), advantages_cancel=False).keys() == {"reward_is_in_range"}
     assert checked(rewards=(-1.0, 1.05), advantages_cancel=False).keys() == {"malformed_rollout_earns_the_least"}
+    assert checked(rewards=None, advantages_cancel=False) == {}, "a reward that does not say its range"
 
 
 def test_a_check_that_raises_has_failed_and_says_why(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from schemas.errors import CollapseError, ConfigError, Terminal
 from schemas.mode import Mode
 from schemas.records.guard_events import GuardEvent
 from schemas.records.metrics import Metric
-from thinkless_core.rl.collapse_guard import CollapseGuard, replay, stop_if_told
+from thinkless_core.rl.collapse_guard import CollapseGuard, replay, stop_if_asked
 
 GROUP = 8
 
@@ -122,11 +122,11 @@ def test_stop_says_so_once_and_the_error_names_step_share_and_way_out() -> None:
     with pytest.raises(
         CollapseError, match=r"^rl step 3: think fell to 1\.0% .*min_share=0\.05; the run stops\. "
     ) as caught:
-        stop_if_told(event)
+        stop_if_asked(event)
     assert "force_split" in str(caught.value)
     assert isinstance(pickle.loads(pickle.dumps(caught.value)), Terminal)
-    stop_if_told(None)
-    stop_if_told(event.model_copy(update={"action": "warn"}))
+    stop_if_asked(None)
+    stop_if_asked(event.model_copy(update={"action": "warn"}))
 
 
 def test_a_guard_that_is_off_sees_nothing() -> None:

@@ -6,9 +6,19 @@ import pytest
 import torch
 
 from schemas.mode import Mode
-from tests.specimens import make_batch, make_problem, make_rollout, make_student, ragged_samples, rl_config
+from tests.specimens import (
+    RIGHT,
+    make_batch,
+    make_objective,
+    make_problem,
+    make_rollout,
+    make_student,
+    objective_table,
+    ragged_samples,
+    rl_config,
+)
 from thinkless_core.rl.policy_batch import PolicyBatch, build_policy_batch
-from thinkless_core.rl.rl_metrics import rollout_records
+from thinkless_core.rl.rl_logs import rollout_records
 from thinkless_core.rl.rollouts import ScoredRollout
 from thinkless_core.rl.schedules import settings_at
 
@@ -16,7 +26,7 @@ from thinkless_core.rl.schedules import settings_at
 def scored(rewards: list[float]) -> list[ScoredRollout]:
     """Rollouts of 1, 2, 3, ... completion tokens with these rewards."""
     return [
-        ScoredRollout(make_rollout([5] * (i + 1), sample=i), correct=True, fake_short=False, reward=reward)
+        ScoredRollout(make_rollout([5] * (i + 1), sample=i), RIGHT, fake_short=False, reward=reward)
         for i, reward in enumerate(rewards)
     ]
 
@@ -24,7 +34,12 @@ def scored(rewards: list[float]) -> list[ScoredRollout]:
 def built(rollouts: list[ScoredRollout], **changes: object) -> PolicyBatch:
     """A batch at the settings of step 1."""
     config = rl_config(**changes)
-    return build_policy_batch(rollouts, config=config, settings=settings_at(config, step=1))
+    return build_policy_batch(
+        rollouts,
+        objective=config.objective.build(),
+        group_size=config.group_size,
+        settings=settings_at(config, step=1),
+    )
 
 
 def test_advantages_are_taken_within_each_group() -> None:
@@ -34,14 +49,14 @@ def test_advantages_are_taken_within_each_group() -> None:
 
 
 def test_the_configured_baseline_is_used() -> None:
-    batch = built(scored([1.0, 0.5]), group_size=2, advantage="mean_std")
+    batch = built(scored([1.0, 0.5]), group_size=2, baseline="mean_std")
     # +-0.25 over a deviation of 0.25
     torch.testing.assert_close(batch.advantages_B, torch.tensor([1.0, -1.0]) * (0.25 / (0.25 + 1e-6)))
 
 
-def test_counts_are_those_of_the_whole_step() -> None:
+def test_denominators_are_those_of_the_whole_step() -> None:
     batch = built(scored([1.0, -1.0, 0.5, 0.5]), group_size=2)
-    assert batch.counts == (4, 0 + 1 + 2 + 3, 16)
+    assert batch.denominators == (4, 0 + 1 + 2 + 3, 16)
 
 
 def test_control_advantages_and_reference_accuracies_find_their_rollouts() -> None:
@@ -50,23 +65,23 @@ def test_control_advantages_and_reference_accuracies_find_their_rollouts() -> No
     rollouts = [
         ScoredRollout(
             make_rollout([5 if i < 2 else 6, 1], mode=Mode.SHORT if i < 2 else Mode.THINK, sample=i, problem=problem),
-            correct=True,
+            RIGHT,
             fake_short=False,
             reward=float(i % 2),
         )
         for problem in problems
         for i in range(4)
     ]
-    config = rl_config(objective="adaptthink", reference_samples=4)
     batch = build_policy_batch(
         rollouts,
-        config=config,
-        settings=settings_at(config, step=1),
+        objective=make_objective("adaptthink"),
+        group_size=4,
+        settings=settings_at(rl_config(), step=1),
         reference_accuracy={problems[1].problem_id: 0.75, problems[0].problem_id: 0.25},
     )
     assert batch.advantages_B.tolist() == [-0.25, 0.75, -0.25, 0.75, -0.75, 0.25, -0.75, 0.25]
-    # hgpo: within each mode one is right, +-1; the modes are alike, so short is better by the margin: +-alpha besides.
-    batch = built(rollouts, objective="hgpo", alpha=0.5)
+    # hgpo: within each mode one is right, +-1; the modes are alike, so short is better by the margin: +-inter_weight.
+    batch = built(rollouts, objective=objective_table("hgpo", inter_weight=0.5))
     torch.testing.assert_close(batch.advantages_B, torch.tensor([-1.0, 1.0] * 4), rtol=0, atol=1e-5)  # deviation + 1e-6
     torch.testing.assert_close(batch.control_advantages_B, torch.tensor([-0.5, 1.5, -1.5, 0.5] * 2), rtol=0, atol=1e-5)
     (share, _) = batch.split(2, group_size=4)
@@ -90,7 +105,7 @@ def test_rollouts_without_advantage_are_left_out_only_where_asked() -> None:
     ]
     assert sorted(kept) == [0, 2, 4]
     assert sorted(everything) == [0, 1, 2, 3, 4]
-    assert batch.counts.num_rollouts == 5
+    assert batch.denominators.num_rollouts == 5
 
 
 def test_the_log_of_a_rollout_says_what_it_earned() -> None:

@@ -10,15 +10,16 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from schemas.configs.objective import OBJECTIVES
 from schemas.mode import Mode
 from schemas.records.rollouts import RolloutRecord
+from tests.oracles.objectives import NAMES
 from tests.specimens import (
     ScriptedSampler,
     identical,
     make_problems,
     make_student,
     mixed_script,
+    objective_table,
     optimizer_config,
     rl_config,
     weights_of,
@@ -29,6 +30,7 @@ from thinkless_core.rl.rl_logs import RlLogs
 from thinkless_core.rl.rl_trainer import train_rl
 from thinkless_core.sampling.sampler import SampledCompletion, SampleRequest
 from thinkless_core.sampling.transformers_sampler import TransformersSampler
+from thinkless_core.training.acceleration import training_accelerator
 
 
 class Watched:
@@ -56,7 +58,6 @@ def train(
     model, sampler = make_student(), Watched(tokenizer)
     settings: dict[str, Any] = {
         "steps": 3,
-        "reference_samples": 2,
         "optimizer": optimizer_config(learning_rate=1e-3, max_grad_norm=1.0),
     }
     logs = train_rl(
@@ -77,11 +78,12 @@ def of_group(rollouts: list[RolloutRecord]) -> list[RolloutRecord]:
     return rollouts[:4]
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("objective", NAMES)
 def test_every_objective_trains_with_the_modes_it_assigns(
     tmp_path: Path, tokenizer: PreTrainedTokenizerFast, objective: str
 ) -> None:
-    logs, sampler, weights = train(tmp_path, tokenizer, objective=objective)
+    table = objective_table(objective, **({"reference_samples": 2} if objective == "adaptthink" else {}))
+    logs, sampler, weights = train(tmp_path, tokenizer, objective=table)
     rollouts = list(logs.rollouts)
     assert len(rollouts) == 3 * 4 * 4
     modes = {"adaptthink": "sstt", "hgpo": "sstt", "length-truncation": "tttt"}.get(objective)
@@ -101,7 +103,7 @@ def test_objectives_differ_in_what_they_learn_from_the_same_rollouts(
     tmp_path: Path, tokenizer: PreTrainedTokenizerFast
 ) -> None:
     """Those that leave the choice to the policy see the same scripted rollouts at their first step."""
-    free = [name for name in OBJECTIVES if name not in ("adaptthink", "hgpo", "length-truncation")]
+    free = [name for name in NAMES if name not in ("adaptthink", "hgpo", "length-truncation")]
     after = {name: train(tmp_path / name, tokenizer, objective=name, steps=2, group_size=8)[2] for name in free}
     names = list(after)
     assert not any(identical(after[a], after[b]) for i, a in enumerate(names) for b in names[i + 1 :])
@@ -118,8 +120,10 @@ def test_generated_tokens_add_up_and_count_reference_answers(
             measured = measure_reference_accuracy(  # all there: nothing is sampled
                 None,  # type: ignore[arg-type]
                 visited_problems(make_problems(20), config=rl_config(steps=3)),
+                num_samples=1,
                 tokenizer=tokenizer,
-                config=rl_config(steps=3, objective="adaptthink", reference_samples=2),
+                config=rl_config(steps=3),
+                accelerator=training_accelerator(),
                 scratch=scratch,
                 progress=no_progress,
             )
@@ -137,7 +141,7 @@ def test_a_schedule_reaches_the_sampler_and_the_loss(tmp_path: Path, tokenizer: 
         tokenizer,
         max_new_tokens={"kind": "linear", "start": 16, "end": 8},
         temperature={"kind": "piecewise", "points": [[1, 1.0], [2, 0.5]]},
-        alpha={"kind": "linear", "start": 1.0, "end": 0.5},
+        objective=objective_table("degrpo-paper", alpha={"kind": "linear", "start": 1.0, "end": 0.5}),
         kl_coef={"kind": "piecewise", "points": [[2, 0.0], [3, 0.5]]},
     )
     assert sampler.limits == [16, 12, 8]
@@ -154,8 +158,8 @@ def test_the_control_loss_follows_alpha_and_the_reward_follows_gamma(
     """At the first step ratio is 1 whatever alpha: the control loss is proportional to it."""
     losses, rewards = [], []
     for alpha, gamma in ((0.5, 0.5), (1.0, 0.5), (0.5, 0.25)):
-        start = {"kind": "linear", "start": alpha, "end": 0.1}
-        logs, _, _ = train(tmp_path / f"{alpha}-{gamma}", tokenizer, alpha=start, gamma=gamma)
+        objective = objective_table("degrpo-paper", alpha={"kind": "linear", "start": alpha, "end": 0.1})
+        logs, _, _ = train(tmp_path / f"{alpha}-{gamma}", tokenizer, objective=objective, gamma=gamma)
         metrics = {m.name: m.value for m in logs.metrics if m.step == 1}
         losses.append(metrics["control_loss"])
         rewards.append(metrics["reward_mean"])

@@ -20,7 +20,7 @@ from schemas.configs.schedule import (
     values,
 )
 from schemas.errors import ConfigError
-from tests.specimens import rl_config
+from tests.specimens import objective_table, rl_config
 from thinkless_core.rl.schedules import schedule_numbers, settings_at
 
 
@@ -65,54 +65,66 @@ def test_a_schedule_with_steps_of_its_own_is_the_same_in_a_longer_run() -> None:
 def test_the_settings_of_a_step_are_plain_numbers_and_token_limits_are_whole() -> None:
     config = rl_config(
         steps=5,
-        alpha=LinearSchedule(start=1.0, end=0.2),
+        objective=objective_table("degrpo-paper", alpha=LinearSchedule(start=1.0, end=0.2)),
         max_new_tokens={"kind": "linear", "start": 10, "end": 20},
         short_max_tokens=6,
     )
     settings = settings_at(config, step=4)
     # 10 + 10 * 3/4 = 17.5, rounded to the even neighbour
-    assert (settings.step, settings.alpha, settings.max_new_tokens) == (4, pytest.approx(0.4), 18)
+    assert (settings.number, settings.num_steps, settings.max_new_tokens) == (4, 5, 18)
+    assert settings.value(config.objective.alpha) == pytest.approx(0.4)
     assert isinstance(settings.max_new_tokens, int)
     assert (settings.gamma, settings.kl_coef, settings.temperature) == (0.5, 0.0, 1.0)
 
 
 def test_only_settings_that_move_are_metrics() -> None:
-    assert schedule_numbers(rl_config(), step=1) == {}
+    still = rl_config(objective=objective_table("degrpo-paper", alpha={"kind": "constant", "value": 1}))
+    assert schedule_numbers(still, settings=settings_at(still, step=1)) == {}
     moving = rl_config(
-        steps=2, gamma={"kind": "linear", "start": 0.2, "end": 0.5}, alpha={"kind": "constant", "value": 1}
+        steps=2,
+        gamma={"kind": "linear", "start": 0.2, "end": 0.5},
+        max_new_tokens={"kind": "linear", "start": 16, "end": 19},
+        objective=objective_table("degrpo-paper", alpha={"kind": "piecewise", "points": [[1, 1.0], [3, 2.0]]}),
     )
-    assert schedule_numbers(moving, step=2) == {"schedule/gamma": 0.5}
+    numbers = schedule_numbers(moving, settings=settings_at(moving, step=2))
+    assert numbers == {"schedule/alpha": 1.5, "schedule/gamma": 0.5, "schedule/max_new_tokens": 19.0}
 
 
 def test_a_constant_table_is_the_plain_number_and_so_has_the_same_key() -> None:
-    written_out = rl_config(alpha={"kind": "constant", "value": 0.5})
-    assert written_out == rl_config(alpha=0.5)
-    assert not is_scheduled(written_out.alpha)
+    written_out = rl_config(objective=objective_table("hgpo", inter_weight={"kind": "constant", "value": 0.5}))
+    assert written_out == rl_config(objective=objective_table("hgpo", inter_weight=0.5))
+    assert not is_scheduled(written_out.objective.inter_weight)
 
 
 def test_a_schedule_survives_being_stored_as_json() -> None:
     config = rl_config(
-        alpha={"kind": "piecewise", "points": [[1, 1.0], [4, 0.5]]},
+        objective=objective_table("degrpo-token", alpha={"kind": "piecewise", "points": [[1, 1.0], [4, 0.5]]}),
         gamma={"kind": "cosine", "start": 0.2, "end": 0.5, "last_step": 3},
     )
     assert type(config).model_validate_json(config.model_dump_json()) == config
 
 
 def test_overrides_write_a_schedule_as_a_table_or_key_by_key() -> None:
-    whole = load_config("tiny", overrides=['rl.alpha={kind="linear", start=1.0, end=0.1}'])
-    by_key = load_config("tiny", overrides=["rl.alpha.end=0.1", "rl.alpha.start=1", "rl.alpha.kind=linear"])
-    assert whole.rl.alpha == by_key.rl.alpha == LinearSchedule(start=1.0, end=0.1)
-    assert load_config("tiny", overrides=["rl.alpha=0.5"]).rl.alpha == 0.5
+    whole = load_config("tiny", overrides=['rl.objective.alpha={kind="linear", start=1.0, end=0.1}'])
+    by_key = load_config(
+        "tiny", overrides=["rl.objective.alpha.end=0.1", "rl.objective.alpha.start=1", "rl.objective.alpha.kind=linear"]
+    )
+    assert whole.rl.objective.alpha == by_key.rl.objective.alpha == LinearSchedule(start=1.0, end=0.1)
+    assert load_config("tiny", overrides=["rl.objective.alpha=0.5"]).rl.objective.alpha == 0.5
 
 
 OUTSIDE = {
     "a line that ends at zero": (
-        'rl.alpha={kind="linear", start=1.0, end=0.0}',
-        ["rl.alpha: schedule is 0 at step 80 of 80", "greater than 0 and less than or equal to 10", "its end=0"],
+        'rl.objective.alpha={kind="linear", start=1.0, end=0.0}',
+        [
+            "rl.objective.alpha: schedule is 0 at step 80 of 80",
+            "greater than 0 and less than or equal to 10",
+            "its end=0",
+        ],
     ),
     "a line that begins too high": (
-        'rl.alpha={kind="linear", start=12, end=1.0}',
-        ["rl.alpha: schedule is 12 at step 1 of 80", "change its start=12"],
+        'rl.objective.alpha={kind="linear", start=12, end=1.0}',
+        ["rl.objective.alpha: schedule is 12 at step 1 of 80", "change its start=12"],
     ),
     "a cosine that reaches one before the end": (
         'rl.gamma={kind="cosine", start=0.1, end=1.0, last_step=70}',
@@ -129,33 +141,36 @@ OUTSIDE = {
     ),
     "half a token": ("rl.max_new_tokens=96.5", ["rl.max_new_tokens", "whole number", "got 96.5"]),
     "an unknown kind": (
-        'rl.alpha={kind="liner", start=1.0, end=0.1}',
-        ["rl.alpha: unknown schedule 'liner'; did you mean 'linear'?", "constant, linear, cosine, piecewise"],
+        'rl.objective.alpha={kind="liner", start=1.0, end=0.1}',
+        ["rl.objective.alpha: unknown schedule 'liner'; did you mean 'linear'?", "constant, linear, cosine, piecewise"],
     ),
-    "no kind": ("rl.alpha={start=1.0, end=0.1}", ["rl.alpha: a schedule needs a kind", "or a plain number"]),
-    "no end": ('rl.alpha={kind="linear", start=1.0}', ["rl.alpha.end: missing"]),
+    "no kind": (
+        "rl.objective.alpha={start=1.0, end=0.1}",
+        ["rl.objective.alpha: a schedule needs a kind", "or a plain number"],
+    ),
+    "no end": ('rl.objective.alpha={kind="linear", start=1.0}', ["rl.objective.alpha.end: missing"]),
     "a misspelt key": (
-        'rl.alpha={kind="linear", start=1.0, end=0.1, last_stp=3}',
-        ["unknown key 'rl.alpha.last_stp'", "did you mean 'rl.alpha.last_step'?"],
+        'rl.objective.alpha={kind="linear", start=1.0, end=0.1, last_stp=3}',
+        ["unknown key 'rl.objective.alpha.last_stp'", "did you mean 'rl.objective.alpha.last_step'?"],
     ),
     "a key of another kind": (
-        'rl.alpha={kind="cosine", start=1.0, end=0.1, points=[]}',
-        ["'rl.alpha.points' does not belong to kind 'cosine'"],
+        'rl.objective.alpha={kind="cosine", start=1.0, end=0.1, points=[]}',
+        ["'rl.objective.alpha.points' does not belong to kind 'cosine'"],
     ),
     "a line backwards": (
-        'rl.alpha={kind="linear", start=1.0, end=0.1, first_step=5, last_step=5}',
-        ["rl.alpha: last_step=5 is not after first_step=5", "piecewise"],
+        'rl.objective.alpha={kind="linear", start=1.0, end=0.1, first_step=5, last_step=5}',
+        ["rl.objective.alpha: last_step=5 is not after first_step=5", "piecewise"],
     ),
     "points out of order": (
-        'rl.alpha={kind="piecewise", points=[[5, 1.0], [5, 2.0]]}',
-        ["rl.alpha: points", "got step 5 after step 5", "[[10, 1.0], [11, 0.1]]"],
+        'rl.objective.alpha={kind="piecewise", points=[[5, 1.0], [5, 2.0]]}',
+        ["rl.objective.alpha: points", "got step 5 after step 5", "[[10, 1.0], [11, 0.1]]"],
     ),
     "a step before the first": (
-        'rl.alpha={kind="piecewise", points=[[0, 1.0], [5, 2.0]]}',
-        ["rl.alpha.points.0.0", "got 0"],
+        'rl.objective.alpha={kind="piecewise", points=[[0, 1.0], [5, 2.0]]}',
+        ["rl.objective.alpha.points.0.0", "got 0"],
     ),
     "an infinite end": ('rl.kl_coef={kind="linear", start=0.0, end=inf}', ["rl.kl_coef.end", "finite", "got inf"]),
-    "text": ("rl.alpha=much", ["rl.alpha: Input should be a valid number", "'much'"]),
+    "text": ("rl.objective.alpha=much", ["rl.objective.alpha: Input should be a valid number", "'much'"]),
 }
 
 
@@ -176,9 +191,9 @@ def test_a_part_of_a_schedule_that_the_run_never_reaches_is_no_fault() -> None:
 
 
 def test_a_key_below_one_without_effect_has_none_either() -> None:
-    with pytest.raises(ConfigError, match=r"rl\.alpha\.kind would have no effect: objective 'grpo'"):
+    with pytest.raises(ConfigError, match=r"rl\.gamma\.kind would have no effect: reward 'correct'"):
         load_config(
-            "tiny", overrides=["rl.objective=grpo", "rl.alpha.kind=linear", "rl.alpha.start=1", "rl.alpha.end=2"]
+            "tiny", overrides=["rl.objective=hgpo", "rl.gamma.kind=linear", "rl.gamma.start=0.1", "rl.gamma.end=0.2"]
         )
 
 

@@ -96,9 +96,9 @@ def test_every_claim_that_a_study_can_name_is_measured() -> None:
 )  # fmt: skip
 def test_a_threshold_looks_at_the_whole_interval(interval: tuple[float, float], verdict: str) -> None:
     low, high = interval
-    assert at_least(0.5).verdict(Interval((low + high) / 2, low, high)) == verdict
+    assert at_least(0.5).outcome(Interval((low + high) / 2, low, high)) == verdict
     # Mirrored, the same: at most -0.5.
-    assert at_most(-0.5).verdict(Interval(-(low + high) / 2, -high, -low)) == verdict
+    assert at_most(-0.5).outcome(Interval(-(low + high) / 2, -high, -low)) == verdict
 
 
 def routed(shares: Sequence[float], *, lost: float) -> list[MemberResults]:

@@ -1,8 +1,7 @@
-"""The accuracy-token curve: shifted probabilities, its ends, its area, and the point for a budget."""
+"""The accuracy-token curve: shifted probabilities, its ends and its area."""
 
 from __future__ import annotations
 
-import bisect
 import math
 
 import numpy as np
@@ -12,24 +11,22 @@ from transformers import PreTrainedTokenizerFast
 from schemas.errors import EvaluationError
 from schemas.mode import EvalMode
 from schemas.records.eval_pareto import ParetoPoint
+from tests.oracles.statistics import area_under_curve
 from tests.specimens import ScriptedSampler, make_student
 from tests.unit.thinkless_core.grading.graded import Outcome, evaluated, random_evaluation
 from thinkless_core.evaluation.answering import ask
 from thinkless_core.sampling.think_probability import think_probabilities
-from thinkless_core.seeding import random_stream
 from thinkless_core.statistics.pareto import (
     END_BIAS,
     THINK_BIASES,
-    area_under_curve,
     biased_think_probabilities,
     pareto_curve,
-    point_within,
 )
 from thinkless_core.statistics.routers import score_routers
 
 
-def area_of(points: list[ParetoPoint], **budgets: float) -> float:
-    return area_under_curve([p.mean_tokens for p in points], [p.accuracy for p in points], **budgets)
+def area_of(points: list[ParetoPoint]) -> float:
+    return area_under_curve([p.mean_tokens for p in points], [p.accuracy for p in points])
 
 
 def test_a_bias_is_added_to_the_logit() -> None:
@@ -109,51 +106,6 @@ def test_a_curve_of_one_forced_mode_is_refused() -> None:
 # area
 
 
-def test_the_area_of_a_hand_made_curve_is_its_mean_height() -> None:
-    tokens, accuracy = [9.0, 3.0, 5.0], [0.6, 0.4, 0.8]
-    # 3 to 5: mean 0.6 over 2; 5 to 9: 0.8, as the dearer point is worse: (1.2 + 3.2) / 6
-    assert area_under_curve(tokens, accuracy) == pytest.approx(4.4 / 6)
-    # 1 to 3 nothing; 9 to 11 still 0.8: (1.2 + 3.2 + 1.6) / 10
-    assert area_under_curve(tokens, accuracy, low=1.0, high=11.0) == pytest.approx(0.6)
-    # 4 to 6: from 0.6 to 0.8 over 1, then 0.8 over 1: (0.7 + 0.8) / 2
-    assert area_under_curve(tokens, accuracy, low=4.0, high=6.0) == pytest.approx(0.75)
-    assert area_under_curve(tokens, accuracy, low=0.0, high=2.0) == 0.0
-    assert area_under_curve(tokens, accuracy, low=20.0, high=30.0) == pytest.approx(0.8)
-    assert area_under_curve(tokens, accuracy, low=4.0, high=4.0) == pytest.approx(0.6)
-
-
-def test_points_of_equal_cost_count_by_the_best_of_them() -> None:
-    assert area_under_curve([3.0, 3.0, 3.0], [0.1, 0.7, 0.4]) == pytest.approx(0.7)
-    # from 0.7 at 3 to 0.9 at 5
-    assert area_under_curve([3.0, 5.0, 3.0, 5.0], [0.7, 0.9, 0.4, 0.2]) == pytest.approx(0.8)
-
-
-def test_the_area_equals_a_sum_over_many_small_budgets() -> None:
-    for seed in range(6):
-        stream = random_stream("area", seed)
-        tokens, accuracy = stream.uniform(2, 40, size=7).tolist(), stream.random(7).tolist()
-        low, high = sorted(stream.uniform(0, 50, size=2))
-        total, num_slices = 0.0, 20_000
-        for i in range(num_slices):
-            total += slow_best(low + (i + 0.5) / num_slices * (high - low), tokens, accuracy)
-        # One slice holds the jump at the cheapest point; bends cost less still.
-        expected = pytest.approx(total / num_slices, abs=1 / num_slices)
-        assert area_under_curve(tokens, accuracy, low=low, high=high) == expected
-
-
-def slow_best(budget: float, tokens: list[float], accuracy: list[float]) -> float:
-    """A(budget): the best so far on both sides of it, and the line between."""
-    points = sorted(zip(tokens, accuracy, strict=True))
-    place = bisect.bisect_right([t for t, _ in points], budget)
-    if place == 0:
-        return 0.0
-    before = max(a for _, a in points[:place])
-    if place == len(points):
-        return before
-    after = max(before, points[place][1])
-    return before + (after - before) * (budget - points[place - 1][0]) / (points[place][0] - points[place - 1][0])
-
-
 def test_a_model_that_cannot_tell_problems_apart_has_the_mean_of_its_modes_and_a_router_has_more() -> None:
     outcomes = {f"p{i}": Outcome(short=(i < 6, 3), think=(True, 23), p_think=0.5) for i in range(10)}
     # short 0.6, think 1.0: a straight line
@@ -161,26 +113,3 @@ def test_a_model_that_cannot_tell_problems_apart_has_the_mean_of_its_modes_and_a
     routed = {name: o._replace(p_think=0.001 if o.short[0] else 0.999) for name, o in outcomes.items()}
     # All right at 3 + 0.4 * 20 = 11 tokens already: nearly (0.8 * 8 + 1.0 * 12) / 20 = 0.92
     assert area_of(pareto_curve(evaluated(routed))) == pytest.approx(0.92, abs=0.01)
-
-
-def test_a_curve_without_points_and_a_range_upside_down_are_refused() -> None:
-    with pytest.raises(EvaluationError, match="without points"):
-        area_under_curve([], [])
-    with pytest.raises(EvaluationError, match="from 9 to 3 tokens, expected low <= high"):
-        area_under_curve([3.0], [0.5], low=9.0, high=3.0)
-
-
-# budget
-
-
-def test_the_point_for_a_budget_is_the_most_accurate_that_it_pays_for_and_then_the_cheapest() -> None:
-    rows = evaluated({f"p{i}": Outcome(short=(i < 6, 3), think=(i < 9, 23), p_think=0.5) for i in range(10)})
-    points = pareto_curve(rows)
-    affordable = point_within(points, token_budget=13.0)
-    # Think share 1/2 costs 3 + 20 / 2 = 13.
-    assert (affordable.think_bias, affordable.mean_tokens) == pytest.approx((0.0, 13.0))
-    assert point_within(points, token_budget=1e6).accuracy == pytest.approx(0.9)
-    equal = [p.model_copy(update={"accuracy": 0.5}) for p in points]
-    assert point_within(equal, token_budget=1e6).think_bias == -END_BIAS
-    with pytest.raises(EvaluationError, match=r"within 2\.5 tokens a problem; the cheapest of 67 points takes 3"):
-        point_within(points, token_budget=2.5)

@@ -8,11 +8,11 @@ import pytest
 from transformers import PreTrainedConfig, PreTrainedTokenizerFast
 
 from schemas.errors import ConfigError
-from tests.specimens import ScriptedSampler, make_pairs, make_problem, make_student, mixed_script, rl_config
+from tests.specimens import ScriptedSampler, make_problem, make_student, mixed_script, rl_config
 from thinkless_core.progress import no_progress
 from thinkless_core.rl.rl_trainer import train_rl
-from thinkless_core.student.context_length import context_length, fitting_pairs, refuse_over_context
-from thinkless_core.student.rendering import render_completion, render_prompt
+from thinkless_core.student.context_length import context_length, refuse_over_context
+from thinkless_core.student.rendering import render_prompt
 
 CONTEXT = 128
 """Of the tests' student."""
@@ -92,29 +92,3 @@ def test_rl_asks_only_about_problems_that_it_visits(tmp_path: Path, tokenizer: P
         scratch=tmp_path,
         progress=no_progress,
     )
-
-
-def test_pairs_that_do_not_fit_are_left_out_whole_and_counted(tokenizer: PreTrainedTokenizerFast) -> None:
-    pairs = make_pairs(6, mix=(0.2, 0.2, 0.2, 0.2, 0.2))
-    lengths = [
-        len(render_prompt(tokenizer, pair.prompt))
-        + len(render_completion(tokenizer, pair.think_completion, finished=True))
-        for pair in pairs
-    ]
-    context = sorted(lengths)[3]
-    fitting = fitting_pairs(pairs, tokenizer=tokenizer, context=context)
-    assert fitting.pairs == [pair for pair, length in zip(pairs, lengths, strict=True) if length <= context]
-    assert fitting.num_dropped == 6 - len(fitting.pairs)
-    assert 0 < fitting.num_dropped < 6
-    assert fitting_pairs(pairs, tokenizer=tokenizer, context=None) == (pairs, 0)
-    assert fitting_pairs(pairs, tokenizer=tokenizer, context=max(lengths)) == (pairs, 0)
-
-
-def test_a_long_short_side_counts_too_and_nothing_left_is_an_error(tokenizer: PreTrainedTokenizerFast) -> None:
-    pair = make_pairs(1)[0]
-    long = pair.model_copy(update={"short_completion": "<short>" + "7" * 200})
-    assert fitting_pairs([pair, long], tokenizer=tokenizer, context=CONTEXT) == ([pair], 1)
-    with pytest.raises(
-        ConfigError, match=r"^sft: all 1 pairs are longer than the model's context of 128 tokens; lower"
-    ):
-        fitting_pairs([long], tokenizer=tokenizer, context=CONTEXT)

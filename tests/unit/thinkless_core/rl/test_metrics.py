@@ -8,8 +8,8 @@ import pytest
 
 from schemas.finish_reason import FinishReason
 from schemas.mode import Mode
-from tests.specimens import make_problem, make_rollout
-from thinkless_core.rl.rl_metrics import free_counts, probe_numbers, rollout_numbers
+from tests.specimens import RIGHT, WRONG, make_problem, make_rollout
+from thinkless_core.rl.metrics import METRICS, free_counts, probe_numbers, rollout_numbers
 from thinkless_core.rl.rollouts import ScoredRollout
 
 
@@ -23,7 +23,7 @@ def scored(
     finish_reason: FinishReason = FinishReason.STOP,
 ) -> ScoredRollout:
     rollout = make_rollout([5] * tokens, mode=mode, finish_reason=finish_reason)
-    return ScoredRollout(replace(rollout, forced=forced), correct=correct, fake_short=False, reward=reward)
+    return ScoredRollout(replace(rollout, forced=forced), RIGHT if correct else WRONG, fake_short=False, reward=reward)
 
 
 def test_forced_rollouts_count_everywhere_but_in_the_free_counts() -> None:
@@ -77,3 +77,14 @@ def test_a_problem_of_unknown_difficulty_counts_in_the_whole_alone() -> None:
     assert probe_numbers([unknown, make_problem("12+22=?")], [0.1, 0.3]) == pytest.approx(
         {"probe_p_think": 0.2, "probe_p_think/difficulty_1": 0.3}
     )
+
+
+def test_every_metric_has_a_name_of_its_own_and_says_what_it_is() -> None:
+    assert len({metric.name for metric in METRICS}) == len(METRICS)
+    assert all(metric.about for metric in METRICS)
+
+
+def test_only_groups_whose_rewards_are_all_equal_teach_nothing() -> None:
+    # The first and the third of four groups.
+    step = [scored(Mode.SHORT, reward=reward) for reward in (1.0, 1.0, 1.0, 0.5, -1.0, -1.0, -1.0, 1.0)]
+    assert rollout_numbers(step, group_size=2)["zero_variance_share"] == 0.5

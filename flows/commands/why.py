@@ -1,0 +1,69 @@
+"""`thinkless why STAGE`: a hit, or what differs from the nearest artifact in the store. Nothing is built."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from flows.recipe import AnyPlan, stages_until
+from flows.request import RunRequest, check_request
+from schemas.artifact import Artifact
+from tasks.running.context import find_done
+from tasks.running.why import Reason, reason
+
+
+class PlannedStage(NamedTuple):
+    """What a run would do with one stage."""
+
+    plan: AnyPlan
+    found: Artifact | None
+    reason: Reason | None
+    """Why it would be built; None for a hit."""
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Print why one stage, or a stage before it, would be built."""
+    request = check_request(arguments.profile, overrides=arguments.overrides, until=arguments.stage)
+    for planned in planned_stages(request):
+        asked = planned.plan.stage == arguments.stage
+        if asked or planned.reason is not None:
+            print("\n".join(_in_full(planned)))
+    return 0
+
+
+def show_plan(request: RunRequest) -> None:
+    """Print one line per stage: what a run would do with it, and why."""
+    for planned in planned_stages(request):
+        print(_line(planned))
+
+
+def planned_stages(request: RunRequest) -> Iterator[PlannedStage]:
+    """Every stage asked for, in order; an artifact that is to be built first has no digest yet."""
+    context = request.new_context()
+    manifests = list(context.store.manifests())
+    artifacts: dict[str, Artifact] = {}
+    for stage in stages_until(request.last):
+        plan = stage.plan(request.config, artifacts)
+        waits = any(not artifact.digest for artifact in plan.inputs)
+        found = None if waits else find_done(context, plan)
+        artifacts[plan.label] = found or Artifact(stage=plan.stage, key="", digest="", path="", rows=0)
+        yield PlannedStage(plan, found, None if found else reason(plan, manifests))
+
+
+def _line(planned: PlannedStage) -> str:
+    label, found = planned.plan.label, planned.found
+    if found is not None:
+        return f"{label:<12} {'kept' if found.kept else 'cached':<6} {found.key[:8]}"
+    assert planned.reason is not None
+    return f"{label:<12} build  because {planned.reason.short()}"
+
+
+def _in_full(planned: PlannedStage) -> Iterator[str]:
+    yield _line(planned)
+    if planned.reason is None or planned.reason.nearest is None:
+        return
+    nearest = planned.reason.nearest
+    yield f"  compared with {nearest.key[:8]}, built by run {nearest.run_id}:"
+    for difference in planned.reason.differences.all():
+        yield f"    {difference}"

@@ -1,0 +1,52 @@
+"""prefect.yaml, from the recipe: `python -m flows.prefect.deployments > prefect.yaml`; a test keeps it current.
+
+The whole pipeline, one deployment per stage (everything before it comes from the store if it is there), one per study.
+"""
+
+from __future__ import annotations
+
+from schemas.configs.study import load_study, study_names
+
+HEAD = """\
+# Written by `python -m flows.prefect.deployments`. Deployments of the flow `thinkless`: the whole pipeline, and one per
+# stage; and of the flow `thinkless-study`: one per study. Register them all with:  prefect --no-prompt deploy --all
+# They run in a process work pool named `thinkless`; README, "With a Prefect server", has the four commands.
+name: thinkless-flows
+prefect-version: 3.7.7
+
+definitions:
+  common: &common
+    entrypoint: flows/prefect/pipeline.py:thinkless
+    work_pool: &pool
+      name: thinkless
+      job_variables:
+        env: {PREFECT_LOGGING_EXTRA_LOGGERS: thinkless}
+    tags: [thinkless]
+  study: &study
+    entrypoint: flows/prefect/study_flow.py:thinkless_study
+    work_pool: *pool
+    tags: [thinkless, study]
+
+deployments:
+"""
+
+
+def prefect_yaml() -> str:
+    """The text of prefect.yaml."""
+    from flows.recipe import RECIPE
+
+    deployments = [("full", "The whole pipeline, from problems to report.", "common", "{profile: tiny}")]
+    for stage in {stage.name: stage for stage in RECIPE}.values():
+        about = " ".join((type(stage).__doc__ or "").split())
+        deployments.append((stage.name, about, "common", f"{{profile: tiny, until: {stage.name}}}"))
+    for name in study_names():
+        title = load_study(name).title
+        deployments.append((name, title, "study", f"{{study: {name}, profile: tiny, seeds: 5}}"))
+    return HEAD + "".join(
+        f"  - <<: *{kind}\n    name: {name}\n    description: {about!r}\n    parameters: {parameters}\n"
+        for name, about, kind, parameters in deployments
+    )
+
+
+if __name__ == "__main__":
+    print(prefect_yaml(), end="")

@@ -1,0 +1,145 @@
+"""How every stage runs: look, lock, build, validate, publish, record.
+
+plan -> hit in the store? -> lock of the key -> workspace (with what an interrupted build left) -> build
+     -> gates -> manifest -> publish -> catalog and lineage
+The store decides whether a stage is done. Prefect's cache mirrors it and is never asked alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import time
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from infra.catalog.openlineage_events import emit_events
+from infra.disk import writing
+from infra.store.artifact_store import ArtifactStore
+from schemas.artifact import MANIFEST_VERSION, Artifact, CheckResult, InputRef, Manifest
+from schemas.base import tables_of
+from schemas.configs.stage import StageConfig
+from tasks.running.context import RunContext, find_done, installed_version
+from tasks.running.progress import stage_progress
+from tasks.running.stage import StageOutcome, StagePlan
+
+C = TypeVar("C", bound=StageConfig)
+logger = logging.getLogger("thinkless")
+
+RECORDED_PACKAGES = (
+    "torch", "transformers", "tokenizers", "accelerate", "numpy", "duckdb", "pyarrow", "great-expectations", "prefect",
+    "math-verify", "vllm",
+)  # fmt: skip
+"""Packages whose versions go into the manifest, where they are installed."""
+
+
+def run_stage(context: RunContext, plan: StagePlan[C]) -> Artifact:
+    """Build a stage, or return what the store already holds.
+
+    Raises ContractError if a gate fails; the rejected files are then kept aside and nothing is published.
+    """
+    asked_at = datetime.now(UTC)
+    if done := find_done(context, plan):
+        return done
+    store = context.store
+    replaced = store.find(plan.stage, plan.key) is not None
+    with store.build_lock(plan.stage, plan.key, owner=f"run {context.run_id}", on_wait=logger.warning):
+        done = store.find(plan.stage, plan.key)
+        if done is not None:
+            built_at = datetime.fromisoformat(store.manifest(plan.stage, plan.key).created_at)
+            # Another run built it while this one waited for the lock: recent enough for --refresh, too.
+            if not replaced or built_at > asked_at:
+                logger.info("%s was built by another run meanwhile", plan.label)
+                return done
+        return _build(store, context, plan)
+
+
+def _build(store: ArtifactStore, context: RunContext, plan: StagePlan[C]) -> Artifact:
+    home, attempt = context.settings.home, uuid.uuid4().hex
+    draft = _draft_manifest(context, plan)
+    emit_events(home, draft, event="start", run_id=context.run_id, attempt_uuid=attempt)
+    try:
+        workspace = store.open_workspace(plan.stage, plan.key)
+        with writing(workspace):
+            clock = time.monotonic()
+            event_dir = context.settings.event_dir(f"{plan.label}-{plan.key[:8]}")
+            with stage_progress(plan.label, event_dir=event_dir) as progress:
+                outcome = plan.builder.build(plan, context, workspace, progress)
+            timings = {"build": round(time.monotonic() - clock, 3)}
+            clock = time.monotonic()
+            checks = _validate(store, workspace, outcome)
+            timings["validate"] = round(time.monotonic() - clock, 3)
+            tables = tables_of(*plan.builder.tables)
+            files = store.describe_files(workspace, roles={"validation/**": "log"}, tables=tables)
+        manifest = draft.model_copy(
+            update={
+                "digest": store.output_digest(files),
+                "created_at": datetime.now(UTC).isoformat(),
+                "rows": outcome.rows,
+                "drops": dict(outcome.drops),
+                "checks": checks,
+                "timings": timings,
+                "files": files,
+            }
+        )
+        artifact = store.publish(workspace, manifest)
+    except BaseException as error:
+        emit_events(home, draft, event="fail", run_id=context.run_id, attempt_uuid=attempt, error=str(error))
+        raise
+    context.catalog.register(manifest, Path(artifact.path))
+    emit_events(home, manifest, event="complete", run_id=context.run_id, attempt_uuid=attempt)
+    return artifact
+
+
+def _draft_manifest(context: RunContext, plan: StagePlan[C]) -> Manifest:
+    """The manifest as far as it is known before anything is built."""
+    return Manifest(
+        manifest_version=MANIFEST_VERSION,
+        stage=plan.stage,
+        key=plan.key,
+        digest="",
+        run_id=context.run_id,
+        created_at=datetime.now(UTC).isoformat(),
+        inputs=tuple(InputRef(stage=a.stage, key=a.key, digest=a.digest, kept=a.kept) for a in plan.inputs),
+        config=dict(plan.slice),
+        fingerprint=plan.fingerprint,
+        sources=dict(plan.sources),
+        packages={name: version for name in RECORDED_PACKAGES if (version := installed_version(name))},
+        environment={
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "machine": platform.machine(),
+            "cpu_count": str(os.cpu_count()),
+        },
+        seed=plan.config.seed,
+        rows=0,
+        drops={},
+        checks=(),
+        timings={},
+        files=(),
+    )
+
+
+def _validate(store: ArtifactStore, workspace: Path, outcome: StageOutcome) -> tuple[CheckResult, ...]:
+    """Run the stage's gates; on failure the workspace is put aside and ContractError raised."""
+    if not outcome.gates:
+        return ()
+    from infra.validation.gate import (  # slow import, only when building
+        contract_error,
+        failing,
+        validate_parquet,
+    )
+
+    checks = tuple(
+        check
+        for gate in outcome.gates
+        for check in validate_parquet(
+            workspace / gate.file, suite=gate.suite, docs_dir=workspace / "validation" / gate.suite.name
+        )
+    )
+    if failing(checks):
+        raise contract_error(checks, where=str(store.quarantine(workspace)))
+    return checks
