@@ -1,4 +1,4 @@
-"""Who imports whom in the product, read from the source; imports inside functions count, those for types alone do not."""
+"""Who imports whom in the product, read from the source; imports inside functions count, those for types do not."""
 
 from __future__ import annotations
 
