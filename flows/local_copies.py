@@ -10,27 +10,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from schemas.configs.loading import load_config
-from schemas.configs.problems import PresetSource
+from schemas.configs.presets import PRESETS
+from schemas.configs.source import LocalCopy, SourceConfig
 from schemas.configs.stage import Table
 from schemas.errors import ConfigError
-from thinkless_core.problems.presets import PRESETS, copy_name
 
 
 def local_copy_overrides(profile: str, *, overrides: Sequence[str], folder: Path) -> list[str]:
-    """Overrides that have every preset whose copy lies in `folder` read from there; others stay with the Hub.
+    """Overrides that make each preset read its copy in `folder`, if it is there; the others read the Hub.
 
-    Raises ConfigError where the folder holds none of them.
+    Raises ConfigError if the folder holds none of them.
     """
     if not folder.is_dir():
         raise ConfigError(f"--data: {folder} is no folder; give the one that holds {', '.join(_all_names())}")
-    presets = dict(_presets(load_config(profile, overrides=overrides)))
-    found = {
-        keys: file
-        for keys, preset in presets.items()
-        if (name := copy_name(preset)) is not None and (file := folder / name).is_file()
-    }
+    copies = dict(_copies(load_config(profile, overrides=overrides)))
+    found = {keys: folder / copy.file for keys, copy in copies.items() if copy.file and (folder / copy.file).is_file()}
     if not found:
-        wanted = sorted({f"{p.name} ({copy_name(p) or 'no known file'})" for p in presets.values()})
+        wanted = sorted({f"{copy.data_set} ({copy.file or 'no known file'})" for copy in copies.values()})
         raise ConfigError(
             f"--data: {folder} holds no copy of a data set this profile reads; "
             f"it reads {', '.join(wanted) or 'none by name without a path'}; leave --data out, or copy the file there"
@@ -38,11 +34,12 @@ def local_copy_overrides(profile: str, *, overrides: Sequence[str], folder: Path
     return [f"{keys}.path={json.dumps(str(file))}" for keys, file in found.items()]
 
 
-def _presets(node: object, prefix: str = "") -> Iterator[tuple[str, PresetSource]]:
-    """Every preset below a configuration that reads no file yet, by its dotted key."""
-    if isinstance(node, PresetSource):
-        if node.path is None:
-            yield prefix, node
+def _copies(node: object, prefix: str = "") -> Iterator[tuple[str, LocalCopy]]:
+    """What local files could replace in a configuration, by the dotted key of its source."""
+    if isinstance(node, SourceConfig):
+        copy = node.local_copy()
+        if copy is not None:
+            yield prefix, copy
         return
     inner: Mapping[str, object] = {}
     if isinstance(node, Table):
@@ -50,7 +47,7 @@ def _presets(node: object, prefix: str = "") -> Iterator[tuple[str, PresetSource
     elif isinstance(node, dict):
         inner = node
     for name, value in inner.items():
-        yield from _presets(value, f"{prefix}.{name}" if prefix else name)
+        yield from _copies(value, f"{prefix}.{name}" if prefix else name)
 
 
 def _all_names() -> list[str]:

@@ -15,7 +15,7 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
@@ -53,13 +53,12 @@ class Kind(Table):
     @classmethod
     def modules(cls) -> tuple[str, ...]:
         """First-party modules that decide what it does, for the keys of the stages that use it."""
-        own = (cls.__module__,) if cls.implementation is None else (cls.implementation.partition(":")[0],)
-        return tuple(name for name in own if not is_plugin(cls))
+        return tuple(name for name in _modules_of(cls) if _is_first_party(name))
 
     @classmethod
     def sources(cls) -> Mapping[str, str]:
         """Of a class from outside this program: name of each of its source files -> sha256."""
-        return _plugin_sources(cls) if is_plugin(cls) else {}
+        return _plugin_sources([name for name in _modules_of(cls) if not _is_first_party(name)])
 
 
 K = TypeVar("K", bound=Kind)
@@ -129,7 +128,22 @@ def kinds_in(config: object) -> Iterator[Kind]:
 
 def is_plugin(kind: type[Kind]) -> bool:
     """Whether a class comes from outside this program."""
-    return kind.__module__.partition(".")[0] not in ("schemas", "thinkless_core", "infra", "tasks", "flows")
+    return not _is_first_party(kind.__module__)
+
+
+def shipped_kinds(base: type[K]) -> tuple[type[K], ...]:
+    """The classes of a group that come with this program."""
+    found = (point.load() for point in _shipped(base.group).values())
+    return tuple(kind for kind in found if issubclass(kind, base))
+
+
+def _is_first_party(module: str) -> bool:
+    return module.partition(".")[0] in ("schemas", "thinkless_core", "infra", "tasks", "flows")
+
+
+def _modules_of(kind: type[Kind]) -> tuple[str, ...]:
+    """The module of the class and that of what it builds; a class from outside may build something of this program."""
+    return (kind.__module__,) + ((kind.implementation.partition(":")[0],) if kind.implementation else ())
 
 
 @functools.cache
@@ -195,9 +209,8 @@ def _loaded(path: Path, digest: str) -> ModuleType:
     return module
 
 
-def _plugin_sources(kind: type[Kind]) -> Mapping[str, str]:
-    """The file, or every Python file of the top-level package, that a class from outside comes from."""
-    modules = [kind.__module__] + ([kind.implementation.partition(":")[0]] if kind.implementation else [])
+def _plugin_sources(modules: Iterable[str]) -> Mapping[str, str]:
+    """The file of each module, or every Python file of its top-level package."""
     files: dict[str, Path] = {}
     for name in modules:
         top = sys.modules.get(name.partition(".")[0]) or importlib.import_module(name.partition(".")[0])

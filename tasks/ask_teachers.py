@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from infra.disk import write_whole
 from schemas.configs.pipeline import PipelineConfig
 from schemas.configs.teach import OpenAITeacher, TeachSideConfig
 from schemas.errors import TeacherError
+from schemas.kinds import Kind, kinds_in
 from schemas.mode import Mode
 from schemas.records.generations import Generation
 from schemas.records.problems import Problem, ProblemSplit
@@ -56,6 +57,11 @@ class AskTeachers(Stage[TeachSideConfig]):
             seed=teach.seed, mode=self.mode, side=teach.sides()[self.mode], chunk_size=teach.chunk_size
         )
 
+    def kinds(self, config: PipelineConfig) -> Iterator[Kind | type[Kind]]:
+        """What is chosen in its settings, and what judges the problems."""
+        yield from kinds_in(self.settings(config))
+        yield from config.problems.verifiers()
+
     def build(
         self, plan: StagePlan[TeachSideConfig], context: RunContext, workspace: Path, progress: Progress
     ) -> StageOutcome:
@@ -66,7 +72,7 @@ class AskTeachers(Stage[TeachSideConfig]):
         later may help.
         """
         from thinkless_core.student.model_files import load_student_tokenizer
-        from thinkless_core.teachers.asking import SampleRules, ask_teacher, build_teacher
+        from thinkless_core.teachers.asking import ask_teacher
 
         config = plan.config
         base, problems_artifact = plan.inputs
@@ -79,8 +85,7 @@ class AskTeachers(Stage[TeachSideConfig]):
             progress(num_done, len(problems), {name: float(count) for name, count in replies.items()})
 
         tokenizer = load_student_tokenizer(Path(base.path) / "model")
-        teacher = build_teacher(
-            config.side,
+        teacher = config.side.teacher.build(
             tokenizer=tokenizer,
             connect=_connection(config, context, on_reply=count_replies),
             scratch=workspace / "scratch",
@@ -99,7 +104,7 @@ class AskTeachers(Stage[TeachSideConfig]):
                         mode=config.mode,
                         max_tokens=config.side.max_tokens,
                         seed=config.seed,
-                        rules=SampleRules.of(config.side),
+                        rules=config.side.teacher.rules(),
                         on_drop=dropped.append,
                     )
                     # Before the file that says that the chunk is finished.

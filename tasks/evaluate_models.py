@@ -5,11 +5,13 @@ models x benchmarks x modes -> completions (one cell each) -> summary, routers, 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
 from schemas.configs.evaluate import EvaluateConfig
 from schemas.configs.pipeline import PipelineConfig
+from schemas.kinds import Kind, kinds_in
 from schemas.mode import EvalMode
 from schemas.records.eval_completions import EvalCompletion
 from schemas.records.eval_pareto import ParetoPoint
@@ -32,6 +34,11 @@ class EvaluateModels(Stage[EvaluateConfig]):
     def inputs(self, config: PipelineConfig) -> tuple[str, ...]:
         """The problems and the models that are measured; it depends on no other."""
         return ("problems", *config.evaluate.models)
+
+    def kinds(self, config: PipelineConfig) -> Iterator[Kind | type[Kind]]:
+        """What is chosen in its settings, and what judges the problems."""
+        yield from kinds_in(self.settings(config))
+        yield from config.problems.verifiers()
 
     def build(
         self, plan: StagePlan[EvaluateConfig], context: RunContext, workspace: Path, progress: Progress

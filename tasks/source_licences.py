@@ -1,6 +1,6 @@
-"""Under which licences stands what a model was made from: base model, problems, teachers.
+"""Licences of everything the model was made from: base model, problems, teachers.
 
-manifests -> configurations -> presets know theirs, programs are ours, folders and packages tell -> SourceLicences
+manifests -> configurations -> sources and teachers say theirs, folders and packages are looked at -> SourceLicences
 """
 
 from __future__ import annotations
@@ -9,25 +9,27 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path, PurePath
-from urllib.parse import urlsplit
+from typing import TypeVar
 
 from pydantic import JsonValue
 
 from infra.report.data.inputs import SourceLicence
 from schemas.artifact import Manifest
 from schemas.configs.base_model import PACKAGE
-from thinkless_core.problems.presets import PRESETS
+from schemas.configs.problems import OWN_LICENCE
+from schemas.configs.source import SourceConfig
+from schemas.configs.teacher import TeacherConfig
+from schemas.kinds import Kind, chosen
 
-OWN = "Apache-2.0"
-"""Licence of this program, and of what it makes up."""
 _FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---", re.DOTALL)
 _LICENCE_LINE = re.compile(r"^licen[sc]e:\s*[\"']?([\w.+-]+)", re.MULTILINE)
 
 Config = Mapping[str, JsonValue]
+K = TypeVar("K", bound=Kind)
 
 
 def source_licences(manifests: Iterable[Manifest]) -> tuple[SourceLicence, ...]:
-    """One line per source, in the order of the pipeline; sources that are used twice for the same part stand once."""
+    """One line per source, in the order of the pipeline; a source that gives the same part twice is listed once."""
     found: list[SourceLicence] = []
     for manifest in manifests:
         config = manifest.config
@@ -47,7 +49,7 @@ def _of_model(model: Config, *, part: str) -> Iterator[SourceLicence]:
         found, weights = _of_weights(str(model.get("path")), part=part), model.get("gguf_file")
         yield found._replace(name=PurePath(weights).stem) if isinstance(weights, str) else found
     elif model:
-        yield SourceLicence(part, "random weights", OWN, "made by thinkless-flows")
+        yield SourceLicence(part, "random weights", OWN_LICENCE, "made by thinkless-flows")
 
 
 def _of_weights(path: str, *, part: str) -> SourceLicence:
@@ -61,36 +63,37 @@ def _of_weights(path: str, *, part: str) -> SourceLicence:
 
 
 def _of_source(source: Config, *, part: str) -> Iterator[SourceLicence]:
-    match source.get("kind"):
-        case "procedural":
-            yield SourceLicence(part, "chains of arithmetic", OWN, "made by thinkless-flows")
-        case "preset":
-            preset = next((preset for name, preset in PRESETS.items() if name == source.get("name")), None)
-            if preset is None:  # of another version of this program
-                yield SourceLicence(part, str(source.get("name")), None)
-                return
-            known = preset.licence if re.fullmatch(r"[\w.+-]+", preset.licence) else None
-            yield SourceLicence(part, preset.hub.id, known, f"https://huggingface.co/datasets/{preset.hub.id}")
-        case "hub":
-            name = str(source.get("id"))
-            page = "" if name.startswith((".", "/")) else f"https://huggingface.co/datasets/{name}"
-            yield SourceLicence(part, PurePath(name).name if not page else name, None, page)
-        case "local":
-            yield SourceLicence(part, PurePath(str(source.get("path"))).name, None, "a file of your own")
+    if source:
+        found = _chosen(SourceConfig, source)
+        yield _unknown(source, part=part) if found is None else SourceLicence(part, *found.licence())
 
 
 def _of_teacher(teacher: Config, *, part: str) -> Iterator[SourceLicence]:
-    if _table(teacher, "source"):
-        yield from _of_source(_table(teacher, "source"), part=part)
-    elif teacher.get("kind") == "procedural":
-        yield SourceLicence(part, "worked out by a program", OWN, "made by thinkless-flows")
-    elif teacher.get("kind") == "openai":
-        host = urlsplit(str(teacher.get("base_url"))).hostname
-        yield SourceLicence(part, str(teacher.get("model")), None, f"the terms of {host} for what its models write")
-    elif "model" in teacher:
-        yield _of_weights(str(teacher["model"]), part=part)
-    elif "path" in teacher:
-        yield SourceLicence(part, PurePath(str(teacher["path"])).name, None, "a recording of your own")
+    found = _chosen(TeacherConfig, teacher)
+    if found is None:
+        yield _unknown(teacher, part=part)
+    elif (replayed := found.replayed()) is not None:
+        yield SourceLicence(part, *replayed.licence())
+    elif (weights := found.weights()) is not None:
+        yield _of_weights(weights.path, part=part)
+    else:
+        yield SourceLicence(part, *found.licence())
+
+
+def _chosen(base: type[K], config: Config) -> K | None:
+    """A source or teacher as a manifest holds it; None if this version of the program cannot read it."""
+    try:
+        found: K = chosen(base)(dict(config))
+    except ValueError:
+        return None
+    return found
+
+
+def _unknown(config: Config, *, part: str) -> SourceLicence:
+    kind = str(config.get("kind"))
+    return SourceLicence(
+        part, str(config.get("name", PurePath(kind).name)), None, "not installed here, or of another version"
+    )
 
 
 def _folder_licence(folder: Path) -> str | None:
@@ -107,7 +110,7 @@ def _package_licence(name: str) -> str | None:
     for distribution in metadata.packages_distributions().get(name, ()):
         about = metadata.metadata(distribution)
         for field in ("License-Expression", "License"):
-            text = about.get(field)
+            text = about[field]  # None if there is none
             if text and re.fullmatch(r"[\w.+-]+", text):
                 return str(text)
     return None

@@ -27,9 +27,10 @@ class TrainRl(Stage[RlConfig]):
     tables = (Metric, RolloutRecord, GuardEvent)
 
     def kinds(self, config: PipelineConfig) -> Iterator[Kind | type[Kind]]:
-        """The objective, and the reward, which the objective brings along if none is chosen."""
+        """The objective, the reward (the objective's own if none is chosen), and what judges the problems."""
         yield from kinds_in(config.rl)
         yield config.rl.chosen_reward()
+        yield from config.problems.verifiers()
 
     def build(
         self, plan: StagePlan[RlConfig], context: RunContext, workspace: Path, progress: Progress

@@ -34,7 +34,6 @@ from thinkless_core.seeding import random_stream
 from thinkless_core.student.rendering import render_completion
 from thinkless_core.student.tiny_model import tiny_model, tiny_tokenizer
 from thinkless_core.teachers.asking import ask_teacher
-from thinkless_core.teachers.chains import ChainTeacher
 from thinkless_core.teachers.pairing import held_out_pairs
 
 TINY = TinyModel(
@@ -172,7 +171,7 @@ def make_problems(num_problems: int, *, mix: Sequence[float] = (0.5, 0.5), seed:
 def make_pairs(num_pairs: int, *, mix: Sequence[float] = (0.5, 0.5), validation_share: float = 0.0) -> list[Pair]:
     """Pairs by the procedural teacher, whose long answers have no re-checks."""
     problems = make_problems(num_pairs, mix=mix)
-    teacher = ChainTeacher(ProceduralTeacher(recheck_weights=(1.0,)), tiny_tokenizer())
+    teacher = ProceduralTeacher(recheck_weights=(1.0,)).build(tokenizer=tiny_tokenizer())
     think, short = (ask_teacher(teacher, problems, mode=m, max_tokens=64, seed=0) for m in (Mode.THINK, Mode.SHORT))
     held_out = set(held_out_pairs(num_pairs, share=validation_share, seed=0).tolist())
     return [

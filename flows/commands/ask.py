@@ -47,7 +47,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def trained_instruction(store: ArtifactStore, policy: Manifest) -> str:
-    """What a policy was told below every problem; nothing where its problems are no longer in the store."""
+    """The instruction below every problem of a policy; empty if its problems are no longer in the store."""
     for parent in policy.inputs:
         if parent.stage == "problems":
             with contextlib.suppress(MissingArtifactError):
@@ -56,7 +56,9 @@ def trained_instruction(store: ArtifactStore, policy: Manifest) -> str:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    """Refuse numbers that cannot be sampled with; raises ConfigError."""
+    """Refuse an empty question, and numbers that cannot be sampled with; raises ConfigError."""
+    if not arguments.question.strip():
+        raise ConfigError('the question is empty; ask something, for example: thinkless ask "37+48=?"')
     if not 0 < arguments.temperature < math.inf:
         raise ConfigError(f"--temperature is {arguments.temperature:g}, expected a number above 0")
     if math.isnan(arguments.think_bias):

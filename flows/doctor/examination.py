@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from flows.doctor import data, estimates, machine, network, software, student
 from flows.doctor.finding import Finding, Findings
 from flows.doctor.needs import hub_data, hub_models
+from infra.processes.launcher import shards_the_model
 from schemas.configs.pipeline import PipelineConfig
 from thinkless_core.estimates.size_estimate import ModelShape
-from thinkless_core.estimates.work_estimate import num_problems
 
 HUB_BYTES_PER_ROW = 10_000
 """Assumed size of a downloaded row, and of its copy as Arrow; rows with reasoning traces are the large ones."""
@@ -40,7 +40,11 @@ def examine(config: PipelineConfig, findings: Findings) -> Iterator[str]:
     hardware = machine.Hardware.here()
     works = [] if shape is None else list(stage_works(config, shape, problems=data.counts(config)))
     plan = machine.plan_for(works, hardware)
-    stages = None if shape is None else list(stage_memories(config, shape, gpu_bytes=plan.gpu_bytes))
+    stages = (
+        None
+        if shape is None
+        else list(stage_memories(config, shape, gpu_bytes=plan.gpu_bytes, shards=shards_the_model))
+    )
     yield from say(*machine.graphics(config, works, hardware), *machine.memory(config, stages, plan, hardware))
     yield from say(machine.disk(config, shape, works, _downloads(config, shape)))
     if shape is not None and stages is not None:
@@ -52,6 +56,6 @@ def examine(config: PipelineConfig, findings: Findings) -> Iterator[str]:
 
 def _downloads(config: PipelineConfig, shape: ModelShape | None) -> int:
     """Bytes from the Hub: data sets of known numbers of rows, and models, each taken to be of the student's size."""
-    rows = {data.id: num_problems(data.source) or 0 for _, data in hub_data(config)}
+    rows = {data.id: data.source.most_problems() or 0 for _, data in hub_data(config)}
     models = {model.id for _, model in hub_models(config)}
     return sum(rows.values()) * HUB_BYTES_PER_ROW + 2 * (shape.parameters if shape else 0) * len(models)

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from schemas.configs.base_model import PretrainedModel
 from schemas.configs.pipeline import PipelineConfig
-from schemas.configs.problems import HubSource, PresetSource, Source
 from schemas.configs.sampler import VllmSamplerConfig
-from schemas.configs.teach import InProcessTeacher, RecordedTeacher, Teacher, VllmTeacher, WorkedSolutionsTeacher
+from schemas.configs.source import SourceConfig
+from schemas.configs.teacher import TeacherConfig
 
 
 class HubModel(NamedTuple):
@@ -29,7 +29,7 @@ class HubData:
     """A data set on the Hub, as one place reads it."""
 
     id: str
-    source: HubSource | PresetSource
+    source: SourceConfig
 
 
 class OptionalPackage(NamedTuple):
@@ -41,15 +41,13 @@ class OptionalPackage(NamedTuple):
     place: str
 
 
-def sources(config: PipelineConfig) -> dict[str, Source]:
-    """Where problems come from, by place; recorded teachers have theirs beside these."""
-    found: dict[str, Source] = {"source": config.problems.source}
-    if config.problems.rl_source is not None:
-        found["rl_source"] = config.problems.rl_source
-    return found | config.problems.benchmarks
+def sources(config: PipelineConfig) -> dict[str, SourceConfig]:
+    """Every source by its place, those that recorded teachers replay included."""
+    replayed = {place: source for place, teacher in teachers(config) if (source := teacher.replayed()) is not None}
+    return {**config.problems.sources(), **replayed}
 
 
-def teachers(config: PipelineConfig) -> Iterator[tuple[str, Teacher]]:
+def teachers(config: PipelineConfig) -> Iterator[tuple[str, TeacherConfig]]:
     """(place, teacher) of both sides."""
     for mode, side in config.teach.sides().items():
         yield f"teach.{mode}", side.teacher
@@ -61,23 +59,17 @@ def hub_models(config: PipelineConfig) -> Iterator[tuple[str, HubModel]]:
     if isinstance(model, PretrainedModel) and not is_local(model.path):
         yield "base.model", HubModel(model.path, model.revision)
     for place, teacher in teachers(config):
-        if isinstance(teacher, InProcessTeacher) and not is_local(teacher.model):
-            yield place, HubModel(teacher.model, teacher.revision)
+        weights = teacher.weights()
+        if weights is not None and not is_local(weights.path):
+            yield place, HubModel(weights.path, weights.revision)
 
 
 def hub_data(config: PipelineConfig) -> Iterator[tuple[str, HubData]]:
     """(place, data set) of every data set that is no local file or folder."""
-    read: dict[str, object] = {**sources(config)}
-    for place, teacher in teachers(config):
-        if isinstance(teacher, RecordedTeacher | WorkedSolutionsTeacher):
-            read[place] = teacher.source
-    for place, source in read.items():
-        if isinstance(source, PresetSource) and source.path is None:
-            from thinkless_core.problems.presets import PRESETS
-
-            yield place, HubData(PRESETS[source.name].hub.id, source)
-        if isinstance(source, HubSource) and not source.is_folder:
-            yield place, HubData(source.id, source)
+    for place, source in sources(config).items():
+        name = source.hub_data()
+        if name is not None:
+            yield place, HubData(name, source)
 
 
 def is_local(path: str) -> bool:
@@ -91,8 +83,8 @@ def optional_packages(config: PipelineConfig) -> Iterator[OptionalPackage]:
         if isinstance(sampler, VllmSamplerConfig):
             yield OptionalPackage("vllm", "vllm", place)
     for place, teacher in teachers(config):
-        if isinstance(teacher, VllmTeacher):
-            yield OptionalPackage("vllm", "vllm", place)
+        for extra in teacher.extras():
+            yield OptionalPackage(extra, extra, place)
     for place, stage in (("sft.lora", config.sft), ("rl.lora", config.rl)):
         if stage.lora is not None:
             yield OptionalPackage("peft", "lora", place)
@@ -112,6 +104,6 @@ def gpus(config: PipelineConfig) -> dict[str, int]:
         if isinstance(sampler, VllmSamplerConfig):
             wanted[name] = max(wanted[name], sampler.tensor_parallel_size)
     for name, teacher in teachers(config):
-        if isinstance(teacher, VllmTeacher):
-            wanted[name] = teacher.tensor_parallel_size
+        if teacher.num_gpus():
+            wanted[name] = teacher.num_gpus()
     return wanted

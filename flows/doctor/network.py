@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from flows.doctor.data import is_cached
@@ -19,7 +20,6 @@ from infra.endpoints.hub_access import (
     why_unreachable,
 )
 from schemas.configs.pipeline import PipelineConfig
-from schemas.configs.teach import OpenAITeacher
 
 
 class HubLook(NamedTuple):
@@ -39,17 +39,17 @@ def hub(config: PipelineConfig) -> HubLook:
     cached: dict[str, Callable[[], bool]] = {}
     for place, model in hub_models(config):
         needs[f"model {model.id}"].append(place)
-        cached[f"model {model.id}"] = lambda model=model: model_is_cached(model.id, revision=model.revision)
+        cached[f"model {model.id}"] = partial(model_is_cached, model.id, revision=model.revision)
     for place, data in hub_data(config):
         needs[f"data set {data.id}"].append(place)
-        cached[f"data set {data.id}"] = lambda data=data: is_cached(data)
+        cached[f"data set {data.id}"] = partial(is_cached, data)
     if not needs:
         return HubLook((), frozenset())
     reason = why_unreachable()
     if reason is None:
         give_up_early()
         checks = [
-            checked(place, lambda model=model: check_model(model.id, revision=model.revision))
+            checked(place, partial(check_model, model.id, revision=model.revision))
             for place, model in hub_models(config)
         ]
         refused = {model.id for (_, model), check in zip(hub_models(config), checks, strict=True) if not check.fine}
@@ -74,5 +74,6 @@ def hub(config: PipelineConfig) -> HubLook:
 def endpoints(config: PipelineConfig) -> Iterator[Finding]:
     """Teachers behind an API; two at one address that is down are one finding."""
     for place, teacher in teachers(config):
-        if isinstance(teacher, OpenAITeacher):
-            yield checked(place, lambda teacher=teacher: check_endpoint(teacher))
+        endpoint = teacher.endpoint()
+        if endpoint is not None:
+            yield checked(place, partial(check_endpoint, endpoint))

@@ -8,11 +8,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 from prefect import flow, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.futures import as_completed
+from prefect.futures import PrefectConcurrentFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.study.study import StudyResult, run_study
@@ -66,7 +67,8 @@ def _run_and_publish(request: StudyRequest) -> StudyResult:
 
 def _run_as_tasks(request: StudyRequest, specs: Sequence[MemberSpec]) -> Iterator[MemberRun]:
     # A runner of its own: the flow's would run more members at a time than there are cores.
-    with ThreadPoolTaskRunner(max_workers=request.jobs) as runner:
+    pool: ThreadPoolTaskRunner[float] = ThreadPoolTaskRunner(max_workers=request.jobs)
+    with pool as runner:
         commands = {spec: member_command(request, spec) for spec in specs}
         futures = {
             runner.submit(run_member.with_options(task_run_name=spec.label), parameters={"command": command}): spec
@@ -76,7 +78,7 @@ def _run_as_tasks(request: StudyRequest, specs: Sequence[MemberSpec]) -> Iterato
             for future in as_completed(list(futures)):
                 outcome = future.result(raise_on_failure=False)
                 seconds = outcome if isinstance(outcome, float) else 0.0
-                spec = futures[future]
+                spec = futures[cast(PrefectConcurrentFuture[float], future)]
                 yield MemberRun(spec, 0 if isinstance(outcome, float) else 1, seconds, commands[spec].log)
         except BaseException:
             end_children()

@@ -14,10 +14,11 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from infra.catalog.catalog_tables import ensure_added_table, tables_of_artifacts
 from infra.runs import RunRecord
 from schemas.artifact import Manifest, OutputFile
-from schemas.base import arrow_schema
-from schemas.errors import ContractError, nearest
+from schemas.base import Record, arrow_schema
+from schemas.errors import ContractError
 from schemas.tables import TABLES
 
 _log = logging.getLogger("thinkless")
@@ -53,8 +54,8 @@ def register_rows(connection: duckdb.DuckDBPyConnection, manifest: Manifest, dir
     )
     for parent in manifest.inputs:
         connection.execute(
-            "insert into edges values (?, ?, ?, ?, ?)",
-            [parent.stage, parent.key, manifest.stage, manifest.key, parent.digest],
+            "insert into edges values (?, ?, ?, ?, ?, ?)",
+            [parent.stage, parent.key, manifest.stage, manifest.key, parent.digest, parent.kept],
         )
     for check in manifest.checks:
         connection.execute(
@@ -74,7 +75,7 @@ def register_rows(connection: duckdb.DuckDBPyConnection, manifest: Manifest, dir
 
 
 def _forget(connection: duckdb.DuckDBPyConnection, key: str) -> None:
-    for table in (*TABLES, "checks", "drops"):
+    for table in tables_of_artifacts(connection):
         connection.execute(f"delete from {table} where artifact_key = ?", [key])
     connection.execute("delete from artifacts where key = ?", [key])
     connection.execute("delete from edges where child_key = ?", [key])
@@ -83,12 +84,12 @@ def _forget(connection: duckdb.DuckDBPyConnection, key: str) -> None:
 def _load(connection: duckdb.DuckDBPyConnection, manifest: Manifest, directory: Path, file: OutputFile) -> None:
     """Streams one Parquet file into its table, columns matched by name; what the file lacks is null."""
     path = directory / file.name
-    if file.table not in TABLES:
-        raise ContractError(f"{path} is meant for table {file.table!r}; {nearest(str(file.table), TABLES)}")
-    record = TABLES[file.table]
+    assert file.table is not None
+    record = TABLES.get(file.table, Record)
     with pq.ParquetFile(path) as parquet:
-        unknown = set(parquet.schema_arrow.names) - set(arrow_schema(record).names)
-        if unknown:
+        if record is Record:
+            ensure_added_table(connection, file.table, parquet.schema_arrow)
+        elif unknown := set(parquet.schema_arrow.names) - set(arrow_schema(record).names):
             raise ContractError(
                 f"{path}: table {file.table} has no columns {sorted(unknown)}; write it from {record.__name__} records"
             )

@@ -9,12 +9,15 @@ columns: add more, never rename. What an older Parquet file lacks reads as null.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Collection
 from importlib import resources
 
 import duckdb
+import pyarrow as pa
 
 from schemas.base import arrow_schema
+from schemas.errors import ContractError
 from schemas.tables import TABLES
 
 _INDEX_TABLES = """
@@ -26,14 +29,16 @@ create table artifacts (
     stage varchar, key varchar, path varchar, digest varchar, rows bigint, created_at timestamp,
     cached_hits bigint, run_id varchar, seed bigint, fingerprint varchar);
 create table edges (
-    parent_stage varchar, parent_key varchar, child_stage varchar, child_key varchar, parent_digest varchar);
+    parent_stage varchar, parent_key varchar, child_stage varchar, child_key varchar, parent_digest varchar,
+    kept boolean);
 create table checks (
     artifact_key varchar, suite varchar, expectation varchar, success boolean, observed varchar,
     failing_rows varchar);
 create table drops (artifact_key varchar, stage varchar, reason varchar, rows bigint);
 create table run_artifacts (run_id varchar, stage varchar, key varchar, cached boolean);
 """
-"""Times are UTC. `edges.parent_digest` is what the child was given, which may since have been rebuilt.
+"""Times are UTC. `edges.parent_digest` is what the child was given, which may since have been rebuilt;
+`edges.kept`: the parent was taken (--keep) although the sources of its stage had changed.
 `artifacts.run_id`, and `run_id` in data tables, is the run that BUILT the artifact; `run_artifacts` says which
 runs used it.
 """
@@ -64,6 +69,34 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(_INDEX_TABLES)
     create_views(connection, views())
     connection.execute("insert into catalog_info values (?)", [schema_version()])
+
+
+def tables_of_artifacts(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Every table whose rows belong to artifacts."""
+    found = connection.execute(
+        "select table_name from information_schema.columns join information_schema.tables using (table_name) "
+        "where column_name = 'artifact_key' and table_type = 'BASE TABLE' order by 1"
+    ).fetchall()
+    return [name for (name,) in found]
+
+
+def ensure_added_table(connection: duckdb.DuckDBPyConnection, name: str, schema: pa.Schema) -> None:
+    """A table for rows of a stage that was added to the recipe: its columns are those of the Parquet files.
+
+    Raises ContractError for a name that SQL needs quotes for, or that the catalog has for something else.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or f" {name} (" in _INDEX_TABLES or name in views():
+        raise ContractError(
+            f"table {name!r}: expected a name of small letters, digits and _ that the catalog has not taken; "
+            "set TABLE of the record class to another one"
+        )
+    connection.register("record_columns", schema.empty_table())
+    connection.execute(
+        f"create table if not exists {name} as select *, null::varchar as artifact_key from record_columns"
+    )
+    for column, kind, *_ in connection.execute("describe record_columns").fetchall():
+        connection.execute(f'alter table {name} add column if not exists "{column}" {kind}')
+    connection.unregister("record_columns")
 
 
 def create_views(connection: duckdb.DuckDBPyConnection, names: Collection[str]) -> None:

@@ -31,6 +31,8 @@ class LineageStep(NamedTuple):
     run_id: str | None
     rebuilt_since: bool
     """Whether the parent of this edge holds other bytes today than those the child was given."""
+    kept: bool = False
+    """Whether the parent of this edge was taken (--keep) although the sources of its stage had changed."""
 
 
 def lineage_tree(steps: Sequence[LineageStep]) -> list[str]:
@@ -66,7 +68,8 @@ def _line(step: LineageStep) -> str:
     if step.digest is None or step.created_at is None:
         return f"{_name(step)}  no longer in the store"
     rebuilt = "  PARENT REBUILT SINCE, with other bytes" if step.rebuilt_since else ""
+    kept = "  PARENT KEPT although its sources had changed" if step.kept else ""
     return (
         f"{_name(step)}  {step.rows} rows  digest {step.digest[:_SHOWN_DIGEST]}  "
-        f"{step.created_at:%Y-%m-%d %H:%M:%S} UTC  run {step.run_id}{rebuilt}"
+        f"{step.created_at:%Y-%m-%d %H:%M:%S} UTC  run {step.run_id}{rebuilt}{kept}"
     )

@@ -141,9 +141,9 @@ class _Conversation:
                 raise self._given_up(request, trouble, tries=attempt + 1)
             if trouble.pause_seconds > self._config.longest_wait_seconds:
                 raise Transient(
-                    f"endpoint {self._config.base_url} asked for a pause of {trouble.pause_seconds:.0f} s (Retry-After), "
-                    f"more than longest_wait_seconds={self._config.longest_wait_seconds:g}: {trouble}; launch again later: "
-                    "answers that came are kept"
+                    f"endpoint {self._config.base_url} asked for a pause of {trouble.pause_seconds:.0f} s, more than "
+                    f"longest_wait_seconds={self._config.longest_wait_seconds:g}: {trouble}; launch again later: answers "
+                    "that came are kept"
                 )
             self._not_before = max(self._not_before, time.monotonic() + trouble.pause_seconds)
             longest = min(self._config.longest_wait_seconds, self._config.backoff_seconds * 2.0 ** min(attempt, 32))

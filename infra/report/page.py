@@ -17,7 +17,7 @@ from infra.report.data import wording
 from infra.report.data.evidence import Evidence, gather_evidence
 from infra.report.data.examples import TRAINING, browser_json
 from infra.report.data.inputs import ReportInputs
-from infra.report.data.provenance import funnel_rows, validation_suites, versions_by_stage
+from infra.report.data.provenance import funnel_rows, kept_stages, validation_suites, versions_by_stage
 from infra.report.data.router_tables import router_tables
 from infra.report.data.verdicts import (
     LOST_ACCURACY,
@@ -100,6 +100,7 @@ def render_report(inputs: ReportInputs) -> str:
             "verdicts": {v: words for v, words in VERDICT_FILTERS.items() if any(v in e.tags for e in browsed)},
         },
         funnel=funnel_rows(inputs),
+        kept=kept_stages(inputs),
         suites=validation_suites(inputs),
         lineage=lineage_svg(manifests),
         manifests=manifests,

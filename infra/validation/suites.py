@@ -195,7 +195,10 @@ def eval_completions_suite(*, benchmarks: Iterable[str], models: Iterable[str] =
                 "group by all having max(p_think) - min(p_think) > 1e-6)",
             ),
             not_blank("grader"),
-            never("verdicts_are_by_one_grader", "grader <> (select mode(grader) from {batch})"),
+            never(
+                "verdicts_are_by_one_grader",
+                "(benchmark, grader) not in (select (benchmark, mode(grader)) from {batch} group by benchmark)",
+            ),
             unique_together("problem_is_not_asked_twice", "model", "mode", "benchmark", "problem_id", "sample"),
             never(
                 "every_model_and_mode_is_there",

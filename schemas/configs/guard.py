@@ -1,10 +1,10 @@
 """Configuration of the collapse guard: what is done when RL stops using one of the two modes.
 
-What it measures: the share of the rarer mode among the rollouts that chose their mode freely. That is a symptom, not
-the disease. A mode nobody samples any more earns no reward to be compared with, so it cannot come back by learning,
-whether it would pay or not; but on problems that are all easy, thinking is rightly given up, and the share looks just
-the same. The counts cannot tell the two apart, which is why the default policy only warns. `force_split` can: it keeps
-sampling the lost mode, and lets the rewards decide. It gives up after `max_forced_steps`: then the mode had its chance.
+It measures the share of the rarer mode among the rollouts that chose their mode freely. A small share has two possible
+causes. The policy may have lost a mode that would pay: a mode that is not sampled earns no reward to be compared with,
+so it cannot come back by learning. Or the problems are all easy, and the policy rightly stopped thinking. The counts
+cannot tell the two apart, which is why the default policy only warns. `force_split` can: it keeps sampling the lost
+mode and lets the rewards decide. It stops forcing after `max_forced_steps`.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ class GuardConfig(Table):
     """When a mode counts as lost, when as recovered, and what is done between."""
 
     policy: Literal["off", "warn", "stop", "force_split"] = "warn"
-    """`off`: not watched; `warn`: said and logged; `stop`: the run ends; `force_split`: some rollouts of each group
+    """`off`: not watched; `warn`: shown and logged; `stop`: the run ends; `force_split`: some rollouts of each group
     are forced into the lost mode until it recovers."""
     min_share: float = Field(0.05, gt=0, lt=0.5)
-    """A mode is lost where its share of the free rollouts is under this. At 0.05, two of three groups of 8 have no
+    """A mode is lost if its share of the free rollouts is under this. At 0.05, two of three groups of 8 have no
     rollout in that mode, and learn nothing about the choice."""
     recovered_share: float = Field(0.1, gt=0, le=0.5)
-    """A lost mode has recovered where its share is at least this; over `min_share`, or the guard would flicker."""
+    """A lost mode has recovered if its share is at least this. Over `min_share`, or the state would flicker."""
     window: int = Field(5, ge=1)
     """Steps that the share is taken over; it begins anew with each decision."""
     forced_per_group: int = Field(2, ge=1)
     """Policy `force_split`: rollouts of each group forced into the lost mode; the others stay free."""
     max_forced_steps: int = Field(60, ge=1)
-    """Policy `force_split`: after so many forced steps without recovery the mode is let go: the rewards spoke."""
+    """Policy `force_split`: forcing stops after so many steps without recovery."""
 
     @model_validator(mode="after")
     def _recovers_above_where_it_is_lost(self) -> Self:
@@ -49,7 +49,7 @@ class GuardConfig(Table):
         return self
 
     def unused_fields(self) -> dict[str, str]:
-        """What the policy leaves without effect."""
+        """Fields that the policy does not read."""
         unread = {
             "off": ("min_share", "recovered_share", "window", "forced_per_group", "max_forced_steps"),
             "warn": ("forced_per_group", "max_forced_steps"),
@@ -59,7 +59,7 @@ class GuardConfig(Table):
         return dict.fromkeys(unread[self.policy], f"guard policy {self.policy!r} does not read it")
 
     def check_group(self, group_size: int) -> None:
-        """Raise ValueError where forcing would leave no free rollout to watch."""
+        """Raise ValueError if forcing would leave no free rollout to watch."""
         if self.policy == "force_split" and self.forced_per_group >= group_size:
             raise ValueError(
                 f"guard.forced_per_group={self.forced_per_group} leaves no free rollout in a group of "

@@ -7,21 +7,22 @@ out of range with the key they belong to, keys that would have no effect.
 
 from __future__ import annotations
 
+import contextlib
 import tomllib
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import BaseModel, JsonValue, ValidationError
 from pydantic_core import ErrorDetails
 
 from schemas.configs.pipeline import PipelineConfig
-from schemas.configs.schedule import KINDS as SCHEDULE_KINDS
 from schemas.configs.stage import Table
 from schemas.errors import ConfigError, nearest
-from schemas.kinds import Kind, find_kind, kind_names
+from schemas.kinds import Kind, find_kind, shipped_kinds
 
 MOVED: Mapping[str, str] = {
     "rl.alpha": "rl.objective.alpha (under hgpo: rl.objective.inter_weight)",
@@ -31,24 +32,6 @@ MOVED: Mapping[str, str] = {
     "rl.reference_samples": "rl.objective.reference_samples",
 }
 """Keys of earlier versions -> where they are now. They are refused, in a profile as in an override."""
-
-TAGS = frozenset(
-    {
-        "tiny",
-        "pretrained",
-        "procedural",
-        "local",
-        "hub",
-        "preset",
-        "recorded",
-        "worked_solutions",
-        "openai",
-        "transformers",
-        "vllm",
-    }
-    | set(SCHEDULE_KINDS)
-)
-"""Values of `kind`; a discriminated union puts them into the location of an error."""
 
 
 def profile_names() -> tuple[str, ...]:
@@ -78,26 +61,33 @@ def load_config(profile: str, *, overrides: Sequence[str] = ()) -> PipelineConfi
     return config
 
 
-def known_keys(model: type[BaseModel] = PipelineConfig, prefix: str = "") -> Iterator[tuple[str, str | None]]:
-    """Every dotted key the configuration knows, over all kinds of every table, with what it means."""
+def known_keys(
+    model: type[BaseModel] = PipelineConfig, prefix: str = "", table: object = None
+) -> Iterator[tuple[str, str | None]]:
+    """Every dotted key the configuration knows, with what it means: of all kinds that ship, and of those in `table`."""
     for name, field in model.model_fields.items():
         dotted = f"{prefix}{name}"
+        inside = table.get(name) if isinstance(table, Mapping) else None
         yield dotted, field.description
-        for inner in _models_in(field.annotation):
-            yield from known_keys(inner, f"{dotted}.")
+        for inner in _models_in(field.annotation, inside):
+            yield from known_keys(inner, f"{dotted}.", inside)
 
 
-def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
-    """Configuration tables inside a (possibly annotated, union or mapping) type; of a kind, every one with a name."""
+def _models_in(annotation: object, table: object) -> Iterator[type[BaseModel]]:
+    """Configuration tables inside a (possibly annotated, union or mapping) type."""
     if isinstance(annotation, type) and issubclass(annotation, Kind):
-        yield from (find_kind(annotation, name) for name in kind_names(annotation))
+        yield from shipped_kinds(annotation)
+        name = table.get(annotation.tag) if isinstance(table, Mapping) else None
+        if isinstance(name, str):
+            with contextlib.suppress(ValueError):  # an unknown kind is refused elsewhere
+                yield find_kind(annotation, name)
     elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     elif isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is not None:
         if typing.get_origin(annotation) is dict:
             return  # keys of a mapping are names of the user's own
         for member in typing.get_args(annotation):
-            yield from _models_in(member)
+            yield from _models_in(member, table)
 
 
 def _read_profile(profile: str) -> dict[str, JsonValue]:
@@ -205,25 +195,22 @@ def _refuse_moved(table: Mapping[str, JsonValue]) -> None:
 
 
 def _explain(error: ValidationError, profile: str, table: Mapping[str, JsonValue]) -> str:
-    lines = [_explain_one(detail, table) for detail in error.errors()]
+    known = dict(known_keys(table=table))
+    lines = [_explain_one(detail, table, known) for detail in error.errors()]
     return f"configuration of profile {profile!r} cannot be used:\n" + "\n".join(f"  - {line}" for line in lines)
 
 
-def _explain_one(detail: ErrorDetails, table: Mapping[str, JsonValue]) -> str:
+def _explain_one(detail: ErrorDetails, table: Mapping[str, JsonValue], known: Mapping[str, str | None]) -> str:
     """One line: which key, what is wrong, what was got, the way out."""
-    known = dict(known_keys())
-    # A discriminated union adds its tag to the location; the user never wrote it.
-    location = [str(part) for part in detail["loc"]]
-    # A benchmark's name, at place 2, is the user's own and may look like a tag.
-    own_name = 2 if location[:2] == ["problems", "benchmarks"] else None
-    # Only of a missing or unknown key is the last part surely a key, and not the tag of the table that is wrong.
-    last = len(location) - 1 if detail["type"] in ("extra_forbidden", "missing") else None
-    untagged = [p for i, p in enumerate(location) if i in (0, own_name, last) or p not in TAGS]
-    dotted = ".".join(untagged)
+    location, kind = _as_written(detail, table)
+    dotted = ".".join(location)
     got = detail["input"]
     if detail["type"] == "extra_forbidden" and dotted in known:
-        what, choice, tag = _choice_at(location[:-1], table)
-        return f"key {dotted!r} does not belong to {what} {choice!r} (got value {got!r}); set the table's {tag} as well"
+        what = kind.tag if kind.tag == "kind" else location[-2]
+        return (
+            f"key {dotted!r} does not belong to {what} {kind.name!r} (got value {got!r}); "
+            f"set the table's {kind.tag} as well"
+        )
     if detail["type"] == "extra_forbidden":
         return f"unknown key {dotted!r} (got value {got!r}); {nearest(dotted, _keys_near(location, known))}"
     if detail["type"] == "missing":
@@ -234,16 +221,32 @@ def _explain_one(detail: ErrorDetails, table: Mapping[str, JsonValue]) -> str:
     return f"{dotted}: {detail['msg'].removeprefix('Value error, ')}{shown}{explained}"
 
 
-def _choice_at(location: Sequence[str], table: Mapping[str, JsonValue]) -> tuple[str, str, str]:
-    """What was chosen in the table that an error is in (`objective`, or just `kind`), its name, and its tag."""
-    base = _kind_at(location)
-    if base is None:
-        return "kind", [part for part in location if part in TAGS][-1], "kind"
+class _Choice(NamedTuple):
+    """What was chosen in the table that an error is in."""
+
+    tag: str
+    name: object
+
+
+def _as_written(detail: ErrorDetails, table: Mapping[str, JsonValue]) -> tuple[list[str], _Choice]:
+    """The error's key as the user wrote it, and the kind of the table that holds it.
+
+    A discriminated union adds the value of `kind` to the location.
+    """
+    written: list[str] = []
     node: object = table
-    for key in location:
-        node = node.get(key) if isinstance(node, dict) else None
-    choice = node.get(base.tag) if isinstance(node, dict) else node
-    return location[-1] if base.tag == "name" else base.tag, str(choice or "default"), base.tag
+    kind = _Choice("kind", None)
+    parts = list(detail["loc"])
+    # Only of a missing or unknown key is the last part surely a key.
+    num_keys = len(parts) - 1 if detail["type"] in ("extra_forbidden", "missing") else len(parts)
+    for depth, part in enumerate(parts):
+        here = node if isinstance(node, Mapping) else {}
+        kind = _Choice("kind", here["kind"]) if "kind" in here else _Choice("name", here.get("name", "default"))
+        if depth < num_keys and part not in here and part == kind.name:
+            continue
+        written.append(str(part))
+        node = here.get(part)
+    return written, kind
 
 
 def _keys_near(location: Sequence[str], known: Mapping[str, str | None]) -> Iterator[str]:

@@ -1,25 +1,26 @@
-"""Configuration of stage `problems`: where training problems and benchmarks come from.
-
-A source is a program, a local file, a data set on the Hugging Face Hub, or a preset that names one of the latter two.
-"""
+"""Configuration of stage `problems`: where training problems and benchmarks come from."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Annotated, Literal
+from pathlib import PurePath
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from schemas.configs.stage import StageConfig, Table
+from schemas.configs.source import Licence, Source, SourceConfig
+from schemas.configs.stage import StageConfig
+from schemas.configs.verifier import VerifierConfig
+from schemas.kinds import chosen
 
-PresetName = Literal[
-    "deepscaler", "openthoughts2", "openr1_math", "gsm8k", "math", "math500", "aime24", "minerva_algebra"
-]
+OWN_LICENCE = "Apache-2.0"
+"""Licence of this program, and of what it makes up."""
 
 
-class ProceduralSource(Table):
+class ProceduralSource(SourceConfig):
     """Chains of + - * on two-digit numbers, last digit asked for; the difficulty is the number of operations."""
+
+    implementation: ClassVar[str | None] = "thinkless_core.problems.procedural:ChainProblems"
 
     kind: Literal["procedural"] = "procedural"
     num_problems: int = Field(ge=1)
@@ -34,19 +35,37 @@ class ProceduralSource(Table):
             raise ValueError(f"shares must be >= 0 and add up to 1, got {mix} (sum {sum(mix):g})")
         return mix
 
+    def display_name(self) -> str:
+        """See SourceConfig.display_name."""
+        return "chains of arithmetic"
 
-class RowSource(Table):
+    def few(self, num_problems: int, *, streaming: bool = True) -> Self:
+        """See SourceConfig.few."""
+        return self.model_copy(update={"num_problems": min(self.num_problems, num_problems)})
+
+    def most_problems(self) -> int:
+        """See SourceConfig.most_problems."""
+        return self.num_problems
+
+    def licence(self) -> Licence:
+        """See SourceConfig.licence."""
+        return Licence(self.display_name(), OWN_LICENCE, "made by thinkless-flows")
+
+
+class RowSource(SourceConfig):
     """What both kinds of rows have in common: which field holds what.
 
     A field inside another is written with points, list items by number: `conversations.-1.value`.
     """
+
+    replayable: ClassVar[bool] = True
 
     prompt_field: str = "prompt"
     """Field with the problem's text."""
     answer_field: str = "answer"
     """Field with the reference answer, or with a worked solution that ends in it."""
     answer_format: Literal["auto", "plain", "mark", "boxed"] = "auto"
-    """Where the value stands in the answer field: all of it (`plain`), after `####` (`mark`), in the last `\\boxed{}`
+    """How the answer field holds the value: as all of it (`plain`), after `####` (`mark`), in the last `\\boxed{}`
     (`boxed`); `auto` takes what follows a mark, else the whole text."""
     difficulty_field: str | None = None
     """Field with a whole-number difficulty, if there is one."""
@@ -55,51 +74,68 @@ class RowSource(Table):
     subject: str | None = None
     """Keep only problems of this subject, such as `algebra`; needs `subject_field`."""
     trace_field: str | None = None
-    """Field with a recorded reasoning trace, or with a list of them; read where this source is a recorded teacher."""
+    """Field with a recorded reasoning trace, or with a list of them; only a recorded teacher reads it."""
     trace_correct_field: str | None = None
     """Field with one truth value per trace of a list: the first correct trace is taken."""
     limit: int | None = Field(None, ge=1)
-    """Read at most this many rows (of the subject, where one is asked for)."""
+    """Read at most this many rows (of the subject, if one is set)."""
     max_unreadable_share: float = Field(0.01, ge=0, le=1)
     """Rows whose answer cannot be extracted are dropped, counted and listed; more than this share stops the run."""
 
     @model_validator(mode="after")
-    def _fields_go_together(self) -> RowSource:
+    def _fields_go_together(self) -> Self:
         if self.subject is not None and self.subject_field is None:
             raise ValueError(f"subject={self.subject!r} needs subject_field, the field that holds the subject")
         if self.trace_correct_field is not None and self.trace_field is None:
             raise ValueError("trace_correct_field needs trace_field, the field with the list of traces")
         return self
 
-    def problem_fields(self) -> tuple[str, ...]:
-        """Fields a problem is made from."""
-        return self._set(self.prompt_field, self.answer_field, self.difficulty_field)
+    def few(self, num_problems: int, *, streaming: bool = True) -> Self:
+        """See SourceConfig.few; no share of unreadable answers stops the reading."""
+        limit = min(self.limit or num_problems, num_problems)
+        return self.model_copy(update={"limit": limit, "max_unreadable_share": 1.0})
 
-    def trace_fields(self) -> tuple[str, ...]:
-        """Fields a recorded trace is made from."""
-        return self._set(self.prompt_field, self.trace_field, self.trace_correct_field)
-
-    def _set(self, *fields: str | None) -> tuple[str, ...]:
-        subject = self.subject_field if self.subject is not None else None
-        return tuple(field for field in (*fields, subject) if field is not None)
+    def most_problems(self) -> int | None:
+        """See SourceConfig.most_problems."""
+        return self.limit
 
 
 class LocalSource(RowSource):
     """A local .jsonl, .json or .parquet file with one problem per row."""
 
+    implementation: ClassVar[str | None] = "thinkless_core.problems.source_files:FileReader"
+
     kind: Literal["local"] = "local"
     path: str = Field(min_length=1)
     """The file, relative to the current directory or absolute; its content is part of the stage's key."""
+
+    def local_paths(self) -> tuple[str, ...]:
+        """The file."""
+        return (self.path,)
+
+    def display_name(self) -> str:
+        """See SourceConfig.display_name."""
+        return PurePath(self.path).name
+
+    def place(self) -> str:
+        """See SourceConfig.place."""
+        return self.path
+
+    def licence(self) -> Licence:
+        """See SourceConfig.licence."""
+        return Licence(self.display_name(), None, "a file of your own")
 
 
 class HubSource(RowSource):
     """A data set on the Hugging Face Hub."""
 
+    implementation: ClassVar[str | None] = "thinkless_core.problems.hub_datasets:HubReader"
+
     kind: Literal["hub"] = "hub"
     id: str = Field(min_length=1)
     """`owner/name`; or a folder in the layout of a Hub data set, written with a leading `./` or as an absolute path."""
     revision: str | None = None
-    """Branch, tag or commit; the newest `main` where not set. A commit makes the stage's key mean the same for ever."""
+    """Branch, tag or commit; the newest `main` if not set. A commit makes the stage's key mean the same for ever."""
     config_name: str | tuple[str, ...] | None = None
     """Configuration (subset) of the data set; several are read one after another."""
     split: str = Field("train", min_length=1)
@@ -119,47 +155,40 @@ class HubSource(RowSource):
         """Whether `id` is a local folder."""
         return self.id.startswith((".", "/"))
 
+    def local_paths(self) -> tuple[str, ...]:
+        """The folder, if it reads one."""
+        return (self.id,) if self.is_folder else ()
 
-class PresetSource(Table):
-    """A well-known data set by name: its place on the Hub and its fields stand in
-    thinkless_core/problems/presets.py."""
+    def display_name(self) -> str:
+        """See SourceConfig.display_name."""
+        return PurePath(self.id).name if self.is_folder else self.id
 
-    kind: Literal["preset"] = "preset"
-    name: PresetName
-    """Which one."""
-    path: str | None = Field(None, min_length=1)
-    """Read the same data from this local file (.jsonl, .json, .parquet); its content is part of the stage's key."""
-    split: str | None = Field(None, min_length=1)
-    """Another split than the preset's own, such as GSM8K's `train`."""
-    subject: str | None = None
-    """Keep only problems of this subject, such as `geometry` of `math500`; only where the data set knows subjects."""
-    revision: str | None = None
-    """Branch, tag or commit on the Hub; the newest `main` where not set."""
-    streaming: bool = False
-    """Read rows as they arrive, without a copy of the data set on disk."""
-    limit: int | None = Field(None, ge=1)
-    """Read at most this many rows."""
-    max_unreadable_share: float | None = Field(None, ge=0, le=1)
-    """Share of rows without a readable answer that stops the run; the preset's own where not set."""
+    def place(self) -> str:
+        """See SourceConfig.place."""
+        return f"Hub data set {self.id!r}, split {self.split!r}"
 
-    def unused_fields(self) -> dict[str, str]:
-        """A local file has no split, revision or stream."""
-        if self.path is None:
-            return {}
-        return dict.fromkeys(("split", "revision", "streaming"), "path reads one local file, all of it")
+    def few(self, num_problems: int, *, streaming: bool = True) -> Self:
+        """See SourceConfig.few."""
+        return super().few(num_problems).model_copy(update={"streaming": streaming})
 
+    def hub_data(self) -> str | None:
+        """See SourceConfig.hub_data."""
+        return None if self.is_folder else self.id
 
-Source = Annotated[ProceduralSource | LocalSource | HubSource | PresetSource, Field(discriminator="kind")]
+    def licence(self) -> Licence:
+        """See SourceConfig.licence; only the data set's page tells it."""
+        page = "" if self.is_folder else f"https://huggingface.co/datasets/{self.id}"
+        return Licence(self.display_name(), None, page)
 
 
 class ProblemsConfig(StageConfig):
     """Training problems and held-out benchmarks."""
 
     source: Source
-    """Training problems; those that also stand in a benchmark are removed and counted."""
+    """Training problems; those that a benchmark also holds are removed and counted."""
     rl_source: Source | None = None
     """Problems for RL alone, as in the paper, which warms up on one data set and reinforces on another. Those that
-    also stand in `source` are removed and counted."""
+    `source` also holds are removed and counted."""
     rl_share: float = Field(0.3, gt=0, lt=1)
     """Without `rl_source`: share of the training problems kept for RL, so that it meets problems it was not taught."""
     benchmarks: dict[str, Source] = Field(min_length=1)
@@ -171,8 +200,8 @@ class ProblemsConfig(StageConfig):
     """A training problem that shares this many words in a row with a problem of any benchmark is removed and listed
     (GPT-3's 13); 0 removes only the same text. Words are runs of letters or digits in lower case."""
     common_ngram_problems: int = Field(10, ge=1)
-    """Shared words that stand in more training problems than this are a turn of phrase (GPT-3's 10), and remove only
-    problems that consist of them by half or more."""
+    """Shared words that more training problems than this contain are a turn of phrase (GPT-3's 10): they remove only
+    problems of which they are half or more."""
 
     @field_validator("instruction")
     @classmethod
@@ -181,7 +210,7 @@ class ProblemsConfig(StageConfig):
         return instruction.strip()
 
     def unused_fields(self) -> dict[str, str]:
-        """`rl_share` splits nothing where RL has a source of its own; without n-grams none is common."""
+        """`rl_share` splits nothing if RL has a source of its own; without n-grams none is common."""
         unused = {}
         if self.rl_source is not None:
             unused["rl_share"] = "problems.rl_source gives RL its own problems"
@@ -189,15 +218,18 @@ class ProblemsConfig(StageConfig):
             unused["common_ngram_problems"] = "problems.ngram_words=0 compares whole texts only"
         return unused
 
+    def sources(self) -> dict[str, SourceConfig]:
+        """Every source, by its place: `source`, `rl_source` and each benchmark by its name."""
+        found: dict[str, SourceConfig] = {"source": self.source}
+        if self.rl_source is not None:
+            found["rl_source"] = self.rl_source
+        return found | self.benchmarks
+
     def local_paths(self) -> tuple[str, ...]:
         """Files and folders the sources read; their content decides what the stage makes."""
-        sources = (self.source, self.rl_source, *self.benchmarks.values())
-        return tuple(path for source in sources if source is not None for path in source_paths(source))
+        return tuple(path for source in self.sources().values() for path in source.local_paths())
 
-
-def source_paths(source: Source) -> Iterator[str]:
-    """The local file or folder a source reads, if it reads one."""
-    if isinstance(source, LocalSource | PresetSource) and source.path is not None:
-        yield source.path
-    elif isinstance(source, HubSource) and source.is_folder:
-        yield source.id
+    def verifiers(self) -> tuple[VerifierConfig, ...]:
+        """Verifiers that the problems name: their code counts for every stage that judges answers."""
+        names = dict.fromkeys(source.verifier for source in self.sources().values())
+        return tuple(chosen(VerifierConfig)(name) for name in names)

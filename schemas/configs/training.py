@@ -1,4 +1,4 @@
-"""What the two stages that train a student have in common: precision, memory, adapters, processes."""
+"""Configuration that both training stages share: precision, memory, adapters, processes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class TrainingConfig(ComputeConfig):
     stage: ClassVar[str]
     """Its name, for errors that name a key."""
     precision: Literal["float32", "mixed"] = "float32"
-    """`mixed` keeps weights and optimiser in float32 and computes in bfloat16: faster where the hardware has it."""
+    """`mixed` keeps weights and optimiser in float32 and computes in bfloat16: faster if the hardware has it."""
     gradient_checkpointing: bool = False
     """Layers are computed again for the gradient instead of being kept: less memory, about a third more time."""
     lora: LoraConfig | None = None

@@ -124,9 +124,10 @@ class _UiProgress:
             percent = 100.0 * done / total
             description = f"{self._label} {done}/{total}  {text}".strip()
             if self._artifact is None:
-                self._artifact = create_progress_artifact(
+                made = create_progress_artifact(
                     progress=percent, key=f"progress-{self._label}", description=description
                 )
+                self._artifact = made if isinstance(made, uuid.UUID) else None
             else:
                 update_progress_artifact(artifact_id=self._artifact, progress=percent, description=description)
         except Exception as error:  # noqa: BLE001 - whatever the server answers, training goes on

@@ -70,7 +70,7 @@ def ours(spec: Spec, turns: Turns) -> None:
     verdicts: list[bool] = []
     for seed in range(1_000):
         cases = list(draw_answers(spec["answers"], seed=seed))
-        verdicts = grade_batch([a for a, _ in cases], [r for _, r in cases])
+        verdicts = [grade.correct for grade in grade_batch([a for a, _ in cases], [r for _, r in cases])]
         turns.note(**{f"verdicts-{seed}": as_hexadecimal(verdicts)})
         turns.step(answers=len(cases))
 

@@ -115,6 +115,8 @@ WRONG_CALLS = [
     (["sql", "select 1", "--format", "xml"], "invalid choice: 'xml'"),
     (["lineage", "nothing"], "nothing is known as 'nothing'"),
     (["report", "nothing"], "no run 'nothing'"),
+    (["ask", ""], "the question is empty; ask something"),
+    (["ask", " \n"], "the question is empty; ask something"),
     (["ask", "1+1=?", "--temperature", "0"], "--temperature is 0, expected a number above 0"),
     (["ask", "1+1=?", "--temperature", "nan"], "--temperature is nan"),
     (["ask", "1+1=?", "--max-new-tokens", "0"], "--max-new-tokens is 0, expected at least 1"),

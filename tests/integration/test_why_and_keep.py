@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from flows.cli import main
+from infra.catalog.lineage import ArtifactName, ancestors, descendants, format_lineage
+from infra.catalog.query import run_query
 from infra.fingerprint import PLUMBING
+from infra.report.run_inputs import write_unfinished_report
 from infra.runs import list_runs
 from infra.store.artifact_store import ArtifactStore
 from schemas.errors import ConfigError
@@ -67,6 +70,14 @@ def test_a_kept_stage_is_taken_although_its_sources_changed_and_that_is_on_recor
     assert [use.kept for use in run.uses] == [label == "sft" for label in LABELS[:7]]
     inputs = ArtifactStore(home).manifest("rl", run.artifacts["rl"].key).inputs
     assert {ref.stage: ref.kept for ref in inputs} == {"problems": False, "sft": True}
+    edges = run_query(home, "select parent_stage, kept from edges where child_key = $key order by 1",
+                      timeout_seconds=20, parameters={"key": run.artifacts["rl"].key})  # fmt: skip
+    assert edges.to_pylist() == [{"parent_stage": "problems", "kept": False}, {"parent_stage": "sft", "kept": True}]
+    rl = ArtifactName("rl", run.artifacts["rl"].key)
+    lines = format_lineage(rl, ancestors=ancestors(rl, home), descendants=descendants(rl, home))
+    assert lines.count("PARENT KEPT although its sources had changed") == 1
+    report = write_unfinished_report(ArtifactStore(home), list_runs(home)[-1], at_work={})
+    assert f"had changed: sft {run.artifacts['sft'].key[:8]}." in report.read_text(encoding="utf-8")
 
 
 def test_a_stage_whose_settings_changed_is_built_even_if_it_is_to_be_kept(home: Path, edited_sft: str) -> None:

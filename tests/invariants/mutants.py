@@ -346,7 +346,7 @@ MUTANTS = (
         "rl.advantages",
         rollout_checks.advantages_equal_the_oracle,
         "(rewards_PG == rewards_PG[:, :1]).all(dim=1, keepdim=True), 0.0",
-        "torch.zeros_like(rewards_PG, dtype=torch.bool), 0.0",
+        "(rewards_PG != rewards_PG).all(dim=1, keepdim=True), 0.0",
     ),
     Mutant(
         "think bonus for short bonus",
@@ -394,15 +394,15 @@ MUTANTS = (
         "truncated counts as right in evaluation",
         "evaluation.cells",
         rollout_checks.evaluation_is_strict,
-        "None if truncated or chosen is None else",
-        "None if chosen is None else",
+        "chosen is not None and completion.finish_reason is not FinishReason.LENGTH",
+        "chosen is not None",
     ),
     Mutant(
         "malformed counts as right in evaluation",
         "evaluation.cells",
         rollout_checks.evaluation_is_strict,
-        "None if truncated or chosen is None else",
-        "None if truncated else",
+        "chosen is not None and completion.finish_reason is not FinishReason.LENGTH",
+        "completion.finish_reason is not FinishReason.LENGTH",
     ),
     # the update
     Mutant(

@@ -130,8 +130,9 @@ def nan_update(folder: Path) -> Computed:
     return Computed({}, {})
 
 
-def sft_run(folder: Path, *, sharded: bool = False, config: SftConfig = SFT) -> Computed:
-    """A whole warm-up."""
+def sft_run(folder: Path, *, sharded: bool = False, config: SftConfig = SFT, steps: int = 6) -> Computed:
+    """A warm-up, whole or its first steps."""
+    config = config.model_copy(update={"steps": steps})
     model, tokenizer = make_student(), tiny_tokenizer()
     pairs = make_pairs(9, validation_share=0.3)
     prepare_student(model, config, tokenizer=tokenizer)
@@ -147,8 +148,9 @@ def sft_run(folder: Path, *, sharded: bool = False, config: SftConfig = SFT) -> 
     return _after(model, {f"{m.name}/{m.step}": m.value for m in log})
 
 
-def rl_run(folder: Path, *, sharded: bool = False, config: RlConfig = RL) -> Computed:
-    """A whole RL run with true sampling."""
+def rl_run(folder: Path, *, sharded: bool = False, config: RlConfig = RL, steps: int = 6) -> Computed:
+    """An RL run with true sampling, whole or its first steps."""
+    config = config.model_copy(update={"steps": steps})
     model, tokenizer = make_student(bias=LIKELY), tiny_tokenizer()
     prepare_student(model, config, tokenizer=tokenizer)
     logs = train_rl(
@@ -195,15 +197,18 @@ if find_spec("peft") is not None:
 
 
 def main() -> None:
-    """The cases asked for, plain and sharded; runs twice, the second time from the first one's checkpoint."""
+    """The cases asked for, plain and sharded; runs once as a whole, and once more from a shorter one's checkpoint."""
     torch.set_num_threads(1)
     folder, cases = Path(sys.argv[1]), sys.argv[2:]
     rank = training_accelerator().process_index
     for kind in ("", "-sharded"):
         for name in sorted(CASES.keys() & set(cases)):
             scratch = folder / f"{name}{kind}"
-            launches = 2 if "run" in name else 1
-            computed = [CASES[name](scratch, sharded=kind == "-sharded") for _ in range(launches)]
+            sharded = kind == "-sharded"
+            computed = [CASES[name](scratch, sharded=sharded)]
+            if "run" in name:
+                CASES[name](scratch / "parts", sharded=sharded, steps=4)
+                computed.append(CASES[name](scratch / "parts", sharded=sharded))
             torch.save(computed, folder / f"{scratch.name}-{rank}.pt")
     if "nan_update" in cases:
         torch.save([nan_update(folder)], folder / f"nan_update-{rank}.pt")

@@ -10,15 +10,14 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 
 from infra.processes.vllm_settings import IN_PROCESS
-from schemas.configs.teach import TeacherSide, TransformersTeacher, VllmTeacher
+from schemas.configs.teach import TransformersTeacher, VllmTeacher
 from schemas.errors import TeacherError
 from schemas.mode import Mode
 from schemas.records.generations import Generation
 from tests.specimens import make_problems
 from tests.unit.thinkless_core.teachers.chat_asking import PROBLEMS, config_for, endpoint
 from tests.vllm.vllm_server import served
-from thinkless_core.teachers.asking import DroppedAnswer, ask_teacher, build_teacher
-from thinkless_core.teachers.chat import ChatTeacher
+from thinkless_core.teachers.asking import DroppedAnswer, ask_teacher
 from thinkless_core.teachers.reply import Teacher
 
 THINK_BIAS = ("--logits-processors", "thinkless_core.sampling.vllm_think_bias:ThinkBias")
@@ -39,7 +38,7 @@ def test_the_offline_engine_answers(
     config = VllmTeacher(
         model=str(warmed_up), instruction="", temperature=0.7, enforce_eager=True, dtype="float32", max_model_len=128
     )
-    teacher = build_teacher(TeacherSide(teacher=config, max_tokens=64), tokenizer=tokenizer)
+    teacher = config.build(tokenizer=tokenizer)
     try:
         runs = [ask(teacher, mode=Mode.THINK, seed=seed) for seed in (0, 0, 1)]
         with pytest.raises(TeacherError, match=r"lower teach\.think\.max_tokens"):
@@ -68,7 +67,7 @@ def test_greedy_answers_are_those_of_transformers(warmed_up: Path, tokenizer: Pr
     ours = TransformersTeacher(model=str(warmed_up), instruction="", temperature=1e-4)
     replies = []
     for teacher_config in (config, ours):
-        teacher = build_teacher(TeacherSide(teacher=teacher_config, max_tokens=64), tokenizer=tokenizer)
+        teacher = teacher_config.build(tokenizer=tokenizer)
         try:
             replies.append({a.problem_id: a.completion for mode in Mode for a in ask(teacher, mode=mode)[0]})
         finally:
@@ -90,7 +89,7 @@ def test_a_served_model_answers_through_the_endpoint_and_nothing_is_asked_twice(
 ) -> None:
     config = config_for(url, model="tiny", instruction="", temperature=0.7, timeout_seconds=120.0)
     replayed: list[bool] = []
-    teacher = ChatTeacher(config, tokenizer, endpoint(config, tmp_path, replayed))
+    teacher = config.build(tokenizer=tokenizer, connect=lambda config: endpoint(config, tmp_path, replayed))
     dropped: list[DroppedAnswer] = []
     first, again = (
         ask_teacher(teacher, PROBLEMS, mode=Mode.THINK, max_tokens=64, seed=0, on_drop=dropped.append) for _ in range(2)

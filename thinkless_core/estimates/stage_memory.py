@@ -5,7 +5,7 @@ PipelineConfig + ModelShape + memory of one GPU (None: a CPU) -> StageMemory of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from schemas.configs.evaluate import EvaluateConfig
 from schemas.configs.pipeline import PipelineConfig
@@ -32,13 +32,22 @@ ENGINE_CPU_CACHE = 2**30
 """What vLLM's cache takes on a CPU where nothing else is said."""
 
 
-def stage_memories(config: PipelineConfig, shape: ModelShape, *, gpu_bytes: int | None) -> Iterator[StageMemory]:
-    """Warm-up, RL and evaluation, per GPU (per process, on a CPU)."""
+def stage_memories(
+    config: PipelineConfig, shape: ModelShape, *, gpu_bytes: int | None, shards: Callable[[str], bool]
+) -> Iterator[StageMemory]:
+    """Warm-up, RL and evaluation, per GPU (per process, on a CPU); `shards` says of an accelerate configuration whether
+    it spreads the model.
+    """
     prompt = prompt_tokens(shape)
     longest_answer = max(config.teach.think.max_tokens, config.teach.short.max_tokens)
-    size = _training_size(config.sft, micro_batch_tokens=config.sft.micro_batch_tokens, longest=prompt + longest_answer)
+    size = _training_size(
+        config.sft,
+        micro_batch_tokens=config.sft.micro_batch_tokens,
+        longest=prompt + longest_answer,
+        shards=shards,
+    )
     yield StageMemory("sft", training_state(shape, size), learning=learning_terms(shape, size))
-    yield _rl(config.rl, shape, gpu_bytes=gpu_bytes)
+    yield _rl(config.rl, shape, gpu_bytes=gpu_bytes, shards=shards)
     yield _evaluate(config.evaluate, shape, gpu_bytes=gpu_bytes)
 
 
@@ -57,8 +66,10 @@ def num_processes(config: TrainingConfig) -> int:
     return config.launch.processes if config.launch is not None else 1
 
 
-def _training_size(config: TrainingConfig, *, micro_batch_tokens: int, longest: int) -> TrainingSize:
-    sharded = config.launch is not None and "fsdp" in config.launch.accelerate_config
+def _training_size(
+    config: TrainingConfig, *, micro_batch_tokens: int, longest: int, shards: Callable[[str], bool]
+) -> TrainingSize:
+    sharded = config.launch is not None and shards(config.launch.accelerate_config)
     return TrainingSize(
         micro_batch_tokens=max(micro_batch_tokens, longest),
         mixed=config.precision == "mixed",
@@ -68,9 +79,9 @@ def _training_size(config: TrainingConfig, *, micro_batch_tokens: int, longest: 
     )
 
 
-def _rl(config: RlConfig, shape: ModelShape, *, gpu_bytes: int | None) -> StageMemory:
+def _rl(config: RlConfig, shape: ModelShape, *, gpu_bytes: int | None, shards: Callable[[str], bool]) -> StageMemory:
     tokens = prompt_tokens(shape) + longest_rollout(config)
-    size = _training_size(config, micro_batch_tokens=config.micro_batch_tokens, longest=tokens)
+    size = _training_size(config, micro_batch_tokens=config.micro_batch_tokens, longest=tokens, shards=shards)
     held = list(training_state(shape, size))
     if config.lora is None and max(values(config.kl_coef, num_steps=config.steps)) > 0:
         over = "" if size.sharded_over == 1 else " / N"

@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from schemas.configs.pipeline import PipelineConfig
-from schemas.configs.problems import PresetSource, ProceduralSource, Source
 from schemas.configs.sampler import SamplerConfig, VllmSamplerConfig
 from schemas.configs.schedule import values
-from schemas.configs.teach import OpenAITeacher, SampledTeacher, TeacherSide, VllmTeacher
+from schemas.configs.teach import TeacherSide
 from thinkless_core.estimates.size_estimate import ModelShape
 from thinkless_core.estimates.stage_memory import num_processes, prompt_tokens
 
@@ -39,12 +38,6 @@ GPU_PEAKS: Mapping[str, float] = {
     "L4": 121e12, "V100": 125e12, "T4": 65e12,
 }  # fmt: skip
 """Dense bfloat16 (or float16) operations per second, by a part of the name, as their makers say."""
-PRESET_ROWS: Mapping[tuple[str, str | None], int] = {
-    ("deepscaler", None): 40_315, ("openthoughts2", None): 1_143_205, ("openr1_math", None): 93_733,
-    ("gsm8k", None): 1_319, ("gsm8k", "test"): 1_319, ("gsm8k", "train"): 7_473, ("math", None): 7_500,
-    ("math500", None): 500, ("aime24", None): 30, ("minerva_algebra", None): 1_187,
-}  # fmt: skip
-"""Rows on the Hub by (preset, split), as their pages say; an upper bound of the problems."""
 
 
 @dataclass(frozen=True)
@@ -97,15 +90,6 @@ class StageWork(NamedTuple):
         return seconds / 3600
 
 
-def num_problems(source: Source | None) -> int | None:
-    """Problems of a source, at most; None where only reading it would tell."""
-    if isinstance(source, ProceduralSource):
-        return source.num_problems
-    rows = PRESET_ROWS.get((source.name, source.split)) if isinstance(source, PresetSource) else None
-    limit = getattr(source, "limit", None)
-    return min(limit, rows) if limit and rows else limit or rows
-
-
 def stage_works(
     config: PipelineConfig, shape: ModelShape, *, problems: Mapping[str, int | None]
 ) -> Iterator[StageWork]:
@@ -114,28 +98,30 @@ def stage_works(
     if taught is not None and config.problems.rl_source is None:
         taught = round(taught * (1 - config.problems.rl_share))
     for mode, side in config.teach.sides().items():
-        if isinstance(side.teacher, SampledTeacher):
-            yield _teach(f"teach {mode}", side, side.teacher, taught)
+        if side.teacher.endpoint() is not None or side.teacher.weights() is not None:
+            yield _teach(f"teach {mode}", side, taught)
     yield _sft(config, shape)
     yield _rl(config, shape)
     yield _evaluate(config, shape, problems=problems)
 
 
-def _teach(stage: str, side: TeacherSide, teacher: SampledTeacher, taught: int | None) -> StageWork:
+def _teach(stage: str, side: TeacherSide, taught: int | None) -> StageWork:
+    teacher = side.teacher
     most = (taught or 0) * side.max_tokens
     note = "number of problems not known" if taught is None else ""
-    if teacher.num_samples > 1:
-        note = f"up to {teacher.num_samples} times as many where first answers are wrong"
-    if isinstance(teacher, OpenAITeacher):
-        return StageWork(stage, most, round(MEAN_SHARE * most), None, note=f"at {teacher.base_url}")
-    named = re.search(r"(\d+(?:\.\d+)?)[bB]\b", teacher.model)
+    if teacher.rules().num_samples > 1:
+        note = f"up to {teacher.rules().num_samples} times as many where first answers are wrong"
+    endpoint, weights = teacher.endpoint(), teacher.weights()
+    if endpoint is not None:
+        return StageWork(stage, most, round(MEAN_SHARE * most), None, note=f"at {endpoint.base_url}")
+    named = re.search(r"(\d+(?:\.\d+)?)[bB]\b", weights.path if weights is not None else "")
     return StageWork(
         stage,
         most,
         round(MEAN_SHARE * most),
         float(named[1]) * 1e9 if named and taught is not None else None,
-        devices=teacher.tensor_parallel_size if isinstance(teacher, VllmTeacher) else 1,
-        own_sampler=not isinstance(teacher, VllmTeacher),
+        devices=max(1, teacher.num_gpus()),
+        own_sampler=teacher.num_gpus() == 0,
         note=note,
     )
 

@@ -4,8 +4,8 @@ problems -> requests (mode free or forced) -> completions -> EvalCompletions -> 
 All models and modes of one problem share their random stream, so that differences between cells are paired, and a
 forced completion equals the free one that chose the same mode: what any other choice of mode would have come to is
 computed from these rows (routers, pareto) and not sampled again.
-Each completion has two verdicts: `correct`, strict, and `correct_paper` by the reference code's lenient rules, which
-also read an answer off a truncated or malformed completion.
+Each completion is judged twice: `correct` by the verifier that its problem names, and `correct_paper` by the reference
+code's lenient rules, which also read an answer off a truncated or malformed completion.
 """
 
 from __future__ import annotations
@@ -20,10 +20,9 @@ from schemas.finish_reason import FinishReason
 from schemas.mode import EvalMode
 from schemas.records.eval_completions import EvalCompletion
 from schemas.records.problems import Problem
-from thinkless_core.grading.extraction import extract_answer
 from thinkless_core.grading.fake_short import is_fake_short
-from thinkless_core.grading.paper import is_correct_paper
-from thinkless_core.grading.strict import GRADER, grade_batch
+from thinkless_core.grading.paper import PaperVerifier
+from thinkless_core.grading.verifier import judge_completions
 from thinkless_core.sampling.sampler import Sampler, SampleRequest
 from thinkless_core.sampling.think_probability import think_probabilities
 from thinkless_core.student.control_tokens import ControlTokens
@@ -44,8 +43,8 @@ def evaluate_cell(
     """Completions of one model in one mode on one benchmark. Raises EvaluationError for zero problems."""
     if not problems:
         raise EvaluationError(
-            f"benchmark {benchmark!r} has no problems to evaluate {model_name} on, expected at least one; check "
-            "problems.benchmarks and evaluate.limit"
+            f"benchmark {benchmark!r} has no problems to evaluate {model_name} on, so there is nothing to average; "
+            "check problems.benchmarks and evaluate.limit"
         )
     control = ControlTokens.of(tokenizer)
     probabilities = think_probabilities(
@@ -70,11 +69,14 @@ def evaluate_cell(
     )
     texts = [decode_completion(tokenizer, completion.token_ids) for completion in sampled]
     chosen_modes = [control.mode_of(completion.token_ids[0]) for completion in sampled]
-    answers = []
-    for text, completion, chosen in zip(texts, sampled, chosen_modes, strict=True):
-        truncated = completion.finish_reason is FinishReason.LENGTH
-        answers.append(None if truncated or chosen is None else extract_answer(text))
-    verdicts = grade_batch(answers, [problem.answer for problem, _, _ in asked])
+    whole = [
+        number
+        for number, (completion, chosen) in enumerate(zip(sampled, chosen_modes, strict=True))
+        if chosen is not None and completion.finish_reason is not FinishReason.LENGTH
+    ]
+    judged = judge_completions([asked[number][0] for number in whole], [texts[number] for number in whole])
+    verdicts = dict(zip(whole, judged, strict=True))  # a truncated or malformed completion has none
+    paper = PaperVerifier()
     return [
         EvalCompletion(
             completion_id=f"{model_name}-{mode}-{problem.problem_id}-{sample}",
@@ -86,8 +88,8 @@ def evaluate_cell(
             sample=sample,
             chosen_mode=chosen,
             completion=text,
-            answer=answer,
-            correct=correct,
+            answer=verdicts[number].answer if number in verdicts else None,
+            correct=number in verdicts and verdicts[number].correct,
             num_tokens=len(completion.token_ids),
             truncated=completion.finish_reason is FinishReason.LENGTH,
             malformed=chosen is None,
@@ -98,10 +100,10 @@ def evaluate_cell(
                 short_max_tokens=config.short_max_tokens,
             ),
             p_think=p_think,
-            grader=GRADER,
-            correct_paper=is_correct_paper(text, reference=problem.answer),
+            grader=problem.verifier,
+            correct_paper=paper.judge(problem, text).correct,
         )
-        for (problem, p_think, sample), completion, text, chosen, answer, correct in zip(
-            asked, sampled, texts, chosen_modes, answers, verdicts, strict=True
+        for number, ((problem, p_think, sample), completion, text, chosen) in enumerate(
+            zip(asked, sampled, texts, chosen_modes, strict=True)
         )
     ]

@@ -1,4 +1,4 @@
-"""The reference code's lenient verdict, so that published numbers can be compared with ours.
+"""The reference code's lenient rules, so that published numbers can be compared with ours.
 
 whole completion -> last `\\boxed{}` anywhere, unclosed thinking included; else `<answer>`; else the last number
 -> same spelling or same number as the reference? else: same FIRST unsigned number? -> right
@@ -11,11 +11,12 @@ are upper bounds; they are reported beside the strict ones and are never a rewar
 from __future__ import annotations
 
 import re
+from typing import Literal
 
+from schemas.records.problems import Problem
 from thinkless_core.grading.extraction import last_boxed
-
-GRADER_PAPER = "paper"
-"""Name under which these verdicts are stored."""
+from thinkless_core.grading.verdict import Outcome, Verdict
+from thinkless_core.grading.verifier import Verifier
 
 _ANSWER_TAG = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 _SIGNED_NUMBER = re.compile(r"-?(?:\d+(?:\.\d+)?|\.\d+)", re.ASCII)
@@ -24,12 +25,22 @@ _BARE_FRACTION = re.compile(r"\\frac\s*(\d)\s*(\d)")
 _NOISE = re.compile(r"\\(?:left|right)(?![a-zA-Z])|\\[!,;: ]|\\?[$%]|\s+")
 
 
-def is_correct_paper(completion: str, *, reference: str) -> bool:
-    """Whether the reference code would call the completion right; it reads the whole text, control token included."""
-    answer = _lenient_answer(completion)
-    if answer is None:
-        return False
-    ours, theirs = _spelling(answer), _spelling(reference)
+class PaperVerifier(Verifier):
+    """Judges as the reference code would; reads the whole text, a truncated or malformed one too."""
+
+    name: Literal["paper"] = "paper"
+
+    def judge(self, problem: Problem, completion: str) -> Verdict:
+        """See Verifier.judge."""
+        answer = _lenient_answer(completion)
+        if answer is None:
+            return Verdict(Outcome.UNREADABLE, None, reason="missing")
+        if _same(_spelling(answer), _spelling(problem.answer)):
+            return Verdict(Outcome.CORRECT, answer, score=1.0)
+        return Verdict(Outcome.WRONG, answer, reason="different")
+
+
+def _same(ours: str, theirs: str) -> bool:
     if ours == theirs:
         return True
     numbers = _UNSIGNED_NUMBER.search(ours), _UNSIGNED_NUMBER.search(theirs)

@@ -12,26 +12,28 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+from schemas.records.problems import Problem
 from thinkless_core.grading.canonical import Value, read_value
 from thinkless_core.grading.exact import compare_exactly
+from thinkless_core.grading.extraction import extract_answer
 from thinkless_core.grading.pool import shared_pool
+from thinkless_core.grading.verdict import Outcome, Verdict
+from thinkless_core.grading.verifier import Verifier
 
-GRADER = "strict"
-"""Name under which these verdicts are stored."""
 TIMEOUT_SECONDS = 5.0
 """Processor seconds math-verify has for one pair; a few hundredths are usual."""
 WORKERS = 2
 """Grading processes at most; none is started before a pair needs one."""
 REMEMBERED_PAIRS = 65536
-"""Verdicts of math-verify that are kept: the samples of one problem repeat their answers."""
+"""Grades by math-verify that are kept: the samples of one problem repeat their answers."""
 
 logger = logging.getLogger(__name__)
 
 
 class Reason(StrEnum):
-    """How a verdict was reached."""
+    """How a grade was reached."""
 
     EXACT = "exact"
     """Right: one spelling, or one exact value."""
@@ -66,9 +68,32 @@ _OF_OUTCOME = {
 _remembered: dict[tuple[str, str, float], Grade] = {}
 
 
+class StrictVerifier(Verifier):
+    """Reads the final value and compares it with the reference; the verifier of every source that names no other."""
+
+    name: Literal["strict"] = "strict"
+
+    def judge(self, problem: Problem, completion: str) -> Verdict:
+        """See Verifier.judge."""
+        return self.judge_batch([problem], [completion])[0]
+
+    def judge_batch(self, problems: Sequence[Problem], completions: Sequence[str]) -> list[Verdict]:
+        """See Verifier.judge_batch; equal pairs are graded once, and doubtful ones side by side."""
+        answers = [extract_answer(completion) for completion in completions]
+        grades = grade_batch(answers, [problem.answer for problem in problems])
+        return [_verdict(answer, grade) for answer, grade in zip(answers, grades, strict=True)]
+
+
+def _verdict(answer: str | None, grade: Grade) -> Verdict:
+    if grade.correct:
+        return Verdict(Outcome.CORRECT, answer, score=1.0)
+    unreadable = grade.reason in (Reason.MISSING, Reason.UNPARSABLE)
+    return Verdict(Outcome.UNREADABLE if unreadable else Outcome.WRONG, answer, grade.reason)
+
+
 def is_correct(answer: str | None, *, reference: str) -> bool:
     """Whether an extracted value equals the reference value; None never does."""
-    return judge_batch([answer], [reference])[0].correct
+    return grade_batch([answer], [reference])[0].correct
 
 
 def grade_batch(
@@ -77,61 +102,50 @@ def grade_batch(
     *,
     timeout_seconds: float = TIMEOUT_SECONDS,
     workers: int = WORKERS,
-) -> list[bool]:
-    """Whether each value equals its reference; see judge_batch."""
-    return [v.correct for v in judge_batch(answers, references, timeout_seconds=timeout_seconds, workers=workers)]
-
-
-def judge_batch(
-    answers: Sequence[str | None],
-    references: Sequence[str],
-    *,
-    timeout_seconds: float = TIMEOUT_SECONDS,
-    workers: int = WORKERS,
 ) -> list[Grade]:
-    """A verdict per pair, in order. Equal pairs are judged once.
+    """A grade per pair, in order. Equal pairs are graded once.
 
     Raises EvaluationError if a pair needs math-verify and it cannot be loaded.
     """
-    verdicts: list[Grade | None] = []
+    grades: list[Grade | None] = []
     doubtful: dict[tuple[str, str, float], list[int]] = {}
     for index, (answer, reference) in enumerate(zip(answers, references, strict=True)):
         if answer is None:
-            verdicts.append(Grade(False, Reason.MISSING))
+            grades.append(Grade(False, Reason.MISSING))
             continue
         ours, theirs = read_value(answer), read_value(reference)
         certain = compare_exactly(ours, theirs)
         if certain is None:
             pair = (_for_math_verify(ours), _for_math_verify(theirs), timeout_seconds)
-            verdicts.append(_remembered.get(pair))
-            if verdicts[-1] is None:
+            grades.append(_remembered.get(pair))
+            if grades[-1] is None:
                 doubtful.setdefault(pair, []).append(index)
         else:
-            verdicts.append(Grade(certain, Reason.EXACT if certain else Reason.DIFFERENT))
-    for pair, verdict in _ask_math_verify(list(doubtful), workers=workers).items():
+            grades.append(Grade(certain, Reason.EXACT if certain else Reason.DIFFERENT))
+    for pair, grade in _ask_math_verify(list(doubtful), workers=workers).items():
         for index in doubtful[pair]:
-            verdicts[index] = verdict
-    return [verdict for verdict in verdicts if verdict is not None]
+            grades[index] = grade
+    return [grade for grade in grades if grade is not None]
 
 
 def _ask_math_verify(pairs: Sequence[tuple[str, str, float]], *, workers: int) -> dict[tuple[str, str, float], Grade]:
     if not pairs:
         return {}
     outcomes = shared_pool().compare([p[:2] for p in pairs], timeout_seconds=pairs[0][2], workers=workers)
-    judged = {pair: _OF_OUTCOME[outcome] for pair, outcome in zip(pairs, outcomes, strict=True)}
-    for (answer, reference, seconds), verdict in judged.items():
-        if verdict.reason in (Reason.TIMEOUT, Reason.CRASHED):
+    graded = {pair: _OF_OUTCOME[outcome] for pair, outcome in zip(pairs, outcomes, strict=True)}
+    for (answer, reference, seconds), grade in graded.items():
+        if grade.reason in (Reason.TIMEOUT, Reason.CRASHED):
             logger.warning(
                 "grading %r against %r: %s (limit %g s of processor time); counted as wrong",
                 answer[:60],
                 reference[:60],
-                verdict.reason,
+                grade.reason,
                 seconds,
             )
-    if len(_remembered) + len(judged) > REMEMBERED_PAIRS:
+    if len(_remembered) + len(graded) > REMEMBERED_PAIRS:
         _remembered.clear()
-    _remembered.update(judged)
-    return judged
+    _remembered.update(graded)
+    return graded
 
 
 def _for_math_verify(value: Value) -> str:

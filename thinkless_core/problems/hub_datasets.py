@@ -16,34 +16,43 @@ from typing import Any
 
 from schemas.configs.problems import HubSource
 from schemas.errors import SourceError, ThinklessError, Transient
-from thinkless_core.problems.source_files import Row, wanted_columns
+from thinkless_core.problems.row_reader import Row, RowReader
+from thinkless_core.problems.source_files import wanted_columns
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _OWN_COPY = "or read a copy of your own: kind=local (or path= of a preset)"
 
 
-def hub_rows(source: HubSource, *, fields: Sequence[str]) -> Iterator[Row]:
-    """Every row of the source's configurations, in their order, with the columns that hold `fields`.
+class HubReader(RowReader):
+    """Reads a data set on the Hub, or a folder in its layout."""
 
-    Raises SourceError or Transient.
-    """
-    if source.is_folder and not Path(source.id).is_dir():
-        raise SourceError(f"{source.id}: no such folder; check problems.*.id (relative to the current directory)")
-    if not source.is_folder and Path(source.id).exists():
-        raise SourceError(
-            f"{source.id}: a folder of that name stands in the current directory, and would be read in the place of "
-            f"the data set on the Hub; write ./{source.id} to read it, or run from another directory"
-        )
-    names = source.config_name if isinstance(source.config_name, tuple) else (source.config_name,)
-    for name in names:
-        with _explained(source, name):
-            dataset, version = _load(source, name)
-            columns = wanted_columns(fields, dataset.column_names or ())
-            dataset = dataset if columns is None else dataset.select_columns(columns)
-            place = "/".join(part for part in (name, source.split) if part)
-            where = f"{source.id}{version} {place}"
-            for number, row in enumerate(dataset, start=1):
-                yield f"{where}, row {number}", row
+    def __init__(self, source: HubSource) -> None:
+        super().__init__(source)
+        self._hub = source
+
+    def rows(self, fields: Sequence[str]) -> Iterator[Row]:
+        """Every row of the source's configurations, in their order, with the columns that hold `fields`.
+
+        Raises SourceError or Transient.
+        """
+        source = self._hub
+        if source.is_folder and not Path(source.id).is_dir():
+            raise SourceError(f"{source.id}: no such folder; check problems.*.id (relative to the current directory)")
+        if not source.is_folder and Path(source.id).exists():
+            raise SourceError(
+                f"{source.id}: the current directory holds a folder of that name, which would be read instead of the "
+                f"data set on the Hub; write ./{source.id} to read it, or run from another directory"
+            )
+        names = source.config_name if isinstance(source.config_name, tuple) else (source.config_name,)
+        for name in names:
+            with _explained(source, name):
+                dataset, version = _load(source, name)
+                columns = wanted_columns(fields, dataset.column_names or ())
+                dataset = dataset if columns is None else dataset.select_columns(columns)
+                place = "/".join(part for part in (name, source.split) if part)
+                where = f"{source.id}{version} {place}"
+                for number, row in enumerate(dataset, start=1):
+                    yield f"{where}, row {number}", row
 
 
 def _load(source: HubSource, name: str | None) -> tuple[Any, str]:

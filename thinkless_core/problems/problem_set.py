@@ -13,13 +13,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from schemas.configs.problems import ProblemsConfig, Source
+from schemas.configs.problems import ProblemsConfig
+from schemas.configs.source import SourceConfig, SourceProblem
 from schemas.errors import SourceError
 from schemas.records.problems import Problem, ProblemSplit
 from schemas.records.removed_problems import RemovedProblem
 from schemas.records.unreadable_answers import UnreadableAnswer
 from thinkless_core.problems.contamination import HeldOut
-from thinkless_core.problems.problem_sources import SourceProblem, read_source
+from thinkless_core.problems.problem_sources import read_source
 from thinkless_core.seeding import epoch_order
 
 
@@ -56,7 +57,7 @@ def build_problem_set(config: ProblemsConfig) -> ProblemSet:
     removed: list[RemovedProblem] = []
     problems: list[Problem] = []
 
-    def distinct(source: Source, name: str) -> list[SourceProblem]:
+    def distinct(source: SourceConfig, name: str) -> list[SourceProblem]:
         read = read_source(source, name=name, seed=config.seed)
         unreadable.extend(read.unreadable)
         drops["unreadable_answer"] += len(read.unreadable)
@@ -64,7 +65,7 @@ def build_problem_set(config: ProblemsConfig) -> ProblemSet:
 
     for name, source in config.benchmarks.items():
         kept = distinct(source, name)
-        problems.extend(_problem(p, config, split=ProblemSplit.TEST, name=name, benchmark=name) for p in kept)
+        problems.extend(_problem(p, source, config, split=ProblemSplit.TEST, name=name, benchmark=name) for p in kept)
     held_out = HeldOut(problems, ngram_words=config.ngram_words, common_ngram_problems=config.common_ngram_problems)
     training = _clean(distinct(config.source, "train"), held_out, drops, removed)
     if config.rl_source is None:
@@ -76,13 +77,14 @@ def build_problem_set(config: ProblemsConfig) -> ProblemSet:
         candidates = distinct(config.rl_source, "rl")
         rl = [p for p in _clean(candidates, held_out, drops, removed) if p.prompt not in taught]
         drops["rl_problem_taught_in_sft"] = sum(p.prompt in taught for p in candidates)
-    for split, chosen in ((ProblemSplit.SFT, sft), (ProblemSplit.RL, rl)):
+    rl_source = config.rl_source or config.source
+    for split, origin, chosen in ((ProblemSplit.SFT, config.source, sft), (ProblemSplit.RL, rl_source, rl)):
         if not chosen:
             raise SourceError(
                 f"no problems are left for split {split} ({dict(drops)}); give problems.source and "
                 "problems.rl_source different problems, or change problems.rl_share"
             )
-        problems.extend(_problem(p, config, split=split, name=split, benchmark=None) for p in chosen)
+        problems.extend(_problem(p, origin, config, split=split, name=split, benchmark=None) for p in chosen)
     return ProblemSet(tuple(problems), dict(drops), tuple(removed), tuple(unreadable))
 
 
@@ -120,15 +122,22 @@ def _distinct(raw: Sequence[SourceProblem], drops: Counter[str]) -> list[SourceP
 
 
 def _problem(
-    source: SourceProblem, config: ProblemsConfig, *, split: ProblemSplit, name: str, benchmark: str | None
+    found: SourceProblem,
+    source: SourceConfig,
+    config: ProblemsConfig,
+    *,
+    split: ProblemSplit,
+    name: str,
+    benchmark: str | None,
 ) -> Problem:
     return Problem(
-        problem_id=problem_id(name, source.prompt),
-        prompt=asked(source.prompt, instruction=config.instruction),
-        answer=source.answer,
-        difficulty=source.difficulty,
+        problem_id=problem_id(name, found.prompt),
+        prompt=asked(found.prompt, instruction=config.instruction),
+        answer=found.answer,
+        difficulty=found.difficulty,
         split=split,
         benchmark=benchmark,
-        source=source.source,
+        source=found.source,
         instruction=config.instruction,
+        verifier=source.verifier,
     )

@@ -8,12 +8,15 @@ of operations: one is a table to know by heart, several need a place to write.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from schemas.configs.problems import ProceduralSource
+from schemas.configs.source import SourceProblem
 from schemas.errors import ConfigError
+from thinkless_core.seeding import random_stream
 
 OPERATIONS = "+-*"
 _CHAIN = re.compile(r"\d+([+\-*]\d+)+=\?")
@@ -27,6 +30,22 @@ class Working(NamedTuple):
     answer: str
 
 
+class ChainProblems:
+    """The problems of a procedural source."""
+
+    def __init__(self, source: ProceduralSource) -> None:
+        self._source = source
+
+    def problems(self, *, name: str, seed: int) -> Iterator[SourceProblem]:
+        """See SourceConfig.problems."""
+        stream = random_stream("problems", seed, name)
+        chains = draw_distinct_chains(stream, num_problems=self._source.num_problems, mix=self._source.mix)
+        for text, difficulty in chains:
+            working = work_out(text)
+            assert working is not None, text
+            yield SourceProblem(text, working.answer, difficulty, "procedural")
+
+
 def draw_chain(stream: np.random.Generator, num_operations: int) -> str:
     """One random problem text with `num_operations` operations."""
     numbers = stream.integers(10, 100, size=num_operations + 1)
@@ -38,18 +57,14 @@ def draw_chain(stream: np.random.Generator, num_operations: int) -> str:
 
 
 def draw_distinct_chains(
-    stream: np.random.Generator,
-    *,
-    num_problems: int,
-    mix: Sequence[float],
-    taken: frozenset[str] = frozenset(),
+    stream: np.random.Generator, *, num_problems: int, mix: Sequence[float]
 ) -> list[tuple[str, int]]:
-    """`num_problems` distinct (text, difficulty), difficulties drawn from `mix`, none of them in `taken`.
+    """`num_problems` distinct (text, difficulty), difficulties drawn from `mix`.
 
-    Raises ConfigError where a difficulty has too few distinct problems to go on.
+    Raises ConfigError if a difficulty has too few distinct problems to go on.
     """
     difficulties = stream.choice(len(mix), size=num_problems, p=np.asarray(mix) / np.sum(mix)) + 1
-    seen = set(taken)
+    seen: set[str] = set()
     chains: list[tuple[str, int]] = []
     for difficulty in difficulties.tolist():
         for _ in range(1000):

@@ -10,10 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import JsonValue
 
+from schemas.configs.problems import LocalSource
 from schemas.errors import SourceError
-
-Row = tuple[str, Mapping[str, JsonValue]]
-"""(where, fields)."""
+from thinkless_core.problems.row_reader import Row, RowReader
 
 
 def wanted_columns(paths: Iterable[str], names: Collection[str]) -> list[str] | None:
@@ -22,26 +21,38 @@ def wanted_columns(paths: Iterable[str], names: Collection[str]) -> list[str] | 
     return sorted(wanted) if wanted <= set(names) else None
 
 
-def file_rows(path: Path, *, fields: Sequence[str]) -> Iterator[Row]:
-    """Every row of a file; raises SourceError, with the place, for what is no row.
+class FileReader(RowReader):
+    """Reads a local file."""
 
-    Parquet is read in pieces, and only the columns that hold `fields`, where they are there.
-    """
-    try:
-        if path.suffix == ".parquet":
-            yield from _parquet_rows(path, fields)
-        elif path.suffix == ".json":
-            yield from _json_rows(path)
-        elif path.suffix == ".jsonl":
-            yield from _jsonl_rows(path)
-        else:
+    def __init__(self, source: LocalSource) -> None:
+        super().__init__(source)
+        self._path = Path(source.path)
+
+    def rows(self, fields: Sequence[str]) -> Iterator[Row]:
+        """Every row of the file; raises SourceError, with the place, for what is no row.
+
+        Parquet is read in pieces, and only the columns that hold `fields`, if they are there.
+        """
+        path = self._path
+        try:
+            if path.suffix == ".parquet":
+                yield from _parquet_rows(path, fields)
+            elif path.suffix == ".json":
+                yield from _json_rows(path)
+            elif path.suffix == ".jsonl":
+                yield from _jsonl_rows(path)
+            else:
+                raise SourceError(
+                    f"{path}: cannot read files ending in {path.suffix!r}; expected .jsonl, .json or .parquet"
+                )
+        except FileNotFoundError as error:
             raise SourceError(
-                f"{path}: cannot read files ending in {path.suffix!r}; expected .jsonl, .json or .parquet"
-            )
-    except FileNotFoundError as error:
-        raise SourceError(f"{path}: no such file; check problems.*.path (relative to the current directory)") from error
-    except (OSError, UnicodeDecodeError, pa.ArrowInvalid) as error:
-        raise SourceError(f"{path}: cannot be read: {error}; expected text or Parquet as its ending says") from error
+                f"{path}: no such file; check problems.*.path (relative to the current directory)"
+            ) from error
+        except (OSError, UnicodeDecodeError, pa.ArrowInvalid) as error:
+            raise SourceError(
+                f"{path}: cannot be read: {error}; expected text or Parquet as its ending says"
+            ) from error
 
 
 def _parquet_rows(path: Path, fields: Sequence[str]) -> Iterator[Row]:

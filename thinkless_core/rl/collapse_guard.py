@@ -1,12 +1,12 @@
-"""Watches whether RL loses a mode, and says what to do about it.
+"""The collapse guard: watches whether RL loses a mode, and decides what is done.
 
 counts of freely chosen modes, step by step -> share of the rarer mode over a window -> GuardEvent, forced rollouts
 
     watching --share < min_share--> lost --share >= recovered_share--> watching
                                      '--max_forced_steps passed (force_split)--> let go --recovered--> watching
 
-The state follows from the observations and nothing else: fed the same counts after a crash, the guard stands where
-it stood. What the share can and cannot tell is said in schemas/configs/guard.py.
+The state depends on the observed counts alone: given the same counts after a crash, the guard is in the same state.
+For what the share can and cannot show see schemas/configs/guard.py.
 Differs from the paper: it has no guard; alpha alone keeps both modes alive there.
 """
 
@@ -27,7 +27,7 @@ Action = Literal["warn", "stop", "force", "release"]
 
 
 class CollapseGuard:
-    """The guard of one run; told of every step in turn."""
+    """The guard of one run; it observes every step in turn."""
 
     def __init__(self, config: GuardConfig, *, group_size: int) -> None:
         config.check_group(group_size)
@@ -40,18 +40,15 @@ class CollapseGuard:
 
     @property
     def forced(self) -> tuple[Mode, int] | None:
-        """The mode that rollouts of the next step are forced into, and how many of each group; None where all are
-        free.
-        """
+        """The mode that rollouts of the next step are forced into, and how many of each group; None if all are free."""
         if self._state == "lost" and self._config.policy == "force_split":
             return self._lost, self._config.forced_per_group
         return None
 
     def observe(self, *, step: int, free_counts: Mapping[Mode, int]) -> GuardEvent | None:
-        """Take in how often each mode was chosen freely at `step`; the decision that follows, where there is one.
+        """Take in how often each mode was chosen freely at `step`; returns the decision that follows, if there is one.
 
-        Malformed and forced rollouts are in neither count. A step without any free rollout in a mode says nothing
-        and is passed over.
+        Malformed and forced rollouts are in neither count. A step in which no rollout chose a mode freely is ignored.
         """
         if self._config.policy == "off":
             return None
@@ -92,21 +89,21 @@ class CollapseGuard:
             case "stop":
                 return self._event("stop", step=step, share=share, reason=f"{seen}; the run stops")
             case "force_split":
-                told = (
+                consequence = (
                     f"{config.forced_per_group} of {self._group_size} rollouts of each group are forced into it until "
                     f"it has {config.recovered_share:.1%} of the free ones"
                 )
-                return self._event("force", step=step, share=share, reason=f"{seen}; {told}")
+                return self._event("force", step=step, share=share, reason=f"{seen}; {consequence}")
             case _:
-                told = "what is not sampled cannot be learned; it may be lost for good"
-                return self._event("warn", step=step, share=share, reason=f"{seen}; {told}")
+                consequence = "what is not sampled cannot be learned; it may be lost for good"
+                return self._event("warn", step=step, share=share, reason=f"{seen}; {consequence}")
 
     def _look_for_recovery(self, step: int) -> GuardEvent | None:
         share, was = self._share(self._lost), self._state
         if share < self._config.recovered_share:
             return None
         self._enter("watching", mode=self._lost)
-        if was == "let go":  # its release was told when it was let go
+        if was == "let go":  # it was released when it was let go
             return None
         reason = (
             f"{self._lost} is back at {share:.1%} of the free rollouts over the {self._config.window} steps up to step "
@@ -142,19 +139,19 @@ class CollapseGuard:
 
 
 def stop_if_asked(event: GuardEvent | None) -> None:
-    """Raise CollapseError where the event is a `stop`; to be called once the event has been logged."""
+    """Raise CollapseError if the event is a `stop`; to be called after the event has been logged."""
     if event is not None and event.action == "stop":
         raise CollapseError(
             f"rl step {event.step}: {event.reason}. The last checkpoint is kept. Lower rl.optimizer.learning_rate or "
             "the weight of the control token (rl.objective.alpha), change rl.gamma or the mix of problems, or set "
-            'rl.guard.policy="force_split" (or "warn" where the loss is right, as on problems that are all easy)'
+            'rl.guard.policy="force_split" (or "warn" if the loss is right, as on problems that are all easy)'
         )
 
 
 def replay(guard: CollapseGuard, metrics: Iterable[Metric]) -> None:
-    """Bring a fresh guard to where it stood at the end of a metrics log.
+    """Bring a fresh guard into the state it had at the end of a metrics log.
 
-    Raises CollapseError where it had stopped the run: relaunching the same run cannot mend it.
+    Raises CollapseError if it had stopped the run: launching the same run again cannot mend it.
     """
     counts: dict[int, dict[Mode, int]] = {}
     for metric in metrics:

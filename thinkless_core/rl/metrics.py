@@ -3,9 +3,9 @@
 ScoredRollouts -> METRICS -> shares, counts, lengths, accuracy, over all and per mode; probe problems -> P(think)
 
 A metric is one line of METRICS. Those of the policy update come from thinkless_core/rl/policy_update.py.
-A rollout that was forced into its mode is in all of them but `free_think_count` and `free_short_count`: those count
-what the policy chose by itself, and the collapse guard watches them. What the policy would choose, with nothing
-sampled or forced, is `probe_p_think`.
+A rollout that was forced into its mode counts in all of them except `free_think_count` and `free_short_count`: those
+count the policy's own choices, and the collapse guard watches them. `probe_p_think` is the exact probability of
+thinking, with nothing sampled or forced.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def rollout_numbers(scored: Sequence[ScoredRollout], *, group_size: int) -> dict
 
 
 def free_counts(numbers: Mapping[str, float]) -> dict[Mode, int]:
-    """What the collapse guard watches, read from one step's numbers."""
+    """Free choices of each mode, which the collapse guard watches, from one step's numbers."""
     return {mode: int(numbers[f"free_{mode}_count"]) for mode in Mode}
 
 

@@ -36,7 +36,7 @@ class PolicyBatch:
 
     @property
     def denominators(self) -> Denominators:
-        """What means over this whole step are divided by."""
+        """Denominators of means over this whole step."""
         return Denominators(
             num_rollouts=len(self.scored),
             num_response_tokens=sum(len(s.rollout.completion_ids) - 1 for s in self.scored),

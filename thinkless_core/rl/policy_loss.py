@@ -9,11 +9,11 @@ and of the response (t >= 1). Both come from an objective (thinkless_core/rl/obj
 counted over the WHOLE optimiser step (all micro-batches), so that splitting a step never changes its gradient: the
 loss of the step is the sum of its micro-batches' losses.
 
-A control token that was not the policy's choice but drawn with a known probability q is weighted by the importance
-u_i = pi_old(c_i) / q(c_i), a constant: w_i0 L_i0 becomes w_i0 u_i L_i0. The clip stays one of rho = pi / pi_old, the
+A control token that was drawn with a known probability q, and not chosen by the policy, is weighted by the importance
+u_i = pi_old(c_i) / q(c_i), a constant: w_i0 L_i0 becomes w_i0 u_i L_i0. Only rho = pi / pi_old is clipped: that is the
 part of the ratio that an update can move.
-Differs from the paper: the group average 1/G is taken over all rollouts of the step (1/B), the mean over prompts of
-the group means, groups being of one size.
+Differs from the paper: the mean over a group (1/G) is taken over all rollouts of the step (1/B). Groups have one size,
+so this is the mean over prompts of the group means.
 
 Shapes: B rollouts, T completion tokens (index 0 = control token). Masks are bool, True = counts.
 """
@@ -33,7 +33,7 @@ class PolicyLoss(NamedTuple):
     """The loss of one micro-batch, and the numbers that are worth a look."""
 
     total: Tensor
-    """What the gradient is taken of."""
+    """The gradient is taken of this."""
     sums: Mapping[str, Tensor]
     """Numbers that add up over micro-batches to those of the step, without gradient: scalars, and one per rollout (B).
 

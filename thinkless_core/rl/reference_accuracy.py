@@ -24,7 +24,7 @@ from thinkless_core.progress import Progress
 from thinkless_core.rl.mode_assignment import AssignedMode
 from thinkless_core.rl.rollouts import Rollout
 from thinkless_core.rl.schedules import settings_at
-from thinkless_core.rl.scoring import judge, sample_groups
+from thinkless_core.rl.scoring import judge_rollouts, sample_groups
 from thinkless_core.sampling.sampler import Sampler
 from thinkless_core.seeding import batch_indices
 from thinkless_core.training.processes import run_on_main
@@ -44,7 +44,7 @@ class ReferenceScore(Record):
 
 @dataclass(frozen=True)
 class ReferenceAccuracy:
-    """Accuracy by problem, and what it cost."""
+    """Accuracy by problem, and the tokens it cost."""
 
     by_problem: Mapping[str, float]
     num_tokens: int
@@ -78,7 +78,7 @@ def measure_reference_accuracy(
 ) -> ReferenceAccuracy:
     """Accuracy of `num_samples` forced think completions per problem, under the settings of the first step.
 
-    Every process calls this. The sampler's model must be the warm-up model. What `scratch` already holds is not
+    Every process calls this. The sampler's model must be the warm-up model. Scores that `scratch` already holds are not
     measured again.
     """
     log = RecordLog(scratch / "reference_scores.jsonl", ReferenceScore)
@@ -126,7 +126,7 @@ def _scores_of(rollouts: Sequence[Rollout], *, number: int, num_samples: int) ->
         ReferenceScore(
             step=number,
             problem_id=samples[0].problem.problem_id,
-            num_correct=sum(judge(rollout).correct for rollout in samples),
+            num_correct=sum(verdict.correct for verdict in judge_rollouts(samples)),
             num_tokens=sum(len(rollout.completion_ids) for rollout in samples),
         )
         for samples in groups

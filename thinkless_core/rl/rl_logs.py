@@ -18,7 +18,7 @@ from thinkless_core.training.record_log import RecordLog
 
 @dataclass(frozen=True)
 class RlLogs:
-    """What a training run leaves behind besides the weights."""
+    """The logs that a training run leaves beside the weights."""
 
     metrics: RecordLog[Metric]
     rollouts: RecordLog[RolloutRecord]

@@ -1,4 +1,4 @@
-"""What is sampled and what it earned: the types between sampling and training.
+"""The types between sampling and training, from a rollout to its reward.
 
 SampleRequest -> (Sampler) -> SampledCompletion -> Rollout -> (verdict) -> JudgedRollout -> (reward) -> ScoredRollout
 -> (advantage) -> PolicyBatch. Each stage has its own type, so that a reward is never mistaken for an advantage.
@@ -47,12 +47,12 @@ class JudgedRollout:
 
     @property
     def problem(self) -> Problem:
-        """What was asked."""
+        """The problem that was asked."""
         return self.rollout.problem
 
     @property
     def mode(self) -> Mode | None:
-        """What token 0 says; None means malformed."""
+        """The mode that token 0 says; None means malformed."""
         return self.rollout.mode
 
     @property

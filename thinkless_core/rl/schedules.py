@@ -15,7 +15,7 @@ from schemas.configs.schedule import Schedule, at, is_scheduled
 
 @dataclass(frozen=True)
 class StepSettings:
-    """What holds at one step; objectives and rewards see it."""
+    """The settings at one step; objectives and rewards see them."""
 
     number: int
     """Of the step, from 1."""

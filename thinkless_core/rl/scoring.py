@@ -14,10 +14,9 @@ from schemas.configs.rl import RlConfig
 from schemas.errors import TrainingError
 from schemas.finish_reason import FinishReason
 from schemas.records.problems import Problem
-from thinkless_core.grading.extraction import extract_answer
 from thinkless_core.grading.fake_short import is_fake_short
-from thinkless_core.grading.strict import is_correct
 from thinkless_core.grading.verdict import Outcome, Verdict
+from thinkless_core.grading.verifier import judge_completions
 from thinkless_core.rl.mode_assignment import AssignedMode
 from thinkless_core.rl.rewards import Reward
 from thinkless_core.rl.rollouts import JudgedRollout, Rollout, ScoredRollout
@@ -88,11 +87,13 @@ def score_rollouts(
     Raises TrainingError for a reward that does not give each rollout a finite number.
     """
     scored: list[ScoredRollout] = []
+    verdicts = judge_rollouts(rollouts)
     for start in range(0, len(rollouts), config.group_size):
+        end = start + config.group_size
         group = [
             JudgedRollout(
                 rollout,
-                judge(rollout),
+                verdict,
                 fake_short=is_fake_short(
                     rollout.mode,
                     completion_ids=rollout.completion_ids,
@@ -100,7 +101,7 @@ def score_rollouts(
                     short_max_tokens=config.short_max_tokens,
                 ),
             )
-            for rollout in rollouts[start : start + config.group_size]
+            for rollout, verdict in zip(rollouts[start:end], verdicts[start:end], strict=True)
         ]
         earned = [float(value) for value in reward.rewards(group, step=settings)]
         if len(earned) != len(group) or not all(map(math.isfinite, earned)):
@@ -114,15 +115,20 @@ def score_rollouts(
     return scored
 
 
-def judge(rollout: Rollout) -> Verdict:
-    """Whether a rollout gives the right answer; one that is malformed or ran into the token limit is wrong."""
+def judge_rollouts(rollouts: Sequence[Rollout]) -> list[Verdict]:
+    """Whether each rollout solves its problem, by the verifier that the problem names.
+
+    One that is malformed or ran into the token limit is wrong, whatever it says.
+    """
+    whole = [rollout for rollout in rollouts if _unfit(rollout) is None]
+    verdicts = iter(judge_completions([r.problem for r in whole], [r.completion for r in whole]))
+    return [_unfit(rollout) or next(verdicts) for rollout in rollouts]
+
+
+def _unfit(rollout: Rollout) -> Verdict | None:
+    """The verdict on a rollout that no verifier is asked about."""
     if rollout.mode is None:
         return Verdict(Outcome.WRONG, None, "malformed: token 0 is no control token")
     if rollout.finish_reason is not FinishReason.STOP:
         return Verdict(Outcome.WRONG, None, "truncated at the token limit")
-    answer = extract_answer(rollout.completion)
-    if answer is None:
-        return Verdict(Outcome.UNREADABLE, None, "no final value")
-    if not is_correct(answer, reference=rollout.problem.answer):
-        return Verdict(Outcome.WRONG, answer, f"not equal to {rollout.problem.answer!r}")
-    return Verdict(Outcome.CORRECT, answer, score=1.0)
+    return None

@@ -1,4 +1,4 @@
-"""Asking a teacher: problems -> replies -> generations, with every answer that was dropped told by its reason.
+"""Asking a teacher: problems -> replies -> judged generations; every answer that is dropped has a reason.
 
 Of several answers to a problem the first right one is kept, and no more are asked for; without a right one, the first
 that may be kept. The row's mode is the one the teacher says it answered in: validation refuses another one.
@@ -8,44 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import NamedTuple
 
-from transformers import PreTrainedTokenizerBase
-
-from schemas.chat import ChatService
-from schemas.configs.teach import (
-    OpenAITeacher,
-    ProceduralTeacher,
-    RecordedTeacher,
-    SampledTeacher,
-    TeacherSide,
-    TransformersTeacher,
-    WorkedSolutionsTeacher,
-)
+from schemas.configs.teacher import SampleRules
 from schemas.errors import TeacherError
 from schemas.finish_reason import FinishReason
 from schemas.mode import Mode
 from schemas.records.generations import Generation
 from schemas.records.problems import Problem
-from thinkless_core.grading.extraction import extract_answer
-from thinkless_core.grading.strict import is_correct
+from thinkless_core.grading.verdict import Verdict
+from thinkless_core.grading.verifier import judge_completions
 from thinkless_core.seeding import derive_seed
-from thinkless_core.teachers.chains import ChainTeacher
-from thinkless_core.teachers.chat import ChatTeacher
-from thinkless_core.teachers.local_model import LocalModelTeacher
-from thinkless_core.teachers.recorded_source import RecordedSourceTeacher
-from thinkless_core.teachers.recordings import RecordingTeacher
 from thinkless_core.teachers.reply import Teacher, TeacherReply, UnusableReply
-from thinkless_core.teachers.vllm_teacher import VllmEngineTeacher
 
 REJECTED = "rejected_wrong"
-"""Reason of a drop where a finished answer is wrong and wrong ones are rejected."""
+"""Reason of a drop: a finished answer is wrong, and wrong ones are rejected."""
 
 
 @dataclass(frozen=True)
 class DroppedAnswer:
-    """A problem that a teacher left without an answer worth keeping."""
+    """A problem without an answer of a teacher that can be kept."""
 
     problem_id: str
     mode: Mode
@@ -53,56 +34,6 @@ class DroppedAnswer:
     text: str
     """What the teacher wrote, at the first try."""
     teacher: str
-
-
-class SampleRules(NamedTuple):
-    """How many answers a problem gets, and which are kept."""
-
-    num_samples: int = 1
-    reject_wrong: bool = False
-
-    @classmethod
-    def of(cls, side: TeacherSide) -> SampleRules:
-        """Those of a configuration; a teacher that is no language model answers once."""
-        teacher = side.teacher
-        return cls(teacher.num_samples, teacher.reject_wrong) if isinstance(teacher, SampledTeacher) else cls()
-
-
-def build_teacher(
-    side: TeacherSide,
-    *,
-    tokenizer: PreTrainedTokenizerBase,
-    connect: Callable[[OpenAITeacher], ChatService] | None = None,
-    scratch: Path | None = None,
-) -> Teacher:
-    """The teacher a configuration asks for; `tokenizer` is the student's, for counting where a teacher has none.
-
-    `connect` opens the endpoint of a teacher of kind `openai`, which cannot be built without it. `scratch` is a folder
-    for what a teacher keeps on disk while it answers.
-    """
-    config = side.teacher
-    if isinstance(config, ProceduralTeacher):
-        return ChainTeacher(config, tokenizer)
-    if isinstance(config, RecordedTeacher):
-        if config.source is None:
-            assert config.path is not None
-            return RecordingTeacher(config.path, tokenizer)
-        field = config.completion_field
-        return RecordedSourceTeacher(config.source, completion_field=field, tokenizer=tokenizer, scratch=scratch)
-    if isinstance(config, WorkedSolutionsTeacher):
-        return RecordedSourceTeacher(
-            config.source,
-            completion_field=config.completion_field,
-            tokenizer=tokenizer,
-            scratch=scratch,
-            rechecks=config.rechecks,
-        )
-    if isinstance(config, OpenAITeacher):
-        assert connect is not None, "a teacher behind an endpoint needs somebody who connects"
-        return ChatTeacher(config, tokenizer, connect(config))
-    if isinstance(config, TransformersTeacher):
-        return LocalModelTeacher(config, tokenizer=tokenizer)
-    return VllmEngineTeacher(config, tokenizer=tokenizer)
 
 
 def refuse_drops(dropped: DroppedAnswer) -> None:
@@ -123,7 +54,7 @@ def ask_teacher(
     rules: SampleRules = SampleRules(),  # noqa: B008 - it is immutable
     on_drop: Callable[[DroppedAnswer], None] = refuse_drops,
 ) -> list[Generation]:
-    """Replies as generations in the order of the problems, graded; a problem without a usable answer goes to `on_drop`.
+    """Replies as generations in the order of the problems, judged; a problem without a usable answer goes to `on_drop`.
 
     Raises TeacherError, and Transient where trying later may help.
     """
@@ -134,9 +65,11 @@ def ask_teacher(
             break
         sample_seed = seed if sample == 0 else derive_seed("teacher sample", seed, sample)
         replies = teacher.answer(waiting, mode=mode, max_tokens=max_tokens, seed=sample_seed)
+        verdicts = _judged(waiting, replies)
         unsolved = []
         for problem, reply in zip(waiting, replies, strict=True):
-            outcome = _graded(problem, reply, mode=mode, teacher=teacher.name, reject_wrong=rules.reject_wrong)
+            verdict = verdicts.get(problem.problem_id)
+            outcome = _outcome(problem, reply, verdict, mode=mode, teacher=teacher.name, rules=rules)
             right = isinstance(outcome, Generation) and outcome.correct
             known = best.get(problem.problem_id)
             better = isinstance(known, DroppedAnswer) and isinstance(outcome, Generation)
@@ -155,28 +88,42 @@ def ask_teacher(
     return generations
 
 
-def _graded(
-    problem: Problem, reply: TeacherReply | UnusableReply, *, mode: Mode, teacher: str, reject_wrong: bool
+def _judged(problems: Sequence[Problem], replies: Sequence[TeacherReply | UnusableReply]) -> dict[str, Verdict]:
+    """Verdicts by problem, of the replies that ended by themselves."""
+    finished = [
+        (problem, reply.mode.token + reply.text)
+        for problem, reply in zip(problems, replies, strict=True)
+        if isinstance(reply, TeacherReply) and reply.finish_reason is not FinishReason.LENGTH
+    ]
+    verdicts = judge_completions([problem for problem, _ in finished], [text for _, text in finished])
+    return {problem.problem_id: verdict for (problem, _), verdict in zip(finished, verdicts, strict=True)}
+
+
+def _outcome(
+    problem: Problem,
+    reply: TeacherReply | UnusableReply,
+    verdict: Verdict | None,
+    *,
+    mode: Mode,
+    teacher: str,
+    rules: SampleRules,
 ) -> Generation | DroppedAnswer:
-    """Control token put in front, final value extracted and graded."""
+    """The reply as a row, with its control token in front; a truncated one has no verdict."""
     if isinstance(reply, UnusableReply):
         return DroppedAnswer(problem.problem_id, mode, reply.reason, reply.text, teacher)
-    completion = reply.mode.token + reply.text
-    truncated = reply.finish_reason is FinishReason.LENGTH
-    answer = None if truncated else extract_answer(completion)
-    correct = is_correct(answer, reference=problem.answer)
-    if reject_wrong and not truncated and not correct:
+    correct = verdict is not None and verdict.correct
+    if rules.reject_wrong and verdict is not None and not correct:
         return DroppedAnswer(problem.problem_id, mode, REJECTED, reply.text, teacher)
     return Generation(
         generation_id=f"{mode}-{problem.problem_id}",
         problem_id=problem.problem_id,
         prompt=problem.prompt,
         mode=reply.mode,
-        completion=completion,
-        answer=answer,
+        completion=reply.mode.token + reply.text,
+        answer=None if verdict is None else verdict.answer,
         num_tokens=reply.num_tokens,
         finish_reason=reply.finish_reason,
-        truncated=truncated,
+        truncated=verdict is None,
         correct=correct,
         teacher=teacher,
     )

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-
-from transformers import PreTrainedTokenizerBase
 
 from schemas.configs.teach import ProceduralTeacher
+from schemas.configs.teacher import TeacherTools
 from schemas.errors import TeacherError
 from schemas.finish_reason import FinishReason
 from schemas.mode import THINK_END, Mode
 from schemas.records.problems import Problem
 from thinkless_core.problems.procedural import work_out
 from thinkless_core.seeding import random_stream
-from thinkless_core.teachers.reply import TeacherReply
+from thinkless_core.teachers.reply import TeacherReply, within_limit
 
 
-@dataclass(frozen=True)
 class ChainTeacher:
     """Works procedural chains out; long answers repeat the whole working as a re-check, on easy problems too."""
 
-    config: ProceduralTeacher
-    tokenizer: PreTrainedTokenizerBase
-
     name = "procedural-chains"
+
+    def __init__(self, config: ProceduralTeacher, tools: TeacherTools) -> None:
+        self._config = config
+        self._tokenizer = tools.tokenizer
 
     def answer(self, problems: Sequence[Problem], *, mode: Mode, max_tokens: int, seed: int) -> list[TeacherReply]:
         """See Teacher.answer. Tokens are those of the student's tokenizer."""
@@ -42,13 +40,9 @@ class ChainTeacher:
             )
         text = working.answer
         if mode is Mode.THINK:
-            weights = self.config.recheck_weights
+            weights = self._config.recheck_weights
             stream = random_stream("rechecks", seed, problem.problem_id)
             rechecks = int(stream.choice(len(weights), p=[w / sum(weights) for w in weights]))
             text = ";".join([",".join(working.steps)] * (1 + rechecks)) + THINK_END + working.answer
-        ids = self.tokenizer(text, add_special_tokens=False).input_ids
-        generated = len(ids) + 2  # control token and end token
-        if generated <= max_tokens:
-            return TeacherReply(text, FinishReason.STOP, generated, mode)
-        cut = self.tokenizer.decode(ids[: max_tokens - 1], skip_special_tokens=False)
-        return TeacherReply(cut, FinishReason.LENGTH, max_tokens, mode)
+        body = within_limit(text, FinishReason.STOP, max_tokens=max_tokens, tokenizer=self._tokenizer)
+        return TeacherReply(*body, mode)

@@ -8,13 +8,12 @@ Source: https://platform.openai.com/docs/api-reference/chat; `seed` as in vLLM's
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from pydantic import JsonValue
-from transformers import PreTrainedTokenizerBase
 
-from schemas.chat import ChatReply, ChatRequest, ChatService
+from schemas.chat import ChatReply, ChatRequest
 from schemas.configs.teach import OpenAITeacher, SampledTeacher
+from schemas.configs.teacher import TeacherTools
 from schemas.errors import TeacherError
 from schemas.finish_reason import FinishReason
 from schemas.mode import Mode
@@ -35,14 +34,14 @@ _FINISH_REASONS = {
 }
 
 
-@dataclass(frozen=True)
 class ChatTeacher:
     """A model behind a chat endpoint."""
 
-    config: OpenAITeacher
-    tokenizer: PreTrainedTokenizerBase
-    """The student's, for counting where the endpoint does not."""
-    service: ChatService
+    def __init__(self, config: OpenAITeacher, tools: TeacherTools) -> None:
+        assert tools.connect is not None, "a teacher behind an endpoint needs somebody who connects"
+        self.config = config
+        self._tokenizer = tools.tokenizer
+        self._service = tools.connect(config)
 
     @property
     def name(self) -> str:
@@ -54,7 +53,7 @@ class ChatTeacher:
     ) -> list[TeacherReply | UnusableReply]:
         """See Teacher.answer; a reply that the endpoint ended for another reason than its end or the limit is none."""
         requests = [self.request(problem, mode=mode, max_tokens=max_tokens, seed=seed) for problem in problems]
-        replies = self.service.complete(requests)
+        replies = self._service.complete(requests)
         return [self._as_reply(reply, mode=mode, max_tokens=max_tokens) for reply in replies]
 
     def close(self) -> None:
@@ -82,11 +81,11 @@ class ChatTeacher:
         if finish_reason is None:
             return UnusableReply(reply.finish_reason, reply.reasoning + reply.content)
         written = Written(reply.content, reply.reasoning, finish_reason, reply.num_tokens)
-        return as_reply(written, mode=mode, max_tokens=max_tokens, tokenizer=self.tokenizer)
+        return as_reply(written, mode=mode, max_tokens=max_tokens, tokenizer=self._tokenizer)
 
 
 def user_turn(problem: Problem, config: SampledTeacher) -> str:
-    """The problem as its teacher reads it; what the student is told below it is not repeated to the teacher."""
+    """The problem as its teacher reads it: the question without the student's instruction, with the teacher's."""
     return f"{problem.question}\n\n{config.instruction}" if config.instruction else problem.question
 
 

@@ -14,6 +14,7 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from schemas.configs.teach import TransformersTeacher
+from schemas.configs.teacher import TeacherTools
 from schemas.errors import ConfigError, TeacherError
 from schemas.mode import Mode
 from schemas.records.problems import Problem
@@ -37,9 +38,9 @@ class _Loaded(NamedTuple):
 class LocalModelTeacher:
     """A local folder or Hub id; loaded at the first question, on a GPU where there is one."""
 
-    def __init__(self, config: TransformersTeacher, *, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, config: TransformersTeacher, tools: TeacherTools) -> None:
         self.config = config
-        self._student_tokenizer = tokenizer
+        self._student_tokenizer = tools.tokenizer
         self._loaded: _Loaded | None = None
 
     @property
@@ -81,7 +82,7 @@ class LocalModelTeacher:
         ]
 
     def close(self) -> None:
-        """Let go of the weights."""
+        """Free the weights."""
         self._loaded = None
         gc.collect()
         if torch.cuda.is_available():

@@ -22,7 +22,7 @@ from transformers import PreTrainedTokenizerBase
 from schemas.finish_reason import FinishReason
 from schemas.mode import THINK_END, Mode
 from thinkless_core.grading.extraction import extract_answer
-from thinkless_core.teachers.reply import TeacherReply, UnusableReply
+from thinkless_core.teachers.reply import TeacherReply, UnusableReply, within_limit
 
 
 class Written(NamedTuple):
@@ -56,7 +56,7 @@ class _Parts(NamedTuple):
 def as_reply(
     written: Written, *, mode: Mode, max_tokens: int, tokenizer: PreTrainedTokenizerBase
 ) -> TeacherReply | UnusableReply:
-    """The completion's body in `mode`, cut at `max_tokens` where the model did not keep to them.
+    """The completion's body in `mode`, cut at `max_tokens` if the model wrote more.
 
     `tokenizer` is the student's. Unusable, by reason: `short_reasoned`, `no_reasoning`, `reasoning_not_ended`,
     `reasoning_ended_twice`, `special_token_inside`, `no_answer`, `empty`.
@@ -74,10 +74,10 @@ def as_reply(
             return UnusableReply("reasoning_not_ended", _everything(written))
     num_tokens = written.num_tokens
     if num_tokens is None or num_tokens > max_tokens:
-        ids = tokenizer(body, add_special_tokens=False, split_special_tokens=False).input_ids
-        if num_tokens is not None or len(ids) + 2 > max_tokens:  # the control and the end token
-            body, finish_reason = _cut(tokenizer, body, ids, max_tokens), FinishReason.LENGTH
-        num_tokens = min(len(ids) + 1 + (finish_reason is FinishReason.STOP), max_tokens)
+        overran = num_tokens is not None
+        body, finish_reason, num_tokens = within_limit(
+            body, finish_reason, max_tokens=max_tokens, tokenizer=tokenizer, overran=overran
+        )
     special = {*tokenizer.all_special_tokens, *(other.token for other in Mode)} - {THINK_END}
     reason = _fault(body, mode=mode, finish_reason=finish_reason, special=special)
     if reason is not None:
@@ -114,13 +114,6 @@ def _fault(body: str, *, mode: Mode, finish_reason: FinishReason, special: Set[s
     if finish_reason is FinishReason.STOP and not _visible(extract_answer(mode.token + body) or ""):
         return "no_answer"
     return None
-
-
-def _cut(tokenizer: PreTrainedTokenizerBase, body: str, ids: list[int], max_tokens: int) -> str:
-    """The first tokens of a body that ran over; all of it where only the model's own count did."""
-    if len(ids) < max_tokens:
-        return body
-    return str(tokenizer.decode(ids[: max_tokens - 1], skip_special_tokens=False))
 
 
 def _is_cut(written: Written) -> bool:

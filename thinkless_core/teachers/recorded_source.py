@@ -1,4 +1,4 @@
-"""The teacher that replays what a data set brings along: its reasoning traces, or its worked solutions.
+"""The teacher that replays a data set: its reasoning traces, or its worked solutions.
 
 source -> (question, trace | solution) -> spool on disk -> completion, cut at the limit, counted in the student's tokens
 
@@ -13,55 +13,46 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
-from transformers import PreTrainedTokenizerBase
-
-from schemas.configs.problems import LocalSource, PresetSource
-from schemas.configs.teach import RecordedSource
-from schemas.errors import TeacherError
+from schemas.configs.recorded_teachers import RecordedTeacher
+from schemas.configs.teacher import TeacherConfig, TeacherTools
 from schemas.finish_reason import FinishReason
 from schemas.mode import Mode
 from schemas.records.problems import Problem
 from thinkless_core.problems.answer_fields import solution_completion
 from thinkless_core.problems.problem_set import normalise
-from thinkless_core.problems.problem_sources import read_solutions, read_traces
 from thinkless_core.teachers.reasoning import Written, as_reply
-from thinkless_core.teachers.reply import TeacherReply, UnusableReply
-from thinkless_core.teachers.worked_solutions import think_aloud
+from thinkless_core.teachers.recordings import RecordingTeacher
+from thinkless_core.teachers.reply import Teacher, TeacherReply, UnusableReply
 
 NOT_RECORDED = "not_recorded"
-"""Reason of a drop where the source does not hold the problem, or nothing usable beside it."""
+"""Reason of a drop: the source does not hold the problem, or nothing usable beside it."""
+
+
+def recorded_teacher(config: RecordedTeacher, tools: TeacherTools) -> Teacher:
+    """The teacher that replays a file, or a data set."""
+    if config.source is not None:
+        return RecordedSourceTeacher(config, tools)
+    assert config.path is not None
+    return RecordingTeacher(config.path, tokenizer=tools.tokenizer)
 
 
 class RecordedSourceTeacher:
     """Answers the problems its source holds; the others are dropped, with the reason `not_recorded`."""
 
-    def __init__(
-        self,
-        source: RecordedSource,
-        *,
-        completion_field: str | None,
-        tokenizer: PreTrainedTokenizerBase,
-        scratch: Path | None = None,
-        rechecks: int | None = None,
-    ) -> None:
-        """`scratch` is the folder of the spool; the system's temporary one where not given.
+    kind = "recorded"
 
-        With `rechecks` the think side thinks aloud along the worked solutions, else it replays traces as they are.
-        """
+    def __init__(self, config: TeacherConfig, tools: TeacherTools) -> None:
+        source = config.replayed()
+        assert source is not None
+        self._config = config
         self._source = source
-        self._field = completion_field
-        self._rechecks = rechecks
-        self._tokenizer = tokenizer
-        self._scratch = scratch
+        self._tools = tools
         self._recorded: tuple[Mode, _Spool] | None = None
 
     @property
     def name(self) -> str:
-        """How it answers, and the preset's, file's or data set's name."""
-        kind, source = "recorded" if self._rechecks is None else "worked_solutions", self._source
-        if isinstance(source, PresetSource):
-            return f"{kind}:{source.name}"
-        return f"{kind}:{Path(source.path).name if isinstance(source, LocalSource) else source.id}"
+        """The kind, and the preset's, file's or data set's name."""
+        return f"{self.kind}:{self._source.display_name()}"
 
     def answer(
         self, problems: Sequence[Problem], *, mode: Mode, max_tokens: int, seed: int
@@ -69,7 +60,7 @@ class RecordedSourceTeacher:
         """See Teacher.answer; raises SourceError, and Transient where trying later may help."""
         if self._recorded is None or self._recorded[0] is not mode:
             self.close()
-            self._recorded = mode, _Spool(self._read(mode), self._scratch)
+            self._recorded = mode, _Spool(self.completions(mode), self._tools.scratch)
         recorded = self._recorded[1]
         replies: list[TeacherReply | UnusableReply] = []
         for problem in problems:
@@ -78,28 +69,19 @@ class RecordedSourceTeacher:
                 replies.append(UnusableReply(NOT_RECORDED, ""))
                 continue
             written = Written(text, "", FinishReason.STOP, num_tokens=None)
-            replies.append(as_reply(written, mode=mode, max_tokens=max_tokens, tokenizer=self._tokenizer))
+            replies.append(as_reply(written, mode=mode, max_tokens=max_tokens, tokenizer=self._tools.tokenizer))
         return replies
 
     def close(self) -> None:
-        """Let go of the spool."""
+        """Remove the spool."""
         if self._recorded is not None:
             self._recorded[1].close()
             self._recorded = None
 
-    def _read(self, mode: Mode) -> Iterator[tuple[str, str | None]]:
-        if mode is Mode.THINK and self._rechecks is None:
-            yield from read_traces(self._source, field=self._field)
-            return
-        if self._field is None:
-            raise TeacherError(
-                f"{self.name} replays short answers only where completion_field names the field with worked solutions"
-            )
-        for question, solution in read_solutions(self._source, field=self._field):
-            if solution is None or self._rechecks is None or mode is Mode.SHORT:
-                yield question, solution and solution_completion(solution)
-            else:
-                yield question, think_aloud(solution, rechecks=self._rechecks)
+    def completions(self, mode: Mode) -> Iterator[tuple[str, str | None]]:
+        """(question, completion without its control token) of every row; None for a row without a usable one."""
+        for question, text in self._config.recorded_rows(self._source, mode):
+            yield question, text if mode is Mode.THINK else text and solution_completion(text)
 
 
 class _Place(NamedTuple):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase
@@ -17,15 +16,15 @@ from schemas.finish_reason import FinishReason
 from schemas.mode import Mode
 from schemas.records.problems import Problem
 from thinkless_core.problems.problem_set import normalise
-from thinkless_core.teachers.reply import TeacherReply
+from thinkless_core.teachers.reply import TeacherReply, within_limit
 
 
-@dataclass(frozen=True)
 class RecordingTeacher:
-    """Replays completions somebody recorded, looked up by question (and mode, where the recording names it)."""
+    """Replays recorded completions, looked up by question (and mode, if the recording names it)."""
 
-    path: str
-    tokenizer: PreTrainedTokenizerBase
+    def __init__(self, path: str, *, tokenizer: PreTrainedTokenizerBase) -> None:
+        self.path = path
+        self._tokenizer = tokenizer
 
     @property
     def name(self) -> str:
@@ -33,7 +32,7 @@ class RecordingTeacher:
         return f"recorded:{Path(self.path).name}"
 
     def answer(self, problems: Sequence[Problem], *, mode: Mode, max_tokens: int, seed: int) -> list[TeacherReply]:
-        """See Teacher.answer; raises TeacherError for a problem nobody recorded."""
+        """See Teacher.answer; raises TeacherError for a problem that is not recorded."""
         recording = self._read()
         replies = []
         for problem in problems:
@@ -45,12 +44,8 @@ class RecordingTeacher:
                     f"{question[:60]!r}; record it, or limit the problems to those recorded"
                 )
             text, finish_reason = row
-            ids = self.tokenizer(text, add_special_tokens=False).input_ids
-            if len(ids) + 2 > max_tokens:
-                text = self.tokenizer.decode(ids[: max_tokens - 1], skip_special_tokens=False)
-                finish_reason = FinishReason.LENGTH
-            num_tokens = len(ids) + 1 + (finish_reason is FinishReason.STOP)  # the control and the end token
-            replies.append(TeacherReply(text, finish_reason, min(num_tokens, max_tokens), mode))
+            body = within_limit(text, finish_reason, max_tokens=max_tokens, tokenizer=self._tokenizer)
+            replies.append(TeacherReply(*body, mode))
         return replies
 
     def close(self) -> None:

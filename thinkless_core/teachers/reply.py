@@ -1,10 +1,12 @@
-"""What teachers are and what they return: the types between a problem and its generation."""
+"""Teachers and their replies: the types between a problem and its generation, and the one cut at the token limit."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+from transformers import PreTrainedTokenizerBase
 
 from schemas.finish_reason import FinishReason
 from schemas.mode import Mode
@@ -26,7 +28,7 @@ class TeacherReply:
 
 @dataclass(frozen=True)
 class UnusableReply:
-    """What a teacher wrote about one problem, where it cannot become a completion: data, to be counted."""
+    """What a teacher wrote about one problem and what cannot become a completion: data, to be counted."""
 
     reason: str
     """One word for the kind of fault, such as `short_reasoned`; drops are counted by it."""
@@ -35,11 +37,11 @@ class UnusableReply:
 
 
 class Teacher(Protocol):
-    """Answers problems in one mode; the same problems, mode and seed give the same replies, as far as it can tell."""
+    """Answers problems in one mode; the same problems, mode and seed give the same replies if it can help it."""
 
     @property
     def name(self) -> str:
-        """Who it is, for the record."""
+        """Its name in the tables."""
         ...
 
     def answer(
@@ -49,5 +51,32 @@ class Teacher(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of what it holds, such as a model; it is not asked again."""
+        """Free what it holds, such as a model; it is not asked again."""
         ...
+
+
+class Body(NamedTuple):
+    """The body of a completion within the token limit."""
+
+    text: str
+    finish_reason: FinishReason
+    num_tokens: int
+    """Control token and, if it ended by itself, end token included."""
+
+
+def within_limit(
+    text: str,
+    finish_reason: FinishReason,
+    *,
+    max_tokens: int,
+    tokenizer: PreTrainedTokenizerBase,
+    overran: bool = False,
+) -> Body:
+    """A body cut at `max_tokens`, counted in the tokens of `tokenizer`; `overran`: its own model counted too many."""
+    ids = tokenizer(text, add_special_tokens=False, split_special_tokens=False).input_ids
+    if overran or len(ids) + 2 > max_tokens:  # the control and the end token
+        finish_reason = FinishReason.LENGTH
+        if len(ids) >= max_tokens:
+            text = str(tokenizer.decode(ids[: max_tokens - 1], skip_special_tokens=False))
+    num_tokens = len(ids) + 1 + (finish_reason is FinishReason.STOP)
+    return Body(text, finish_reason, min(num_tokens, max_tokens))

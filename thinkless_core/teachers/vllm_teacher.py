@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch.distributed as dist
-from transformers import PreTrainedTokenizerBase
 
 from schemas.configs.teach import VllmTeacher
+from schemas.configs.teacher import TeacherTools
 from schemas.errors import ConfigError, TeacherError
 from schemas.finish_reason import FinishReason
 from schemas.mode import Mode
@@ -27,9 +27,9 @@ from thinkless_core.teachers.reply import TeacherReply, UnusableReply
 class VllmEngineTeacher:
     """A local folder or Hub id; the engine starts at the first question."""
 
-    def __init__(self, config: VllmTeacher, *, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, config: VllmTeacher, tools: TeacherTools) -> None:
         self.config = config
-        self._student_tokenizer = tokenizer
+        self._student_tokenizer = tools.tokenizer
         self._engine: Any = None
         self._began_group = False
 
@@ -92,7 +92,7 @@ class VllmEngineTeacher:
                 )  # fmt: skip
 
     def close(self) -> None:
-        """Let go of the engine and its memory."""
+        """Free the engine and its memory."""
         if self._engine is not None:
             end_engine(self._engine, began_group=self._began_group)
             self._engine = None

@@ -4,17 +4,39 @@
     -> "Let me think. 48/2 = 24 in May.\\n...\\nLet me check. 48/2 is 24. ...\\nSo it is 72."
        "</think>The answer is \\boxed{72}."
 
-A program's stand-in for a reasoning model: the text holds nothing that the solution does not.
+It replaces a reasoning model: the text holds nothing that the solution does not.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
-from schemas.mode import THINK_END
+from schemas.configs.recorded_teachers import WorkedSolutionsTeacher
+from schemas.configs.teacher import TeacherTools
+from schemas.mode import THINK_END, Mode
 from thinkless_core.problems.answer_fields import MARK, plain_steps
+from thinkless_core.teachers.recorded_source import RecordedSourceTeacher
 
 _CALCULATION = re.compile(r"<<([^<>\n]*)=([^<>=\n]*)>>")
+
+
+class ThinkingAloudTeacher(RecordedSourceTeacher):
+    """Thinks aloud along worked solutions; its short answers are the solutions themselves."""
+
+    kind = "worked_solutions"
+
+    def __init__(self, config: WorkedSolutionsTeacher, tools: TeacherTools) -> None:
+        super().__init__(config, tools)
+        self._rechecks = config.rechecks
+
+    def completions(self, mode: Mode) -> Iterator[tuple[str, str | None]]:
+        """See RecordedSourceTeacher.completions."""
+        if mode is Mode.SHORT:
+            yield from super().completions(mode)
+            return
+        for question, solution in self._config.recorded_rows(self._source, mode):
+            yield question, None if solution is None else think_aloud(solution, rechecks=self._rechecks)
 
 
 def think_aloud(solution: str, *, rechecks: int) -> str | None:

@@ -1,4 +1,4 @@
-"""The accelerator both trainers run on: a CUDA device where there is one, else the CPU; in one process or several."""
+"""The accelerator both trainers run on: a CUDA device if there is one, else the CPU; in one process or several."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from accelerate import Accelerator, InitProcessGroupKwargs
 from schemas.errors import TrainingError
 
 LONGEST_WAIT = timedelta(hours=6)
-"""Of one process for another: some sample short completions while others sample long ones. A process that dies is not
-waited for; the launcher ends the others."""
+"""The longest that one process waits for another: some sample short completions while others sample long ones. If a
+process dies, the launcher ends the others."""
 
 
 def use_threads(num_threads: int, *, processes: int = 1) -> None:
@@ -21,7 +21,7 @@ def use_threads(num_threads: int, *, processes: int = 1) -> None:
 
 
 def training_accelerator() -> Accelerator:
-    """The accelerator of this process, one of several where it was launched so.
+    """The accelerator of this process, which may be one of several.
 
     Apple's MPS is left out: sampling needs float64, which it lacks.
     """

@@ -1,9 +1,9 @@
-"""Training checkpoints: trained weights and optimiser state at a step; a crash never leaves half of one.
+"""Training checkpoints: trained weights and optimiser state at a step. A crash never leaves half of one.
 
 (model, optimiser, step) -> `step-000100.part/` -> rename to `step-000100/` -> older ones removed.
-Parameters that are not trained are the stage's input and are not written. Nothing else needs saving either: learning
-rate, data order and random streams are functions of (seed, step), and so is the reference policy. Tensors are written
-whole and by name, so a checkpoint does not know how many processes made it.
+Parameters that are not trained are the stage's input and are not written. Nothing else is saved: learning rate, data
+order and random streams are functions of (seed, step), and the reference policy is the stage's input. Tensors are
+written whole and by name, so a checkpoint does not depend on how many processes made it.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ def save_checkpoint(
 
 
 def load_checkpoint(directory: Path, *, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
-    """Restore the newest checkpoint in place and return its step; 0 where there is none.
+    """Restore the newest checkpoint in place and return its step; 0 if there is none.
 
-    Raises CheckpointError where it does not fit the model.
+    Raises CheckpointError if it does not fit the model.
     """
     found = sorted(p for p in directory.glob(f"{_PREFIX}*") if p.is_dir() and p.suffix != ".part")
     if not found:
@@ -84,7 +84,7 @@ def load_checkpoint(directory: Path, *, model: nn.Module, optimizer: torch.optim
 
 
 def _trained(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Trained parameters by name. Tied ones are one tensor under one name: named_parameters() lists each once."""
+    """Trained parameters by name; named_parameters() lists tied ones once."""
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
@@ -98,7 +98,7 @@ def _optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> di
 
 
 def _whole_tensors(tensors: dict[str, Tensor] | dict[str, nn.Parameter], *, writes: bool) -> dict[str, Tensor]:
-    """Every tensor in one piece on the CPU; nothing where it will not be written, but gathered all the same."""
+    """Every tensor in one piece on the CPU. A process that does not write gathers too, and gets nothing."""
     kept = {}
     for name, tensor in tensors.items():
         in_one_piece = whole(tensor.detach())

@@ -1,4 +1,4 @@
-"""Log-probabilities of completion tokens: packed where the model's attention allows it, padded otherwise.
+"""Log-probabilities of completion tokens: packed if the model's attention allows it, padded otherwise.
 
 samples -> PackedSamples | PaddedSamples -> one forward pass
         -> log pi (and entropy) of every completion token, (B, T)
@@ -51,7 +51,7 @@ class CompletionLogprobs(NamedTuple):
 
 
 def collate(samples: Sequence[Sample], *, model: PreTrainedModel, pad_id: int) -> PackedSamples | PaddedSamples:
-    """Samples as `completion_logprobs` wants them for this model."""
+    """Samples laid out for `completion_logprobs`: packed or padded, as the model allows."""
     if supports_packing(model):
         return pack_samples(samples, device=model.device, dtype=model.dtype)
     return pad_samples(samples, pad_id=pad_id, device=model.device)
@@ -123,7 +123,7 @@ def _packed_logprobs(model: PreTrainedModel, batch: PackedSamples, *, temperatur
 
 
 def _activation_dtype(model: PreTrainedModel) -> torch.dtype:
-    """What attention computes in."""
+    """The dtype that attention computes in."""
     device = model.device.type
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else model.dtype
 

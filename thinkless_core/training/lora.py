@@ -4,7 +4,7 @@ model -> every chosen linear layer W becomes W + alpha/rank B A, all else is fro
 
 The layers are peft's, put in place, so the model stays the object it was. A new control token is of no use to a model
 that cannot learn its embedding, so the rows of `<short>`, `<think>` and `</think>` are trained too, as differences to
-what they were: in the embedding and, where it is not tied, in the head.
+what they were: in the embedding and, if it is not tied, in the head.
 
 Shapes: K control tokens, N tokens, V vocabulary, X hidden size.
 """
@@ -37,7 +37,7 @@ def add_adapters(
 ) -> None:
     """Freeze the model, then add adapters and rows that can be trained; its predictions stay as they are.
 
-    Raises ConfigError, naming the configuration's table `key`, where peft is missing or a layer does not exist.
+    Raises ConfigError, naming the configuration's table `key`, if peft is missing or a layer does not exist.
     """
     try:
         import peft  # takes seconds
@@ -59,7 +59,7 @@ def add_adapters(
 
 @contextmanager
 def without_adapters(model: PreTrainedModel) -> Iterator[None]:
-    """Inside, the model predicts what it predicted before it got adapters; does nothing to a model without."""
+    """Inside, the model predicts as it did before it got adapters; a model without adapters stays as it is."""
     layers = [*_adapted(model).values(), *_rowed(model).values()]
     for layer in layers:
         layer._disable_adapters = True
@@ -120,7 +120,7 @@ def _adapted(model: PreTrainedModel) -> dict[str, Any]:
 
 
 def _rowed(model: PreTrainedModel) -> dict[str, Any]:
-    """The embedding, and the head where it is a matrix of its own or a tied one, if they have control rows."""
+    """The embedding, and the head if it is a matrix of its own or a tied one, if they have control rows."""
     return {name: module for name, module in model.named_modules() if ROWS in module._parameters}
 
 

@@ -1,4 +1,4 @@
-"""Running out of memory, said in terms of what the user can lower."""
+"""Out-of-memory errors that name what the user can lower."""
 
 from __future__ import annotations
 

@@ -11,9 +11,9 @@ from thinkless_core.training.sharding import whole
 
 
 def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
-    """AdamW with weight decay on matrices only (norms and biases are left alone).
+    """AdamW with weight decay on matrices only (norms and biases have none).
 
-    Sharded parameters stand in groups of their own, for they are not updated in one call with whole ones.
+    Sharded parameters have groups of their own: one call cannot update them together with whole ones.
     """
     groups = []
     for sharded in (False, True):
@@ -27,7 +27,7 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Ad
 
 
 def clip_gradients(model: nn.Module, *, max_norm: float) -> float:
-    """Scale the gradient down to `max_norm` where its norm over all parameters is larger; returns that norm."""
+    """Scale the gradient down to `max_norm` if its norm over all parameters is larger; returns that norm."""
     shares = [p for p in model.parameters() if isinstance(p, DTensor)]
     if not shares:
         return float(nn.utils.clip_grad_norm_(model.parameters(), max_norm))

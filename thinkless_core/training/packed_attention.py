@@ -51,7 +51,7 @@ def packed_attention(model: PreTrainedModel) -> Iterator[None]:
 def recompute_context(
     model: PreTrainedModel,
 ) -> Callable[[], tuple[AbstractContextManager[None], AbstractContextManager[None]]]:
-    """What gradient checkpointing computes a layer in (`context_fn` of torch.utils.checkpoint).
+    """The contexts in which gradient checkpointing computes a layer (`context_fn` of torch.utils.checkpoint).
 
     A layer is computed again long after `packed_attention` was left: with the attention that it was computed with at
     first, or its gradient would be that of another one.

@@ -51,7 +51,7 @@ class AttentionBucket:
 
 @dataclass(frozen=True)
 class PackedLayout:
-    """Where attention finds its queries and keys in the row, and where the row finds its outputs."""
+    """Indices: of attention's queries and keys in the row, and of the row's outputs in attention's."""
 
     query_rows: Tensor
     """Row index of every query of every bucket, buckets one after the other."""

@@ -1,4 +1,4 @@
-"""The student as training wants it: adapters, gradient checkpointing, precision; and plain again when it is done.
+"""The student prepared for training (adapters, gradient checkpointing, precision), and made plain again afterwards.
 
 plain model -> prepare_student -> (every forward pass under `autocast`) -> merge_student -> plain model
 
@@ -49,7 +49,7 @@ def merge_student(model: PreTrainedModel) -> None:
 
 
 def autocast(model: PreTrainedModel, precision: Precision) -> AbstractContextManager[object]:
-    """Inside, a forward pass multiplies in bfloat16 where `precision` is mixed. Gradients need no context."""
+    """Inside, a forward pass multiplies in bfloat16 if `precision` is mixed. Gradients need no context."""
     if precision == "float32":
         return nullcontext()
     return torch.autocast(model.device.type, dtype=torch.bfloat16)

@@ -4,8 +4,8 @@ decoder layers -> sharded parameters (DTensor), gathered one layer at a time, gr
 embeddings, last norm and head stay whole in every process: control tokens are added and read there, and the head is
 used outside the model's own forward pass
 
-Gradients are sums, as everywhere in training, never means over processes. A sharded model works in step: every process
-runs the same number of forward and backward passes, except inside `gathered`.
+Gradients are sums over processes, never means, as everywhere in training. Every process of a sharded model must run the
+same number of forward and backward passes, except inside `gathered`.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def whole(tensor: Tensor) -> Tensor:
 
 
 def laid_out_like(tensor: Tensor, parameter: Tensor) -> Tensor:
-    """A whole tensor on the parameter's device, and this process's share of it where the parameter is sharded."""
+    """A whole tensor on the parameter's device; if the parameter is sharded, this process's share of it."""
     on_device = tensor.to(parameter.device)
     if isinstance(parameter, DTensor):
         return distribute_tensor(on_device, parameter.device_mesh, parameter.placements)
@@ -79,10 +79,10 @@ def laid_out_like(tensor: Tensor, parameter: Tensor) -> Tensor:
 
 @torch.no_grad()
 def make_whole(model: nn.Module, *, keeps: bool) -> None:
-    """Put every parameter of a sharded model in one piece, on the CPU, where the process `keeps` it; elsewhere its
-    shape alone. All processes must call this.
+    """Put every parameter of a sharded model in one piece, on the CPU. All processes must call this.
 
-    The model can be saved then, and computes no more. One that is not sharded stays as it is.
+    A process that does not keep them (`keeps`) gets their shapes alone. Afterwards the model can be saved and no longer
+    computes. A model that is not sharded stays as it is.
     """
     for module in list(model.modules()):
         for name, parameter in list(module.named_parameters(recurse=False)):

@@ -50,6 +50,12 @@ def funnel_rows(inputs: ReportInputs) -> tuple[FunnelRow, ...]:
     return tuple(rows)
 
 
+def kept_stages(inputs: ReportInputs) -> tuple[str, ...]:
+    """Artifacts that something here was made from although the sources of their stage had changed (--keep)."""
+    kept = {(ref.stage, ref.key) for manifest in inputs.manifests for ref in manifest.inputs if ref.kept}
+    return tuple(f"{stage} {key[:8]}" for stage, key in sorted(kept))
+
+
 def validation_suites(inputs: ReportInputs) -> tuple[SuiteResult, ...]:
     """Checks of every manifest by suite, with the link to the data docs of the suite's table."""
     results = []

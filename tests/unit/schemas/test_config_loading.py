@@ -135,7 +135,10 @@ BAD_OVERRIDES = {
     "a nucleus of nothing": ("evaluate.top_p=0", ["evaluate.top_p", "greater than 0", "got 0"]),
     "an unknown objective": ("rl.objective=grop", ["rl.objective", "'grop'", "did you mean 'grpo'?"]),
     "an unknown rule": ("pairs.truncated=keep", ["pairs.truncated", "'keep_truncated' or 'drop'", "'keep'"]),
-    "an unknown kind": ("problems.source.kind=web", ["problems.source", "'web'", "'procedural', 'local'"]),
+    "an unknown kind": (
+        "problems.source.kind=web",
+        ["problems.source: unknown kind 'web'", "known: hub, local, preset, procedural (or FILE.py:Class)"],
+    ),
     "a kind without what it needs": (
         "problems.source.kind=local",
         ["problems.source.path", "missing", "--set problems.source.path=..."],

@@ -16,7 +16,8 @@ from schemas.artifact import Manifest
 from tasks.source_licences import source_licences
 from tests.unit.infra.report.reported import complete_inputs, make_manifests
 
-PROGRAM = {"kind": "procedural"}
+PROGRAM = {"kind": "procedural", "num_problems": 10, "mix": [1.0]}
+CHAINS = {"kind": "procedural"}
 
 
 def manifests(**configs: Mapping[str, object]) -> list[Manifest]:
@@ -35,9 +36,7 @@ def licences(**configs: Mapping[str, object]) -> dict[str, tuple[str, str | None
 
 
 def test_what_a_program_made_is_under_the_programs_licence() -> None:
-    found = licences(
-        base={"model": {"kind": "tiny"}}, problems={"source": PROGRAM, "rl_source": PROGRAM}, think=PROGRAM
-    )
+    found = licences(base={"model": {"kind": "tiny"}}, problems={"source": PROGRAM, "rl_source": PROGRAM}, think=CHAINS)
     assert set(found) == {"base model", "problems", "RL problems", "think answers"}
     assert {licence for _, licence in found.values()} == {"Apache-2.0"}
 
@@ -88,6 +87,23 @@ def test_a_folder_and_a_package_tell_the_licence_of_their_weights(tmp_path: Path
     assert licences(base={"model": {"kind": "pretrained", "path": "owner/name"}}) == {
         "base model": ("owner/name", None)
     }
+
+
+def test_a_kind_that_is_not_installed_or_of_another_version_is_listed_and_not_dropped() -> None:
+    found = source_licences(
+        manifests(
+            problems={
+                "source": {"kind": "my_source.py:Riddles", "path": "r.tsv"},
+                "rl_source": {"kind": "preset", "name": "gsm8k", "a_key_of_old": 1},
+            },
+            think={"kind": "oracle"},
+        )
+    )
+    assert [(s.part, s.name, s.licence) for s in found] == [
+        ("problems", "my_source.py:Riddles", None),
+        ("RL problems", "gsm8k", None),
+        ("think answers", "oracle", None),
+    ]
 
 
 @pytest.mark.parametrize(

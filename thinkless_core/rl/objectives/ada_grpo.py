@@ -1,4 +1,4 @@
-"""`ada-grpo`: GRPO in which a right answer in a rare mode is worth more, the less so the longer training lasts.
+"""`ada-grpo`: GRPO with a bonus for right answers in the rarer mode; the bonus decays over the run.
 
 Source: ARM (arXiv 2505.20258, section 3.2; repository TEAM-ARM/ARM, compute_ada_grpo_outcome_advantage in verl's
 core_algos).
@@ -6,14 +6,14 @@ core_algos).
     assign   the policy chooses
     reward   1 correct and short, 1 - gamma correct and think, -1 wrong or malformed
     f_i      1 + 0.5 (G / F_i - 1) (1 + cos(pi step / steps))       F_i: rollouts of the group in the mode of rollout i
-    r'_i     f_i r_i where r_i > 0, else r_i
+    r'_i     f_i r_i if r_i > 0, else r_i
     A_i      r'_i - mean_group(r')                  (rl.baseline = "mean_std" divides by the group's deviation)
     w_it     1 / (B (T_i + 1))   for t = 0..T_i
     v_it     1 / (B (T_i + 1))
 
 f falls from nearly G / F_i at the first step to exactly 1 at the last one. Malformed is a mode of its own in F.
 Differs from the source: its rewards are 1 and 0 over four formats; with Thinkless's -1, scaling a wrong answer would
-punish a mode for being rare, so only what is earned is scaled. The reward that is logged is r, not r'. No division by
+punish a mode for being rare, so only what is earned is scaled. The logged reward is r, not r'. No division by
 the deviation by default. The code weighs all tokens of a micro-batch alike; this is GRPO's mean per rollout.
 
 Shapes: P prompts, G group.
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class AdaGrpo(Objective):
-    """What is right in a rare mode is worth more."""
+    """GRPO with a bonus for right answers in the rarer mode, which decays."""
 
     name: Literal["ada-grpo"] = "ada-grpo"
 

@@ -10,7 +10,7 @@ src/adapt_think_rm.py).
     v_it     1 / (B (T_i + 1))
 
 Both modes are seen at every problem, however rare one becomes; the importance weight u makes the expected gradient
-that of the policy's own choice. Short wins where its accuracy is over that of thinking less delta.
+that of the policy's own choice. Short wins if its accuracy is over that of thinking less delta.
 Differs from the source: (1) The ratio clipped is pi / pi_old, u stays outside the clip: clipped as a whole, the
 control token could never leave [0.4, 0.6] at 0.2; the authors' code escapes that by a ratio of whole
 sequences, length-normalised, in which the first token hardly counts. (2) Divided by the constant L, not by each
@@ -56,7 +56,7 @@ class AdaptThink(Objective):
 
     name: Literal["adaptthink"] = "adaptthink"
     delta: float = Field(0.05, ge=0, le=1)
-    """What a short answer is worth beside being right (paper: 0.05)."""
+    """What a short answer earns beside being right (paper: 0.05)."""
     reference_samples: int = Field(ge=1)
     """Think answers of the warm-up model per problem, from which the accuracy comes that RL must not fall below (paper:
     16; 4 tells quarters apart). They are sampled before the first step."""

@@ -13,8 +13,8 @@ Source: Hybrid Group Policy Optimization, "Think only when you need" (LHRM, arXi
     v_it     1 / (B (T_i + 1))
 
 The halves being equal, inter is +1 or -1: the push towards the better mode is the same however sure the policy is.
-Differs from the paper: rewards are verdicts, so several answers share the best one, where the paper takes the one that
-argmax names; a mode whose answers are all right or all wrong has intra 0. Eq. 11 sums over tokens; here the sum is
+Differs from the paper: rewards are verdicts, so several answers share the best one; the paper takes the one that argmax
+names. A mode whose answers are all right or all wrong has intra 0. Eq. 11 sums over tokens; here the sum is
 divided by the constant L. The deviation is the population's, plus 1e-6.
 
 Shapes: P prompts, G group.

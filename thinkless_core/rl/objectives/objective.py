@@ -1,4 +1,4 @@
-"""What an objective IS: who chooses the modes, a reward, an advantage, a weight per token. Everything else is shared.
+"""An objective: who chooses the modes, a reward, an advantage, a weight per token. Everything else is shared.
 
     assign_modes   -> who chooses the control token of each rollout
     default_reward -> what a rollout earns, unless rl.reward says otherwise (thinkless_core/rl/rewards.py)
@@ -53,14 +53,14 @@ class ScoredGroups(NamedTuple):
 
 
 class GroupAdvantages(NamedTuple):
-    """What the loss of each rollout's tokens is multiplied with, shape (P, G)."""
+    """Advantage of each rollout's control token and of its response tokens, shape (P, G)."""
 
     control_PG: Tensor
     response_PG: Tensor
 
 
 class Denominators(NamedTuple):
-    """What means are divided by, counted over the whole optimiser step."""
+    """Denominators of means, counted over the whole optimiser step."""
 
     num_rollouts: int
     num_response_tokens: int

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from infra.processes.launcher import shards_the_model
 from schemas.configs.loading import load_config, profile_names
 from schemas.configs.pipeline import PipelineConfig
-from schemas.configs.problems import HubSource, PresetSource
+from schemas.configs.presets import PresetSource
+from schemas.configs.problems import HubSource
 from thinkless_core.estimates.model_shape import shape_of
 from thinkless_core.estimates.size_estimate import ModelShape
 from thinkless_core.estimates.stage_memory import stage_memories
-from thinkless_core.estimates.work_estimate import MEAN_SHARE, Machine, StageWork, num_problems, stage_works
+from thinkless_core.estimates.work_estimate import MEAN_SHARE, Machine, StageWork, stage_works
 
 PAPER_BENCHMARKS = {"aime24": 30, "minerva_algebra": 1187, "math500": 500, "gsm8k": 1319}
 GB = 10**9
@@ -29,6 +31,12 @@ def works_of(profile: str, *overrides: str, source: int | None = 1000) -> dict[s
     config, shape = loaded(profile, *overrides)
     problems = {"source": source, "rl_source": 100, **dict.fromkeys(config.problems.benchmarks, 10)}
     return {work.stage: work for work in stage_works(config, shape, problems=problems | PAPER_BENCHMARKS)}
+
+
+def memory_by_stage(config: PipelineConfig, shape: ModelShape, *, gpu_bytes: int) -> dict[str, int]:
+    """Bytes of each stage at its worst moment."""
+    stages = stage_memories(config, shape, gpu_bytes=gpu_bytes, shards=shards_the_model)
+    return {stage.stage: stage.num_bytes for stage in stages}
 
 
 def test_every_shipped_profile_can_be_loaded() -> None:
@@ -53,14 +61,14 @@ def test_profiles_fit_their_gpus_with_room_for_what_is_not_counted(
     profile: str, gpu_bytes: int, overrides: tuple[str, ...]
 ) -> None:
     config, shape = loaded(profile, *overrides)
-    stages = {stage.stage: stage.num_bytes for stage in stage_memories(config, shape, gpu_bytes=gpu_bytes)}
+    stages = memory_by_stage(config, shape, gpu_bytes=gpu_bytes)
     assert list(stages) == ["sft", "rl", "evaluate"]
     assert max(stages.values()) < 0.95 * gpu_bytes
 
 
 def test_the_paper_without_its_savings_would_not_fit() -> None:
     config, shape = loaded("paper", "sft.gradient_checkpointing=false", "rl.sampler.sleep=false")
-    stages = {stage.stage: stage.num_bytes for stage in stage_memories(config, shape, gpu_bytes=80 * GB)}
+    stages = memory_by_stage(config, shape, gpu_bytes=80 * GB)
     assert stages["sft"] > 80 * GB
     assert stages["rl"] > 0.95 * 80 * GB, "an engine that does not sleep keeps its share while the policy learns"
 
@@ -117,9 +125,8 @@ def test_what_nobody_knows_is_said_and_not_guessed() -> None:
 
 
 def test_numbers_of_problems() -> None:
-    assert num_problems(PresetSource(name="gsm8k", split="train")) == 7473
-    assert num_problems(PresetSource(name="gsm8k", split="train", limit=10)) == 10
-    assert num_problems(PresetSource(name="aime24", limit=100)) == 30
-    assert num_problems(HubSource(id="o/sums")) is None
-    assert num_problems(HubSource(id="o/sums", limit=7)) == 7
-    assert num_problems(None) is None
+    assert PresetSource(name="gsm8k", split="train").most_problems() == 7473
+    assert PresetSource(name="gsm8k", split="train", limit=10).most_problems() == 10
+    assert PresetSource(name="aime24", limit=100).most_problems() == 30
+    assert HubSource(id="o/sums").most_problems() is None
+    assert HubSource(id="o/sums", limit=7).most_problems() == 7

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from schemas.mode import EvalMode, Mode
 from schemas.records.eval_completions import EvalCompletion
+from tests.specimens import make_problem
+from thinkless_core.grading.paper import PaperVerifier
 from thinkless_core.seeding import random_stream
 
 
@@ -91,3 +93,8 @@ def random_evaluation(num_problems: int, *, num_samples: int = 1, seed: int = 0)
         }
         rows += evaluated(outcomes, sample=sample)
     return rows
+
+
+def is_correct_paper(completion: str, *, reference: str) -> bool:
+    """Whether the paper's verifier calls a completion right."""
+    return PaperVerifier().judge(make_problem("?", answer=reference), completion).correct

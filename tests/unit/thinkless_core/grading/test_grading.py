@@ -1,4 +1,4 @@
-"""Grading and rewards, case by case (tests/cases/grading.jsonl, rewards.jsonl)."""
+"""Grading, case by case (tests/cases/grading.jsonl)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ from typing import Any
 
 import pytest
 
-from schemas.mode import Mode
+from tests.unit.thinkless_core.grading.graded import is_correct_paper
 from thinkless_core.grading.extraction import extract_answer
-from thinkless_core.grading.fake_short import is_fake_short
-from thinkless_core.grading.paper import is_correct_paper
-from thinkless_core.grading.strict import is_correct, judge_batch
-from thinkless_core.rl.rewards import RewardTable
+from thinkless_core.grading.strict import grade_batch, is_correct
 
 CASES = Path(__file__).parents[3] / "cases"
 
@@ -29,24 +26,13 @@ def test_a_completion_is_graded_as_the_case_says(case: dict[str, Any]) -> None:
     answer = extract_answer(case["completion"])
     assert answer == case["answer"]
     assert is_correct(answer, reference=case["reference"]) is case["correct"]
-    assert judge_batch([answer], [case["reference"]])[0].reason == case["reason"]
+    assert grade_batch([answer], [case["reference"]])[0].reason == case["reason"]
     assert is_correct_paper(case["completion"], reference=case["reference"]) is case["paper"]
 
 
 def test_the_case_table_has_a_reason_of_its_own_for_each_of_its_150_pairs() -> None:
     reasons = [case.id for case in read_cases("grading.jsonl")]
     assert len(reasons) == len(set(reasons)) >= 150
-
-
-@pytest.mark.parametrize("case", read_cases("rewards.jsonl"))
-def test_a_rollout_earns_what_the_case_says(case: dict[str, Any]) -> None:
-    mode = None if case["mode"] is None else Mode(case["mode"])
-    ids = [20] * case["ids"]
-    if case["think_end_inside"]:
-        ids[1] = 7
-    fake_short = is_fake_short(mode, completion_ids=ids, think_end_id=7, short_max_tokens=6)
-    assert fake_short is case["fake_short"]
-    assert RewardTable(case["gamma"]).reward(mode, correct=case["correct"], fake_short=fake_short) == case["reward"]
 
 
 @pytest.mark.parametrize("end", ["", ".", ".5"])

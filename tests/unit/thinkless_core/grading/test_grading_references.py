@@ -13,7 +13,7 @@ from tests.real_data import real_data
 from thinkless_core.grading.canonical import read_value
 from thinkless_core.grading.exact import compare_exactly
 from thinkless_core.grading.pool import shared_pool
-from thinkless_core.grading.strict import judge_batch
+from thinkless_core.grading.strict import grade_batch
 
 ROOT = Path(__file__).parents[4]
 OVERLOOKED = {
@@ -57,7 +57,7 @@ def test_every_reference_answer_is_accepted_as_its_own_answer(file: str) -> None
     assert len(answers) == COUNTS[file]
     respelt = [f" ${re.sub('(?<!d)frac', 'dfrac', answer)}$. " for answer in answers]
     for written in (answers, respelt):
-        assert [a for a, v in zip(written, judge_batch(written, answers), strict=True) if not v.correct] == []
+        assert [a for a, v in zip(written, grade_batch(written, answers), strict=True) if not v.correct] == []
 
 
 @pytest.mark.parametrize("perturb", [first_number_raised, last_number_raised])
@@ -67,7 +67,7 @@ def test_every_perturbed_reference_answer_is_refused(file: str, perturb: Callabl
     by_hand = without_digits()
     perturbed = [perturb(answer) if re.search(r"\d", answer) else by_hand[answer] for answer in answers]
     assert all(copy != answer for copy, answer in zip(perturbed, answers, strict=True))
-    verdicts = judge_batch(perturbed, answers)
+    verdicts = grade_batch(perturbed, answers)
     assert [pair for *pair, verdict in zip(perturbed, answers, verdicts, strict=True) if verdict.correct] == []
 
 

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from schemas.configs.problems import PresetSource, ProblemsConfig
+from schemas.configs.presets import PresetSource
+from schemas.configs.problems import ProblemsConfig
 from schemas.records.problems import Problem, ProblemSplit
 from schemas.records.removed_problems import RemovedProblem
 from tests.real_data import real_data

@@ -19,7 +19,6 @@ from tests.unit.infra.report.published import publish
 from thinkless_core.problems.problem_set import build_problem_set
 from thinkless_core.student.tiny_model import tiny_tokenizer
 from thinkless_core.teachers.asking import ask_teacher
-from thinkless_core.teachers.chains import ChainTeacher
 from thinkless_core.teachers.chat import user_turn
 
 BOXED = "Please reason step by step, and put your final answer within \\boxed{}."
@@ -76,7 +75,7 @@ def test_teachers_are_asked_the_question_with_their_own_instruction(own: str, as
     )  # fmt: skip
     assert user_turn(problem, TransformersTeacher(model="m", instruction=own)) == asked
     (reply,) = ask_teacher(
-        ChainTeacher(ProceduralTeacher(), tiny_tokenizer()), [problem], mode=Mode.SHORT, max_tokens=8, seed=0
+        ProceduralTeacher().build(tokenizer=tiny_tokenizer()), [problem], mode=Mode.SHORT, max_tokens=8, seed=0
     )
     assert reply.completion == "<short>2"
     assert reply.prompt == problem.prompt, "what is taught is the prompt the student will see"

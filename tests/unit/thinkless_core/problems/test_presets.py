@@ -3,38 +3,38 @@
 from __future__ import annotations
 
 import json
-import typing
 from pathlib import Path
 
 import pytest
 
-from schemas.configs.problems import HubSource, LocalSource, PresetName, PresetSource, ProblemsConfig
+from schemas.configs.presets import PRESETS, PresetSource
+from schemas.configs.problems import HubSource, LocalSource, ProblemsConfig
 from schemas.errors import ConfigError
 from tests.real_data import real_data
-from thinkless_core.problems.presets import PRESETS, resolve_preset
-from thinkless_core.problems.problem_sources import read_source, read_traces
+from thinkless_core.problems.problem_sources import read_source
 
 
-def test_every_name_has_a_data_set() -> None:
-    assert set(PRESETS) == set(typing.get_args(PresetName))
+def test_an_unknown_preset_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(ValueError, match=r"unknown preset; did you mean 'gsm8k'\?"):
+        PresetSource(name="gsm8")
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_a_preset_without_a_path_is_a_data_set_on_the_hub_and_with_one_a_file(name: PresetName) -> None:
-    hub = resolve_preset(PresetSource(name=name, limit=5, revision="abc", streaming=True))
+def test_a_preset_without_a_path_is_a_data_set_on_the_hub_and_with_one_a_file(name: str) -> None:
+    hub = PresetSource(name=name, limit=5, revision="abc", streaming=True).resolved()
     assert isinstance(hub, HubSource)
     assert (hub.id, hub.limit, hub.revision, hub.streaming) == (PRESETS[name].hub.id, 5, "abc", True)
-    local = resolve_preset(PresetSource(name=name, path="copy.jsonl", limit=5))
+    local = PresetSource(name=name, path="copy.jsonl", limit=5).resolved()
     assert isinstance(local, LocalSource)
     assert (local.path, local.limit, local.prompt_field) == ("copy.jsonl", 5, hub.prompt_field)
 
 
 def test_what_the_source_says_comes_before_the_preset() -> None:
-    source = resolve_preset(PresetSource(name="gsm8k", split="train", max_unreadable_share=0.5))
+    source = PresetSource(name="gsm8k", split="train", max_unreadable_share=0.5).resolved()
     assert isinstance(source, HubSource)
     assert (source.split, source.max_unreadable_share, source.config_name) == ("train", 0.5, "main")
     with pytest.raises(ConfigError, match="'gsm8k' knows no subjects"):
-        resolve_preset(PresetSource(name="gsm8k", subject="algebra"))
+        PresetSource(name="gsm8k", subject="algebra").resolved()
 
 
 def test_an_id_that_no_data_set_can_have_is_refused() -> None:
@@ -84,7 +84,7 @@ def test_local_copies_are_read_in_their_own_layouts(
     assert all((p.difficulty is not None) == with_difficulty for p in found.problems)
 
 
-ROWS: dict[PresetName, dict[str, object]] = {
+ROWS: dict[str, dict[str, object]] = {
     "openthoughts2": {
         "question": "What is 3+4?",
         "conversations": [
@@ -104,10 +104,10 @@ ROWS: dict[PresetName, dict[str, object]] = {
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_recorded_reasoning_gives_problems_and_a_teachers_completions(name: PresetName, tmp_path: Path) -> None:
+def test_recorded_reasoning_gives_problems_and_a_teachers_completions(name: str, tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps(ROWS[name]) + "\n", encoding="utf-8")
     source = PresetSource(name=name, path=str(path))
     (problem,) = read_source(source, name="train", seed=0).problems
     assert (problem.prompt, problem.answer) == ("What is 3+4?", "7")
-    assert list(read_traces(source)) == [("What is 3+4?", "3+4=7</think>It is $\\boxed{7}$.")]
+    assert list(source.traces()) == [("What is 3+4?", "3+4=7</think>It is $\\boxed{7}$.")]

@@ -9,7 +9,7 @@ import pytest
 from schemas.configs.problems import LocalSource
 from schemas.errors import SourceError
 from tests.problem_rows import GOOD, read, write
-from thinkless_core.problems.problem_sources import read_source, read_traces
+from thinkless_core.problems.problem_sources import read_source
 
 
 def test_a_few_rows_without_an_answer_are_dropped_and_listed_with_their_place(tmp_path: Path) -> None:
@@ -82,14 +82,14 @@ def test_recorded_traces_become_think_completions_and_of_several_the_first_corre
         path = write(tmp_path / f"p{suffix}", rows)
         source = LocalSource(path=str(path), trace_field="traces", trace_correct_field="right")
         without = [("none right", None), ("never ends", None), ("not checked", None)]
-        assert list(read_traces(source)) == [("one", "r</think>5"), *without]
+        assert list(source.traces()) == [("one", "r</think>5"), *without]
 
 
 def test_traces_without_their_field_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "p.jsonl", GOOD)
     with pytest.raises(SourceError, match=r"p\.jsonl names no trace_field"):
-        list(read_traces(LocalSource(path=str(path))))
+        list(LocalSource(path=str(path)).traces())
     with pytest.raises(SourceError, match=r"line 1: no column 'trace'.*set trace_field"):
-        list(read_traces(LocalSource(path=str(path), trace_field="trace")))
+        list(LocalSource(path=str(path), trace_field="trace").traces())
     with pytest.raises(SourceError, match="expected one truth value for each of the 1 traces"):
-        list(read_traces(LocalSource(path=str(path), trace_field="prompt", trace_correct_field="answer")))
+        list(LocalSource(path=str(path), trace_field="prompt", trace_correct_field="answer").traces())

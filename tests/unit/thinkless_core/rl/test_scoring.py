@@ -20,7 +20,7 @@ from thinkless_core.rl.mode_assignment import free_choice
 from thinkless_core.rl.rewards import Reward, Thinkless
 from thinkless_core.rl.rollouts import JudgedRollout, Rollout, ScoredRollout
 from thinkless_core.rl.schedules import StepSettings, settings_at
-from thinkless_core.rl.scoring import judge, sample_groups, score_rollouts
+from thinkless_core.rl.scoring import judge_rollouts, sample_groups, score_rollouts
 from thinkless_core.student.control_tokens import ControlTokens
 
 
@@ -90,18 +90,17 @@ def test_numbers_of_a_step_are_means_over_its_rollouts(tokenizer: PreTrainedToke
 def test_a_verdict_says_why_a_rollout_is_not_right() -> None:
     problem = make_problem("11+22=?")  # 3
     right = make_rollout((5, 11, 1), completion="<short>3", problem=problem)
-    assert judge(right) == (Outcome.CORRECT, "3", "", 1.0)
+    assert judge_rollouts([right]) == [(Outcome.CORRECT, "3", "", 1.0)]
     cases = {
         "malformed": make_rollout((11, 1), mode=None, completion="3", problem=problem),
         "truncated": make_rollout((5, 11), completion="<short>3", finish_reason=FinishReason.LENGTH, problem=problem),
-        "not equal to '3'": make_rollout((5, 12, 1), completion="<short>4", problem=problem),
-        "no final value": make_rollout((6, 11, 1), mode=Mode.THINK, completion="<think>3", problem=problem),
+        "different": make_rollout((5, 12, 1), completion="<short>4", problem=problem),
+        "missing": make_rollout((6, 11, 1), mode=Mode.THINK, completion="<think>3", problem=problem),
     }
-    for reason, rollout in cases.items():
-        verdict = judge(rollout)
+    for reason, verdict in zip(cases, judge_rollouts(list(cases.values())), strict=True):
         assert not verdict.correct
         assert reason in verdict.reason
-        assert (verdict.outcome is Outcome.UNREADABLE) == (reason == "no final value")
+        assert (verdict.outcome is Outcome.UNREADABLE) == (reason == "missing")
 
 
 class ShortestOfItsGroup(Reward):

@@ -10,11 +10,11 @@ from transformers import PreTrainedTokenizerFast
 from infra.endpoints.chat_endpoint import ChatEndpoint
 from infra.endpoints.replay_cache import ReplayCache
 from schemas.configs.teach import OpenAITeacher
+from schemas.configs.teacher import SampleRules
 from schemas.mode import Mode
 from schemas.records.generations import Generation
 from tests.specimens import make_problem
-from thinkless_core.teachers.asking import DroppedAnswer, SampleRules, ask_teacher
-from thinkless_core.teachers.chat import ChatTeacher
+from thinkless_core.teachers.asking import DroppedAnswer, ask_teacher
 
 KEY = "sk-very-secret-0123456789"
 PROBLEMS = [make_problem(f"1{i}+22=?", name=f"p-{i}", answer="3") for i in range(12)]
@@ -43,7 +43,7 @@ def ask(
     dropped: list[DroppedAnswer] | None = None,
 ) -> list[Generation]:
     """The first problems, asked."""
-    teacher = ChatTeacher(config, tokenizer, endpoint(config, home))
+    teacher = config.build(tokenizer=tokenizer, connect=lambda config: endpoint(config, home))
     options: dict[str, Any] = {} if dropped is None else {"on_drop": dropped.append}
     return ask_teacher(teacher, PROBLEMS[:num], mode=mode, max_tokens=64, seed=0, rules=rules, **options)
 

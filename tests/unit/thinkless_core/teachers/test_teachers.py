@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from transformers import PreTrainedTokenizerFast
 
-from schemas.configs.teach import ProceduralTeacher, RecordedTeacher, TeacherSide
+from schemas.configs.recorded_teachers import RecordedTeacher
+from schemas.configs.teach import ProceduralTeacher
 from schemas.errors import TeacherError
 from schemas.finish_reason import FinishReason
 from schemas.mode import Mode
@@ -16,13 +17,13 @@ from schemas.records.generations import Generation
 from tests.specimens import make_problem, make_problems
 from thinkless_core.problems.problem_set import normalise
 from thinkless_core.student.rendering import render_completion
-from thinkless_core.teachers.asking import ask_teacher, build_teacher
+from thinkless_core.teachers.asking import ask_teacher
 from thinkless_core.teachers.chains import ChainTeacher
 from thinkless_core.teachers.recordings import RecordingTeacher
 
 
 def chain_teacher(tokenizer: PreTrainedTokenizerFast, *weights: float) -> ChainTeacher:
-    return ChainTeacher(ProceduralTeacher(recheck_weights=weights or (1.0,)), tokenizer)
+    return ProceduralTeacher(recheck_weights=weights or (1.0,)).build(tokenizer=tokenizer)
 
 
 def test_a_procedural_teacher_writes_every_step_or_the_digit(tokenizer: PreTrainedTokenizerFast) -> None:
@@ -86,7 +87,7 @@ def recording(path: Path, *rows: object) -> RecordedTeacher:
 
 def replay(tmp_path: Path, tokenizer: PreTrainedTokenizerFast, *rows: object, prompt: str = "11+22=?") -> Generation:
     """What a recording of these rows answers to `prompt`, whose answer is 3."""
-    teacher = RecordingTeacher(str(recording(tmp_path / "r.jsonl", *rows).path), tokenizer)
+    teacher = RecordingTeacher(str(recording(tmp_path / "r.jsonl", *rows).path), tokenizer=tokenizer)
     problem = make_problem(normalise(prompt), answer="3")
     return ask_teacher(teacher, [problem], mode=Mode.SHORT, max_tokens=64, seed=0)[0]
 
@@ -101,7 +102,7 @@ def test_a_recording_is_looked_up_by_prompt_and_by_mode_where_it_names_one(
         {"prompt": "11+33=?", "completion": "4"},
         {"prompt": "11+44=?", "completion": "1+4", "finish_reason": "length", "mode": "think"},
     )
-    teacher = build_teacher(TeacherSide(teacher=config, max_tokens=64), tokenizer=tokenizer)
+    teacher = config.build(tokenizer=tokenizer)
     assert teacher.name == "recorded:r.jsonl"
     first, second, third = (make_problem(p) for p in ("11+22=?", "11+33=?", "11+44=?"))
     short = ask_teacher(teacher, [second, first], mode=Mode.SHORT, max_tokens=64, seed=0)
@@ -175,6 +176,6 @@ def test_a_recorded_prompt_is_found_however_its_white_space_is_written(
 
 
 def test_a_missing_recording_is_refused(tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
-    teacher = RecordingTeacher(str(tmp_path / "absent.jsonl"), tokenizer)
+    teacher = RecordingTeacher(str(tmp_path / "absent.jsonl"), tokenizer=tokenizer)
     with pytest.raises(TeacherError, match=r"recording \S*absent\.jsonl: .*No such file .*check teach\."):
         ask_teacher(teacher, [make_problem("11+22=?")], mode=Mode.SHORT, max_tokens=8, seed=0)

@@ -11,12 +11,13 @@ from transformers import PreTrainedTokenizerFast
 
 from infra.endpoints.endpoint_check import check_endpoint
 from schemas.configs.teach import OpenAITeacher
+from schemas.configs.teacher import SampleRules
 from schemas.errors import TeacherError
 from schemas.finish_reason import FinishReason
 from schemas.mode import Mode
 from tests.unit.thinkless_core.teachers.chat_asking import KEY, ask, config_for
 from tests.unit.thinkless_core.teachers.chat_server import Told, chat, serving
-from thinkless_core.teachers.asking import DroppedAnswer, SampleRules
+from thinkless_core.teachers.asking import DroppedAnswer
 
 
 def test_a_request_holds_model_turn_limit_sampling_and_a_seed_of_its_own(

@@ -11,15 +11,14 @@ from typing import Any
 import pytest
 from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
 
-from schemas.configs.teach import TeacherSide, TransformersTeacher, VllmTeacher
+from schemas.configs.teach import TransformersTeacher, VllmTeacher
 from schemas.errors import TeacherError
 from schemas.mode import Mode
 from schemas.records.generations import Generation
 from tests.specimens import LIVELY, make_problem, make_problems
 from thinkless_core.student.model_files import save_folder
 from thinkless_core.student.tiny_model import tiny_tokenizer
-from thinkless_core.teachers.asking import DroppedAnswer, ask_teacher, build_teacher
-from thinkless_core.teachers.local_model import LocalModelTeacher
+from thinkless_core.teachers.asking import DroppedAnswer, ask_teacher
 
 
 @pytest.fixture
@@ -34,7 +33,7 @@ def ask(
 ) -> tuple[list[Generation], list[DroppedAnswer]]:
     """What the folder's model answers to some problems, and what of it is dropped."""
     config = TransformersTeacher(**({"model": str(folder), "instruction": "", "top_p": None} | changes))
-    teacher = build_teacher(TeacherSide(teacher=config, max_tokens=12), tokenizer=tokenizer)
+    teacher = config.build(tokenizer=tokenizer)
     dropped: list[DroppedAnswer] = []
     try:
         answers = ask_teacher(teacher, make_problems(num), mode=mode, max_tokens=12, seed=seed, on_drop=dropped.append)
@@ -86,7 +85,7 @@ def test_a_template_that_opens_the_thought_gets_no_control_token(folder: Path, t
 
 
 def test_a_prompt_over_the_models_context_is_refused(folder: Path, tokenizer: PreTrainedTokenizerFast) -> None:
-    teacher = LocalModelTeacher(TransformersTeacher(model=str(folder), instruction=""), tokenizer=tokenizer)
+    teacher = TransformersTeacher(model=str(folder), instruction="").build(tokenizer=tokenizer)
     with pytest.raises(TeacherError, match=r"p-long: its prompt has \d+ tokens, .* the 128 .*; lower teach\.short\."):
         ask_teacher(
             teacher, [make_problem("1" * 130, name="p-long", answer="3")], mode=Mode.SHORT, max_tokens=8, seed=0
@@ -103,7 +102,7 @@ def test_a_model_that_cannot_be_loaded_or_asked_is_refused(
     silent.save_pretrained(tmp_path / "silent")
     (tmp_path / "empty").mkdir()
     for name, said in (("empty", "cannot be loaded as a causal language model"), ("silent", "has no chat template")):
-        teacher = LocalModelTeacher(TransformersTeacher(model=str(tmp_path / name)), tokenizer=tokenizer)
+        teacher = TransformersTeacher(model=str(tmp_path / name)).build(tokenizer=tokenizer)
         with pytest.raises(TeacherError, match=said):
             ask_teacher(teacher, make_problems(1), mode=Mode.SHORT, max_tokens=8, seed=0)
 
@@ -111,7 +110,7 @@ def test_a_model_that_cannot_be_loaded_or_asked_is_refused(
 def test_vllm_is_asked_for_by_name_only_where_it_is_installed(tokenizer: PreTrainedTokenizerFast) -> None:
     if importlib.util.find_spec("vllm") is not None:
         pytest.skip("needs an environment without vLLM")
-    teacher = build_teacher(TeacherSide(teacher=VllmTeacher(model="m"), max_tokens=8), tokenizer=tokenizer)
+    teacher = VllmTeacher(model="m").build(tokenizer=tokenizer)
     assert teacher.name == "vllm:m"
     with pytest.raises(TeacherError, match=r"needs vLLM, .*; install vllm .* or serve the model with `vllm serve`"):
         ask_teacher(teacher, make_problems(1), mode=Mode.SHORT, max_tokens=8, seed=0)

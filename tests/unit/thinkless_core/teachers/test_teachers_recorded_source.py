@@ -12,8 +12,10 @@ from transformers import PreTrainedTokenizerFast
 from infra.store.artifact_store import ArtifactStore
 from schemas.artifact import Artifact
 from schemas.configs.loading import load_config
-from schemas.configs.problems import LocalSource, PresetSource
-from schemas.configs.teach import RecordedTeacher, TeachConfig, TeacherSide, TeachSideConfig
+from schemas.configs.presets import PresetSource
+from schemas.configs.problems import LocalSource
+from schemas.configs.recorded_teachers import RecordedTeacher
+from schemas.configs.teach import TeachConfig, TeacherSide, TeachSideConfig
 from schemas.errors import ConfigError, SourceError, TeacherError
 from schemas.mode import Mode
 from tasks.ask_teachers import AskTeachers
@@ -24,9 +26,8 @@ from tests.real_data import real_data
 from tests.specimens import make_problem
 from thinkless_core.problems.answer_fields import solution_completion
 from thinkless_core.problems.problem_set import normalise
-from thinkless_core.problems.problem_sources import read_solutions, read_source, read_traces
-from thinkless_core.teachers.asking import DroppedAnswer, ask_teacher, build_teacher
-from thinkless_core.teachers.recorded_source import RecordedSourceTeacher
+from thinkless_core.problems.problem_sources import read_source
+from thinkless_core.teachers.asking import DroppedAnswer, ask_teacher
 
 SOLUTIONS = {
     "a mark and calculations": (
@@ -52,7 +53,7 @@ def test_the_solutions_of_gsm8k_all_answer_their_own_problems(tokenizer: PreTrai
     problems = [
         make_problem(normalise(p.prompt), answer=p.answer) for p in read_source(source, name="p", seed=0).problems
     ]
-    teacher = RecordedSourceTeacher(source, completion_field="answer", tokenizer=tokenizer)
+    teacher = RecordedTeacher(source=source, completion_field="answer").build(tokenizer=tokenizer)
     assert teacher.name == "recorded:gsm8k"
     answers = ask_teacher(teacher, problems, mode=Mode.SHORT, max_tokens=10_000, seed=0)
     teacher.close()
@@ -75,7 +76,7 @@ def test_the_first_usable_trace_of_a_question_is_replayed_and_what_is_not_record
     tmp_path: Path, tokenizer: PreTrainedTokenizerFast
 ) -> None:
     config = RecordedTeacher(source=trace_rows(tmp_path), completion_field="trace")
-    teacher = build_teacher(TeacherSide(teacher=config, max_tokens=64), tokenizer=tokenizer, scratch=tmp_path / "s")
+    teacher = config.build(tokenizer=tokenizer, scratch=tmp_path / "s")
     told = "\nPut it in a box."
     asked = make_problem("11+22=?").model_copy(update={"prompt": "11+22=?" + told, "instruction": told[1:]})
     dropped: list[DroppedAnswer] = []
@@ -101,17 +102,17 @@ def test_the_short_side_of_a_data_set_needs_the_name_of_its_solutions(
     tmp_path: Path, tokenizer: PreTrainedTokenizerFast
 ) -> None:
     source = trace_rows(tmp_path)
-    teacher = RecordedSourceTeacher(source, completion_field=None, tokenizer=tokenizer)
-    with pytest.raises(TeacherError, match="only where completion_field names"):
+    teacher = RecordedTeacher(source=source, completion_field=None).build(tokenizer=tokenizer)
+    with pytest.raises(TeacherError, match="only if completion_field names"):
         ask_teacher(teacher, [make_problem("11+22=?")], mode=Mode.SHORT, max_tokens=8, seed=0)
     side = TeacherSide(teacher=RecordedTeacher(source=source), max_tokens=8)
     with pytest.raises(ValidationError, match=r"short\.teacher\.completion_field is not set"):
         TeachConfig(think=side, short=side)
     with pytest.raises(SourceError, match=r"line 1: no column 'solution'.*set completion_field"):
-        list(read_solutions(source, field="solution"))
-    assert len(list(read_traces(source, field="trace"))) == 4
+        list(source.solutions(field="solution"))
+    assert len(list(source.traces(field="trace"))) == 4
     with pytest.raises(SourceError, match="names no trace_field"):
-        list(read_traces(source))
+        list(source.traces())
 
 
 BAD_SETTINGS = {

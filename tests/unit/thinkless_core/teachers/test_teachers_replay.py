@@ -22,7 +22,6 @@ from schemas.mode import Mode
 from tests.unit.thinkless_core.teachers.chat_asking import KEY, PROBLEMS, ask, config_for, endpoint, kept_files
 from tests.unit.thinkless_core.teachers.chat_server import Told, chat, serving
 from thinkless_core.teachers.asking import ask_teacher
-from thinkless_core.teachers.chat import ChatTeacher
 
 
 def test_a_second_run_asks_nothing_and_gets_the_same(tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
@@ -36,7 +35,7 @@ def test_a_second_run_asks_nothing_and_gets_the_same(tmp_path: Path, tokenizer: 
         ask(config_for(server.url, temperature=0.7), tmp_path, tokenizer, num=1)
         assert len(server.asked) == 13  # what is asked does
     told: list[bool] = []
-    teacher = ChatTeacher(config, tokenizer, endpoint(config, tmp_path, told))
+    teacher = config.build(tokenizer=tokenizer, connect=lambda config: endpoint(config, tmp_path, told))
     assert ask_teacher(teacher, PROBLEMS, mode=Mode.SHORT, max_tokens=64, seed=0) == first  # the server is gone
     assert told == [True] * 12
 

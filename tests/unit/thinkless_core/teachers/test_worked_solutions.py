@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 from transformers import PreTrainedTokenizerFast
 
-from schemas.configs.problems import PresetSource
-from schemas.configs.teach import TeacherSide, WorkedSolutionsTeacher
+from schemas.configs.presets import PresetSource
+from schemas.configs.recorded_teachers import WorkedSolutionsTeacher
+from schemas.configs.teach import TeacherSide
 from schemas.mode import Mode
 from tests.real_data import real_data
 from tests.specimens import make_problem
 from thinkless_core.problems.problem_set import normalise
 from thinkless_core.problems.problem_sources import read_source
-from thinkless_core.teachers.asking import DroppedAnswer, ask_teacher, build_teacher
+from thinkless_core.teachers.asking import DroppedAnswer, ask_teacher
 from thinkless_core.teachers.worked_solutions import think_aloud
 
 SOLUTION = "48/2 = <<48/2=24>>24 in May.\n48+24 = <<48+24=72>>72 in all.\n#### 72"
@@ -45,7 +46,7 @@ def test_the_teacher_drops_what_its_source_does_not_hold(tmp_path: Path, tokeniz
     path.write_text(json.dumps({"question": "Clips?", "answer": SOLUTION}) + "\n")
     source = PresetSource(name="gsm8k", path=str(path))
     side = TeacherSide(teacher=WorkedSolutionsTeacher(source=source), max_tokens=1000)
-    teacher, dropped = build_teacher(side, tokenizer=tokenizer, scratch=tmp_path / "scratch"), list[DroppedAnswer]()
+    teacher, dropped = side.teacher.build(tokenizer=tokenizer, scratch=tmp_path / "scratch"), list[DroppedAnswer]()
     problems = [make_problem("Clips?", answer="72"), make_problem("Unknown?", answer="1")]
     (answer,) = ask_teacher(teacher, problems, mode=Mode.THINK, max_tokens=1000, seed=0, on_drop=dropped.append)
     teacher.close()
@@ -63,7 +64,7 @@ def test_the_thoughts_about_gsm8k_are_right_and_longer_than_its_solutions(tokeni
     lengths = {}
     for mode in Mode:
         side = TeacherSide(teacher=WorkedSolutionsTeacher(source=source), max_tokens=10_000)
-        teacher = build_teacher(side, tokenizer=tokenizer)
+        teacher = side.teacher.build(tokenizer=tokenizer)
         answers = ask_teacher(teacher, problems, mode=mode, max_tokens=10_000, seed=0)
         teacher.close()
         assert len(answers) == 300

@@ -1,0 +1,189 @@
+"""A source, a teacher, a verifier, an objective and a reward of the user's own, by file and by package; and a stage."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from flows import recipe
+from infra.catalog.query import run_query
+from infra.store.artifact_store import ArtifactStore
+from schemas.base import Record
+from schemas.configs.stage import StageConfig
+from schemas.records.problems import Problem
+from tasks.running.context import RunContext
+from tasks.running.parquet_files import read_records, write_table
+from tasks.running.stage import Stage, StageOutcome, StagePlan
+from tests.integration.conftest import BuiltHome
+from tests.integration.driver import SMALL, FinishedRun, run_pipeline
+from thinkless_core.progress import Progress
+
+SUMS = '''
+"""Everything that a user adds, in one file."""
+
+from collections.abc import Iterator
+
+from schemas.configs.source import SourceConfig, SourceProblem
+from thinkless_core.grading.verdict import Outcome, Verdict
+from thinkless_core.grading.verifier import Verifier
+from thinkless_core.rl.objectives.objective import GroupAdvantages, Objective
+from thinkless_core.rl.rewards import Reward
+from thinkless_core.teachers.one_by_one import OneByOneTeacher
+
+
+class Sums(SourceConfig):
+    """Sums of two digits."""
+
+    first: int = 1
+
+    def problems(self) -> Iterator[SourceProblem]:
+        for a in range(self.first, self.first + 6):
+            for b in range(1, 9):
+                yield SourceProblem(f"{a}+{b}=?", str((a + b) % 10), 1, f"sums:{a}-{b}")
+
+
+class Adds(OneByOneTeacher):
+    """Knows the sum."""
+
+    def think(self, problem):
+        return f"{problem.question[:-2]}={problem.answer}", problem.answer
+
+    def short(self, problem):
+        return problem.answer
+
+
+class LastCharacter(Verifier):
+    """Right if the last character is."""
+
+    def judge(self, problem, completion):
+        right = completion.endswith(problem.answer)
+        return Verdict(Outcome.CORRECT if right else Outcome.WRONG, completion[-1:] or None, score=float(right))
+
+
+class Doubled(Objective):
+    """GRPO with every advantage doubled."""
+
+    factor: float = 2.0
+
+    def advantages(self, groups, *, step):
+        plain = super().advantages(groups, step=step).response_PG
+        return GroupAdvantages(self.factor * plain, self.factor * plain)
+
+
+class Brief(Reward):
+    """Shorter is better, right or wrong."""
+
+    def rewards(self, group, *, step):
+        return [1.0 / rollout.num_tokens for rollout in group]
+'''
+KINDS = {
+    "problems.source": "Sums",
+    "teach.think.teacher": "Adds",
+    "teach.short.teacher": "Adds",
+    "rl.objective": "Doubled",
+    "rl.reward": "Brief",
+}
+
+
+def run_with(home: Path, place: str) -> FinishedRun:
+    """The small pipeline up to RL, with every kind from `place:Class`."""
+    chosen = [f'{key}="{place}:{name}"' for key, name in KINDS.items()]
+    more = ("problems.source.first=2", f'problems.source.verifier="{place}:LastCharacter"', "rl.objective.factor=3.0")
+    more += (f'problems.rl_source={{kind="{place}:Sums", first=9, verifier="{place}:LastCharacter"}}',)
+    small = [override for override in SMALL if not override.startswith(("problems.source", "problems.rl_source"))]
+    return run_pipeline(home, *chosen, *more, "sft.steps=4", "rl.steps=2", small=small, until="rl")
+
+
+def check(home: Path, run: FinishedRun, source_file: str) -> None:
+    """Everything was used, and its sources are in the keys that it touches."""
+    problems = read_records(Path(run.artifacts["problems"].path) / Problem.FILE, Problem)
+    sums = [p for p in problems if p.benchmark is None]
+    assert len(sums) > 60
+    assert {p.verifier.partition(":")[2] for p in sums} == {"LastCharacter"}
+    one = next(p.problem_id for p in sums if p.split == "sft")
+    query = "select distinct completion from generations where problem_id = $id"
+    taught = run_query(home, query, timeout_seconds=20, parameters={"id": one})
+    assert taught.num_rows == 2
+    rewards = run_query(home, "select count(*) as n from rollouts where abs(reward - 1.0 / num_tokens) > 1e-9",
+                        timeout_seconds=20).to_pylist()  # fmt: skip
+    assert rewards == [{"n": 0}]
+    store = ArtifactStore(home)
+    counted = {label: source_file in store.manifest(a.stage, a.key).sources for label, a in run.artifacts.items()}
+    assert [label for label, there in counted.items() if there] == ["problems", "teach-think", "teach-short", "rl"]
+
+
+def test_one_file_brings_a_kind_of_each_group_into_the_pipeline(tmp_path: Path) -> None:
+    file = tmp_path / "my_sums.py"
+    file.write_text(SUMS)
+    run = run_with(tmp_path / "home", str(file))
+    check(tmp_path / "home", run, "my_sums.py")
+    assert run_with(tmp_path / "home", str(file)).built == []
+    file.write_text(SUMS.replace("1.0 / rollout.num_tokens", "2.0 / rollout.num_tokens"))
+    assert "rl" in run_with(tmp_path / "home", str(file)).built, "its text is part of the key"
+
+
+@pytest.mark.slow
+def test_an_installed_package_brings_them_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "site" / "sums_package"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "kinds.py").write_text(SUMS)
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    check(tmp_path / "home", run_with(tmp_path / "home", "sums_package.kinds"), "sums_package/kinds.py")
+    sys.modules.pop("sums_package.kinds")
+
+
+class WordCount(Record):
+    """Words of one problem."""
+
+    TABLE = "word_counts"
+    FILE = "word_counts.parquet"
+
+    problem_id: str
+    words: int
+
+
+class CountWordsConfig(StageConfig):
+    """Settings of the added stage."""
+
+    at_least: int = 0
+    """Shorter problems are left out."""
+
+
+class CountWords(Stage[CountWordsConfig]):
+    """Counts words."""
+
+    name = "count_words"
+    config = CountWordsConfig
+    needs = ("problems",)
+    tables = (WordCount,)
+
+    def build(
+        self, plan: StagePlan[CountWordsConfig], context: RunContext, workspace: Path, progress: Progress
+    ) -> StageOutcome:
+        """Write the counts."""
+        problems = read_records(Path(plan.inputs[0].path) / Problem.FILE, Problem)
+        rows = [WordCount(problem_id=p.problem_id, words=len(p.prompt.split())) for p in problems]
+        kept = [row for row in rows if row.words >= plan.config.at_least]
+        return StageOutcome(rows=write_table(workspace, WordCount, kept))
+
+
+@pytest.fixture
+def _added(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line in the recipe."""
+    place = [stage.name for stage in recipe.RECIPE].index("problems") + 1
+    monkeypatch.setattr(recipe, "RECIPE", (*recipe.RECIPE[:place], CountWords(), *recipe.RECIPE[place:]))
+
+
+@pytest.mark.usefixtures("_added")
+def test_a_stage_is_its_file_and_a_line_in_the_recipe(home: Path, built: BuiltHome) -> None:
+    run = run_pipeline(home, until="count_words")
+    assert run.built == ["count_words"]
+    counts = run_query(home, "select count(*) as n, max(words) as most from word_counts", timeout_seconds=20)
+    assert counts.to_pylist() == [{"n": built.run.artifacts["problems"].rows, "most": 1}]
+    again = run_pipeline(home, "stages.count_words.at_least=2", until="count_words")
+    assert again.built == ["count_words"]
+    assert run_query(home, "from word_counts where words < 0", timeout_seconds=20).num_rows == 0
+    assert len(list((home / "artifacts" / "count_words").iterdir())) == 2
