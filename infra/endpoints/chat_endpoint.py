@@ -142,8 +142,8 @@ class _Conversation:
             if trouble.pause_seconds > self._config.longest_wait_seconds:
                 raise Transient(
                     f"endpoint {self._config.base_url} asked for a pause of {trouble.pause_seconds:.0f} s, more than "
-                    f"longest_wait_seconds={self._config.longest_wait_seconds:g}: {trouble}; launch again later: answers "
-                    "that came are kept"
+                    f"longest_wait_seconds={self._config.longest_wait_seconds:g}: {trouble}; launch again later: "
+                    "answers that came are kept"
                 )
             self._not_before = max(self._not_before, time.monotonic() + trouble.pause_seconds)
             longest = min(self._config.longest_wait_seconds, self._config.backoff_seconds * 2.0 ** min(attempt, 32))

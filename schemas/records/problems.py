@@ -28,24 +28,16 @@ class Problem(Record):
     answer: str
     """Reference value that the verifier compares with."""
     difficulty: int | None
-<<<<<<< HEAD
-    """Grade of difficulty if the source has one (number of operations), else null."""
-=======
     """A whole number, such as the number of operations; null if the source knows none."""
->>>>>>> main
     split: ProblemSplit
     benchmark: str | None
     """Name of the held-out benchmark for split `test`, else null."""
     source: str
     """Its origin: a generator's name, or a file and its line."""
     instruction: str = ""
-<<<<<<< HEAD
-    """Instruction to the student below the question; the prompt's last lines."""
-=======
     """Written below the question for the student; the prompt's last lines."""
     verifier: str = "strict"
     """What judges answers to it: a name, FILE.py:Class or an import path, as its source says."""
->>>>>>> main
 
     @property
     def question(self) -> str:
