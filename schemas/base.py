@@ -24,7 +24,7 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
 
     TABLE: ClassVar[str] = ""
-    """Name of the table these rows make, in SQL and in manifests; empty where they make none."""
+    """Name of the table these rows make, in SQL and in manifests; empty if they make none."""
     FILE: ClassVar[str] = ""
     """Name of its Parquet file in an artifact."""
     HAS_RUN_ID: ClassVar[bool] = False
@@ -56,8 +56,8 @@ def _arrow_type(annotation: object) -> tuple[pa.DataType, bool]:
 def arrow_schema(record: type[Record]) -> pa.Schema:
     """The Arrow schema of a record class, fields in the order of definition.
 
-    Every column is nullable on disk: a null where none belongs is found by validation, which can name the row,
-    and not by a writer, which can not.
+    Every column is nullable on disk: a null in a column that must have a value is found by validation, which names the
+    row; a writer could not.
     """
     return pa.schema([pa.field(name, _arrow_type(f.annotation)[0]) for name, f in record.model_fields.items()])
 

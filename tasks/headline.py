@@ -1,4 +1,4 @@
-"""The few numbers of a stage that fit on one line, in words.
+"""One line of progress with the few numbers of a stage that fit on it.
 
 all numbers of a step -> those of the stage's headline, the last known value of each -> `reward 0.31  think 43%  ...`
 """
@@ -56,7 +56,7 @@ class Headline:
         return "  ".join([*parts, *self._guard()])
 
     def _guard(self) -> list[str]:
-        """What the collapse guard does, where it does something."""
+        """What the collapse guard does; nothing while it does not act."""
         forced = self._latest.get("guard_forced_per_group", 0.0)
         if forced:
             return [f"guard forces {forced:.0f} per group"]

@@ -44,10 +44,10 @@ RunMembers = Callable[[StudyRequest, Sequence[MemberSpec]], Iterator[MemberRun]]
 
 @dataclass(frozen=True)
 class StudyResult:
-    """What a launch came to."""
+    """Result of a launch."""
 
     summary: Artifact | None
-    """Of the finished members; None where there is none."""
+    """Of the finished members; None if there is none."""
     failed: tuple[MemberRun, ...]
     missing: tuple[MemberSpec, ...]
     """Members that are not finished, failed ones among them."""
@@ -107,7 +107,7 @@ def summarise(request: StudyRequest, *, failed: tuple[MemberRun, ...] = ()) -> S
 
 
 def newest_summary(request: StudyRequest) -> Artifact:
-    """The newest stored summary of a study of this name; raises MissingArtifactError where there is none."""
+    """The newest stored summary of a study of this name; raises MissingArtifactError if there is none."""
     context = _context(request)
     for manifest in reversed(list(context.store.manifests())):
         study = manifest.config.get("study")

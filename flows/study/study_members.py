@@ -43,7 +43,7 @@ class StudyRequest:
     settings: Settings
 
     def log_of(self, member: MemberSpec) -> Path:
-        """Where a member's process says what it does."""
+        """Log file of a member's process."""
         return self.settings.home / "studies" / self.study.name / f"{member.label}.log"
 
 
@@ -58,7 +58,7 @@ class FoundMember:
 
 @dataclass(frozen=True)
 class MemberRun:
-    """How a member's process ended."""
+    """The end of a member's process."""
 
     spec: MemberSpec
     exit_code: int
@@ -69,7 +69,7 @@ class MemberRun:
     def last_words(self) -> str:
         """The last line of its log."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        return next((line for line in reversed(lines) if line.strip()), "it said nothing")
+        return next((line for line in reversed(lines) if line.strip()), "it printed nothing")
 
 
 @dataclass
@@ -106,7 +106,7 @@ def check_study(
     claim: str | None = None,
     overrides: Sequence[str] = (),
 ) -> StudyRequest:
-    """Everything that can be wrong with any member, said at once; raises ConfigError or StoreError."""
+    """A checked launch; raises ConfigError or StoreError for a fault of any member, before one is run."""
     if jobs is not None and jobs < 1:
         raise ConfigError(f"--jobs is {jobs}, expected at least 1; leave it out for one per core")
     study = load_study(name)
@@ -147,7 +147,7 @@ def member_command(request: StudyRequest, spec: MemberSpec) -> ChildCommand:
     words = [*run, "--until", LAST_STAGE, *(word for override in spec.overrides for word in ("--set", override))]
     variables = {
         "THINKLESS_HOME": str(request.settings.home),
-        # What is not told its number of threads by the configuration shares the cores out.
+        # A member whose configuration sets no number of threads gets an equal share of the cores.
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(max(1, num_cores() // request.jobs))),
     }
     return ChildCommand(tuple(words), request.log_of(spec), variables)
@@ -160,7 +160,7 @@ def run_member(request: StudyRequest, spec: MemberSpec) -> MemberRun:
 
 
 def seconds_per_member(request: StudyRequest, found: Sequence[FoundMember]) -> float:
-    """Mean time of the finished members, as their manifests tell; a guess where there is none."""
+    """Mean time of the finished members, from their manifests; a guess if there is none."""
     store = ArtifactStore(request.settings.home)
     seconds = []
     for member in found:

@@ -23,7 +23,7 @@ NARROWEST = 100
 
 
 def claims_as_table(path: Path) -> str:
-    """For the terminal, as wide as it is; coloured where it is one."""
+    """For the terminal, as wide as it is; coloured if the output is a terminal."""
     width = max(NARROWEST, shutil.get_terminal_size((140, 24)).columns)
     console = Console(width=width)
     with console.capture() as capture:

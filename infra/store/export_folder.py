@@ -23,7 +23,7 @@ from infra.fingerprint import file_sha256
 from schemas.errors import ConfigError, StoreError
 
 LIST_FILE = "export.json"
-"""What the folder holds and where it came from."""
+"""Lists what the folder holds and its origin."""
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 """Endings of weight files that run code when they are loaded; none is ever given away."""
 
@@ -32,7 +32,7 @@ PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 def new_folder(target: Path) -> Iterator[Path]:
     """A folder to write in, which becomes `target` when the block ends well.
 
-    Raises ConfigError where `target` is a file or a folder with something in it, StoreError where it cannot be written.
+    Raises ConfigError if `target` is a file or a folder with something in it, StoreError if it cannot be written.
     """
     if target.is_file() or (target.is_dir() and any(target.iterdir())):
         what = "a file" if target.is_file() else "a folder that is not empty"
@@ -52,7 +52,7 @@ def new_folder(target: Path) -> Iterator[Path]:
 
 
 def copy_model(model: Path, folder: Path) -> None:
-    """Weights, configuration, tokenizer and template; raises StoreError where the weights are no safetensors."""
+    """Weights, configuration, tokenizer and template; raises StoreError if the weights are no safetensors."""
     files = sorted(path for path in model.rglob("*") if path.is_file())
     if not any(path.suffix == ".safetensors" for path in files) or not (model / "config.json").is_file():
         raise StoreError(f"{model} holds no config.json and safetensors weights; build the stage again with --refresh")
