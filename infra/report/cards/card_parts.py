@@ -29,9 +29,9 @@ def config_block(title: str, config: Mapping[str, JsonValue]) -> str:
     """Configuration as YAML; folders of this machine are cut to the file's name."""
     if not config:
         return f"{title}: no manifest."
-    from huggingface_hub.utils import yaml_dump
+    import yaml
 
-    text = yaml_dump(_without_folders(dict(config)), sort_keys=False).rstrip()
+    text = yaml.safe_dump(_without_folders(dict(config)), sort_keys=False, allow_unicode=True).rstrip()
     return f"{title}:\n\n{fenced('yaml', text)}"
 
 
