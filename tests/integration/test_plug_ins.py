@@ -112,6 +112,7 @@ def check(home: Path, run: FinishedRun, source_file: str) -> None:
     assert [label for label, there in counted.items() if there] == ["problems", "teach-think", "teach-short", "rl"]
 
 
+@pytest.mark.slow
 def test_one_file_brings_a_kind_of_each_group_into_the_pipeline(tmp_path: Path) -> None:
     file = tmp_path / "my_sums.py"
     file.write_text(SUMS)
