@@ -3,8 +3,8 @@
 It measures the share of the rarer mode among the rollouts that chose their mode freely. A small share has two possible
 causes. The policy may have lost a mode that would pay: a mode that is not sampled earns no reward to be compared with,
 so it cannot come back by learning. Or the problems are all easy, and the policy rightly stopped thinking. The counts
-cannot tell the two apart, which is why the default policy only warns. `force_split` can: it keeps sampling the lost mode
-and lets the rewards decide. It stops forcing after `max_forced_steps`.
+cannot tell the two apart, which is why the default policy only warns. `force_split` can: it keeps sampling the lost
+mode and lets the rewards decide. It stops forcing after `max_forced_steps`.
 """
 
 from __future__ import annotations
