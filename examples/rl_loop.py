@@ -44,9 +44,9 @@ def main(*, warm_up_steps: int = 300, rl_steps: int = 30) -> list[dict[str, floa
     model = tiny_model(size, tokenizer=tokenizer, seed=0)
     control, pad_id = ControlTokens.of(tokenizer), tokenizer.pad_token_id
 
-    # Problems: chains such as 37+48*12=?, half of them with one operation and half with two.
+    # Problems: chains such as 37+48*12-59=?. Those with one operation are easy, those with three are hard.
     problems, samples = [], []
-    for text, difficulty in draw_distinct_chains(random_stream("rl-loop"), num_problems=1200, mix=(0.5, 0.0, 0.5)):
+    for text, difficulty in draw_distinct_chains(random_stream("rl-loop"), num_problems=1200, mix=(0.6, 0.0, 0.4)):
         steps, answer = work_out(text)
         problems.append(
             Problem(
@@ -80,6 +80,7 @@ def main(*, warm_up_steps: int = 300, rl_steps: int = 30) -> list[dict[str, floa
         steps=rl_steps,
         prompts_per_step=16,
         group_size=8,
+        gamma=0.6,
         max_new_tokens=24,
         short_max_tokens=6,
         optimizer=OptimizerConfig(learning_rate=5e-4, weight_decay=0.0),
@@ -126,9 +127,13 @@ def main(*, warm_up_steps: int = 300, rl_steps: int = 30) -> list[dict[str, floa
         optimizer.step()
         optimizer.zero_grad()
 
-        history.append(rollout_numbers(scored, group_size=config.group_size))
-        shown = ("reward_mean", "accuracy", "think_share", "mean_tokens")
-        print(f"step {step:3d}", *(f"{name} {history[-1][name]:5.2f}" for name in shown))
+        numbers = rollout_numbers(scored, group_size=config.group_size)
+        for name, difficulty in (("easy_think_share", 1), ("hard_think_share", 3)):
+            modes = [s.mode for s in scored if s.problem.difficulty == difficulty]
+            numbers[name] = modes.count(Mode.THINK) / max(len(modes), 1)
+        history.append(numbers)
+        shown = ("reward_mean", "accuracy", "mean_tokens", "easy_think_share", "hard_think_share")
+        print(f"step {step:3d}", *(f"{name} {numbers[name]:5.2f}" for name in shown))
     return history
 
 

@@ -138,7 +138,7 @@ def train_sft(
     held_out = [pair_samples(p, tokenizer=tokenizer) for p in pairs if p.split == "validation"]
     if not encoded:
         raise TrainingError('no training pairs to learn from; see `thinkless sql "select * from drops"` for why')
-    accelerator, pad_id = training_accelerator(), tokenizer.pad_token_id
+    accelerator = training_accelerator()
     writes = accelerator.is_main_process
     model.to(accelerator.device)
     if sharded:
@@ -149,15 +149,16 @@ def train_sft(
     if writes:
         log.cut_after(done)
     wait_for_all(accelerator)
+    pad_id = tokenizer.pad_token_id
     model.train()
     for step in range(done + 1, config.steps + 1):
         chosen = batch_indices(len(encoded), batch_size=config.pairs_per_step, step=step - 1, seed=config.seed)
-        samples = join([encoded[i] for i in chosen])
+        batch = join([encoded[i] for i in chosen])
         numbers = _train_step(
-            model, samples, step=step, optimizer=optimizer, config=config, pad_id=pad_id, accelerator=accelerator
+            model, batch, optimizer=optimizer, accelerator=accelerator, config=config, pad_id=pad_id, step=step
         )
         if held_out and (step % config.validate_every == 0 or step == config.steps):
-            numbers |= _validate(model, held_out, config=config, pad_id=pad_id, accelerator=accelerator)
+            numbers |= _validation_losses(model, join(held_out), accelerator=accelerator, config=config, pad_id=pad_id)
         if writes:
             log.append([Metric(stage="sft", step=step, name=name, value=value) for name, value in numbers.items()])
         if step % config.checkpoint_every == 0 or step == config.steps:
@@ -170,15 +171,15 @@ def train_sft(
 
 def _train_step(
     model: PreTrainedModel,
-    samples: SidedSamples,
+    batch: SidedSamples,
     *,
-    step: int,
     optimizer: torch.optim.Optimizer,
+    accelerator: Accelerator,
     config: SftConfig,
     pad_id: int,
-    accelerator: Accelerator,
+    step: int,
 ) -> dict[str, float]:
-    """One optimiser step; returns its numbers. Raises TrainingError for a loss that is not finite."""
+    """One optimiser step; returns its metrics."""
     # Dropout, if a model has it.
     torch.manual_seed(derive_seed("sft-step", config.seed, step, *process_stream(accelerator)))
     rate = learning_rate(config.optimizer, step=step, num_steps=config.steps)
@@ -186,7 +187,7 @@ def _train_step(
     with memory_explained("sft", config.micro_batch_tokens):
         losses = accumulate_sft_loss(
             model,
-            samples,
+            batch,
             pad_id=pad_id,
             micro_batch_tokens=config.micro_batch_tokens,
             accelerator=accelerator,
@@ -210,20 +211,15 @@ def _train_step(
     }
 
 
-def _validate(
-    model: PreTrainedModel,
-    held_out: Sequence[SidedSamples],
-    *,
-    config: SftConfig,
-    pad_id: int,
-    accelerator: Accelerator,
+def _validation_losses(
+    model: PreTrainedModel, batch: SidedSamples, *, accelerator: Accelerator, config: SftConfig, pad_id: int
 ) -> dict[str, float]:
-    """The losses on held-out pairs."""
+    """Losses on pairs that are not trained on, as metrics."""
     model.eval()
     with gathered(model), torch.inference_mode():
         losses = accumulate_sft_loss(
             model,
-            join(held_out),
+            batch,
             pad_id=pad_id,
             micro_batch_tokens=config.micro_batch_tokens,
             accelerator=accelerator,
