@@ -83,7 +83,7 @@ class OpenAITeacher(SampledTeacher):
     backoff_seconds: float = Field(1.0, gt=0)
     """Pause before the first retry; doubles with each one, and is drawn from its upper half."""
     longest_wait_seconds: float = Field(300.0, gt=0)
-    """Longest pause, also where the server asks for one; a server that asks for more ends the run, to go on later."""
+    """Longest pause, also if the server asks for one; a server that asks for more ends the run, to go on later."""
     refused: Literal["stop", "drop"] = "stop"
     """A request the server refuses as it is (400, 413, 422: too long, filtered) ends the run, or drops the problem."""
 
