@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
+import yaml
 from pydantic import JsonValue
 
 from infra.report.cards.card_format import fenced, table
@@ -29,8 +30,6 @@ def config_block(title: str, config: Mapping[str, JsonValue]) -> str:
     """Configuration as YAML; folders of this machine are cut to the file's name."""
     if not config:
         return f"{title}: no manifest."
-    import yaml
-
     text = yaml.safe_dump(_without_folders(dict(config)), sort_keys=False, allow_unicode=True).rstrip()
     return f"{title}:\n\n{fenced('yaml', text)}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import yaml
 from huggingface_hub import DatasetCard, ModelCard
 
 from infra.report.cards.dataset_card import dataset_card
@@ -25,7 +26,6 @@ def partial(tmp_path_factory: pytest.TempPathFactory) -> ReportInputs:
 
 
 def test_cards_carry_front_matter_that_parses_and_measured_numbers(complete: ReportInputs) -> None:
-    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed: front matter is not parsed")
     _, front, body = model_card(complete).split("---\n", 2)
     card = yaml.safe_load(front)
     assert card["pipeline_tag"] == "text-generation"

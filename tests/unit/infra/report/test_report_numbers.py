@@ -15,13 +15,21 @@ from infra.report.data.examples import MOST_BYTES, TRAINING, browser_json
 from infra.report.data.inputs import ReportInputs
 from infra.report.data.result_table import result_table_text
 from infra.report.data.router_tables import MEANING, router_tables
-from infra.report.data.verdicts import headline
+from infra.report.data.verdicts import headline, judge_benchmarks
 from infra.report.page import render_report
 from schemas.mode import EvalMode
 from schemas.records.eval_completions import EvalCompletion
 from schemas.records.eval_pareto import ParetoPoint
 from schemas.records.eval_summary import EvalSummary
-from tests.unit.infra.report.reported import MIXES, NUM_PROBLEMS, P_THINK, complete_inputs, make_guard_events, write
+from tests.unit.infra.report.reported import (
+    MIXES,
+    NUM_PROBLEMS,
+    P_THINK,
+    complete_inputs,
+    make_guard_events,
+    summarise,
+    write,
+)
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +173,25 @@ def test_the_data_of_the_browser_stay_within_their_size(evidence: Evidence) -> N
     assert json.loads(text)[0][7][0][3] == "<" * 1000
     # those on the page already are always in the data, because the script finds them by position
     assert browser_json([long._replace(shown=True)] * 500)[1] == 500
+
+
+def test_samples_of_a_problem_are_completions_and_not_problems(tmp_path: Path) -> None:
+    inputs = complete_inputs(tmp_path)
+    path = inputs.tables["eval_completions"][0]
+    rows = [EvalCompletion(**row) for row in pq.read_table(path).to_pylist()]
+    again = [row.model_copy(update={"sample": 1, "completion_id": f"{row.completion_id}-1"}) for row in rows]
+    write(path, EvalCompletion, [*rows, *again])
+    write(inputs.tables["eval_summary"][0], EvalSummary, summarise([*rows, *again]))
+    found, page = gather_evidence(inputs), render_report(inputs)
+    text = result_table_text(inputs.tables["eval_summary"][0])
+    for result in judge_benchmarks(found):
+        own = {row.problem_id for row in rows if row.benchmark == result.benchmark}
+        cell = found.cell(result.benchmark, "rl", "auto")
+        assert cell is not None
+        assert (result.num_problems, cell.n) == (len(own), 2 * len(own))
+        assert found.problem_counts[result.benchmark].num_samples == 2
+        assert f"{result.benchmark} <small>{len(own)} problems</small>" in page
+        assert f"{result.benchmark} ({2 * len(own)} completions, grader" in text
 
 
 def test_graders_are_counted_by_hand(complete: ReportInputs, evidence: Evidence) -> None:
