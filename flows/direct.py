@@ -7,7 +7,7 @@ import time
 
 from flows.recipe import AnyPlan
 from flows.request import RunRequest
-from flows.run import Recorder, run_stages
+from flows.run_stages import Recorder, run_stages
 from schemas.artifact import Artifact
 from schemas.errors import Transient
 from tasks.running.context import RunContext

@@ -29,8 +29,8 @@ PLUMBING = (
     "infra.catalog.openlineage_events", "infra.disk", "infra.fingerprint", "infra.locks", "infra.module_sources",
     "infra.processes.launcher", "infra.processes.launched_process", "infra.runs", "infra.settings", "infra.store",
     "infra.validation", "schemas.artifact", "schemas.errors", "schemas.kinds", "schemas.configs.pipeline",
-    "tasks.running.build", "tasks.running.context", "tasks.running.launched", "tasks.running.launching",
-    "tasks.running.progress", "tasks.running.stage", "tasks.running.why", "thinkless_core.progress",
+    "tasks.running.build", "tasks.running.context", "tasks.running.training_process", "tasks.running.run_training",
+    "tasks.running.progress_display", "tasks.running.stage", "tasks.running.rebuild_reason", "thinkless_core.progress",
 )  # fmt: skip
 """Modules, and packages with all in them, that carry, check or show what a stage makes and change no byte of it."""
 

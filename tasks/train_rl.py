@@ -39,7 +39,7 @@ class TrainRl(Stage[RlConfig]):
         `scratch/`.
         """
         from infra.validation.suites import rollouts_suite
-        from tasks.running.launching import run_training
+        from tasks.running.run_training import run_training
         from thinkless_core.rl.rl_logs import RlLogs
 
         run_training(plan, workspace, progress, train=train)
@@ -64,7 +64,7 @@ def train(
     processes: int = 1,
     sharded: bool = False,
 ) -> None:
-    """Train in this process, or as one of several (tasks/running/launching.py); writes `model/`, logs and
+    """Train in this process, or as one of several (tasks/running/run_training.py); writes `model/`, logs and
     checkpoints."""
     from tasks.running.samplers import build_sampler
     from tasks.running.student_folder import load_for_training, save_trained

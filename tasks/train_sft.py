@@ -30,7 +30,7 @@ class TrainSft(Stage[SftConfig]):
         self, plan: StagePlan[SftConfig], context: RunContext, workspace: Path, progress: Progress
     ) -> StageOutcome:
         """Write `model/` and the metrics; goes on from the newest checkpoint in `scratch/`."""
-        from tasks.running.launching import run_training
+        from tasks.running.run_training import run_training
         from thinkless_core.training import sft_trainer
         from thinkless_core.training.fitting_pairs import OVER_CONTEXT
 
@@ -65,7 +65,7 @@ def train(
     processes: int = 1,
     sharded: bool = False,
 ) -> None:
-    """Train in this process, or as one of several (tasks/running/launching.py); writes `model/`, logs and
+    """Train in this process, or as one of several (tasks/running/run_training.py); writes `model/`, logs and
     checkpoints."""
     from tasks.running.student_folder import load_for_training, save_trained
     from thinkless_core.training import sft_trainer

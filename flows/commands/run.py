@@ -16,7 +16,7 @@ from flows.commands.why import show_plan
 from flows.direct import run_directly
 from flows.prefect.prefect_server import server_is_configured
 from flows.request import check_request
-from flows.run import run_from_store
+from flows.run_stages import run_from_store
 from schemas.artifact import Artifact
 from schemas.records.eval_summary import EvalSummary
 

@@ -13,8 +13,8 @@ from collections import Counter
 from pathlib import Path
 
 from flows.commands.run import interrupt
-from flows.study.study import StudyResult, newest_summary, run_side_by_side, run_study, summarise
-from flows.study.study_members import StudyRequest, check_study, find_members, seconds_per_member
+from flows.study.members import StudyRequest, check_study, find_members, seconds_per_member
+from flows.study.run_study import StudyResult, newest_summary, run_side_by_side, run_study, summarise
 from flows.study.study_table import claims_as_markdown, claims_as_table
 from schemas.artifact import Artifact
 from schemas.records.study_claims import StudyClaim

@@ -10,7 +10,7 @@ from flows.recipe import AnyPlan, stages_until
 from flows.request import RunRequest, check_request
 from schemas.artifact import Artifact
 from tasks.running.context import find_done
-from tasks.running.why import Reason, reason
+from tasks.running.rebuild_reason import Reason, reason
 
 
 class PlannedStage(NamedTuple):

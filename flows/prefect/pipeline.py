@@ -17,7 +17,7 @@ from flows.prefect.temporary_server import guard_temporary_servers
 from flows.prefect.ui_artifacts import publish_artifacts
 from flows.recipe import AnyPlan
 from flows.request import check_request
-from flows.run import run_stages
+from flows.run_stages import run_stages
 from schemas.artifact import Artifact
 from schemas.errors import Transient
 from tasks.running.build import run_stage

@@ -16,8 +16,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectConcurrentFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.study.study import StudyResult, run_study
-from flows.study.study_members import MemberRun, StudyRequest, check_study, member_command
+from flows.study.members import MemberRun, StudyRequest, check_study, member_command
+from flows.study.run_study import StudyResult, run_study
 from flows.study.study_table import claims_as_markdown
 from infra.processes.child_process import ChildCommand, end_children, run_logged
 from schemas.configs.study import MemberSpec

@@ -23,7 +23,7 @@ from schemas.artifact import MANIFEST_VERSION, Artifact, CheckResult, InputRef, 
 from schemas.base import tables_of
 from schemas.configs.stage import StageConfig
 from tasks.running.context import RunContext, find_done, installed_version
-from tasks.running.progress import stage_progress
+from tasks.running.progress_display import stage_progress
 from tasks.running.stage import StageOutcome, StagePlan
 
 C = TypeVar("C", bound=StageConfig)

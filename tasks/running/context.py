@@ -15,8 +15,8 @@ from infra.settings import Settings
 from infra.store.artifact_store import ArtifactStore
 from schemas.artifact import Artifact, Manifest
 from schemas.configs.stage import StageConfig
+from tasks.running.rebuild_reason import differences
 from tasks.running.stage import StagePlan
-from tasks.running.why import differences
 
 C = TypeVar("C", bound=StageConfig)
 

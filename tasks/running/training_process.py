@@ -1,4 +1,4 @@
-"""What each launched process runs: `python -m tasks.running.launched FOLDER`.
+"""What each launched process runs: `python -m tasks.running.training_process FOLDER`.
 
 FOLDER/job.json -> `train` of the stage's module -> progress of the main process to the launcher
 """

@@ -20,7 +20,7 @@ from infra.runs import RunRecord, StageUse, add_stage, finish_run, save_run, sta
 from schemas.artifact import Artifact
 from schemas.errors import MissingArtifactError
 from tasks.running.context import RunContext, find_done, version_changes
-from tasks.running.why import reason
+from tasks.running.rebuild_reason import reason
 
 logger = logging.getLogger("thinkless")
 

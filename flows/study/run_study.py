@@ -20,8 +20,8 @@ from pydantic import JsonValue
 from flows.direct import build_here
 from flows.recipe import AnyPlan
 from flows.request import new_run_id
-from flows.run import recorded
-from flows.study.study_members import (
+from flows.run_stages import recorded
+from flows.study.members import (
     MemberRun,
     StudyRequest,
     find_members,

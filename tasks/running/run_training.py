@@ -1,8 +1,8 @@
 """Training of a stage: in this process, or in several that `accelerate launch` starts.
 
 plan -> (launch?) no:  `train` of the stage's module, called here
-                  yes: job.json -> N x `python -m tasks.running.launched` -> the same `train` -> progress back into this
-                  process
+                  yes: job.json -> N x `python -m tasks.running.training_process` -> the same `train`
+                       -> progress back into this process
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def run_training(plan: StagePlan[C], workspace: Path, progress: Progress, *, tra
     run_launched(
         Launch(
             label=plan.label,
-            module="tasks.running.launched",
+            module="tasks.running.training_process",
             job=job,
             processes=launch.processes,
             accelerate_config=launch.accelerate_config,
