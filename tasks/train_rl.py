@@ -27,7 +27,7 @@ class TrainRl(Stage[RlConfig]):
     tables = (Metric, RolloutRecord, GuardEvent)
 
     def kinds(self, config: PipelineConfig) -> Iterator[Kind | type[Kind]]:
-        """The objective, the reward (the objective's own if none is chosen), and what judges the problems."""
+        """The objective, the reward (the objective's own if none is chosen), and the verifiers of the problems."""
         yield from kinds_in(config.rl)
         yield config.rl.chosen_reward()
         yield from config.problems.verifiers()
@@ -35,7 +35,7 @@ class TrainRl(Stage[RlConfig]):
     def build(
         self, plan: StagePlan[RlConfig], context: RunContext, workspace: Path, progress: Progress
     ) -> StageOutcome:
-        """Write `model/` and the tables of metrics, rollouts and guard events; goes on from the newest checkpoint in
+        """Write `model/` and the tables of metrics, rollouts and guard events; resumes from the newest checkpoint in
         `scratch/`.
         """
         from infra.validation.suites import rollouts_suite

@@ -1,6 +1,6 @@
-"""The run that stages are built in, and what it takes for done.
+"""The context of a run, and the lookup of a finished stage.
 
-Nothing slow is imported here: a run that finds everything in the store needs no more than this.
+Nothing slow is imported here: a run whose stages are all in the store needs only this module.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from tasks.running.stage import StagePlan
 C = TypeVar("C", bound=StageConfig)
 
 RESULT_PACKAGES = ("torch", "transformers", "vllm", "math-verify")
-"""Packages whose versions can change what a model computes or a verdict says."""
+"""Packages whose versions can change a model's output or a verdict."""
 
 
 @dataclass(frozen=True)
 class RunContext:
-    """One run: its settings, and which stages it builds anew or keeps."""
+    """One run: its settings, and which stages it rebuilds or keeps."""
 
     run_id: str
     profile: str
     settings: Settings
     refresh: frozenset[str] = frozenset()
-    """Stages to rebuild even where the store has them."""
+    """Stages to rebuild even if the store has them."""
     keep: frozenset[str] = frozenset()
     """Stages whose newest artifact is taken although their sources changed, if configuration and inputs are equal."""
     same_versions: bool = False
-    """Whether an artifact made with other versions of RESULT_PACKAGES is built anew."""
+    """True: an artifact made with other versions of RESULT_PACKAGES is rebuilt."""
 
     @property
     def store(self) -> ArtifactStore:
@@ -50,7 +50,7 @@ class RunContext:
 
 
 def find_done(context: RunContext, plan: StagePlan[C]) -> Artifact | None:
-    """The published, verified artifact of a plan; None if it has to be built (or built anew)."""
+    """The published, verified artifact of a plan; None if it has to be built or rebuilt."""
     if plan.stage in context.refresh:
         return None
     found = context.store.find(plan.stage, plan.key)
@@ -61,7 +61,7 @@ def find_done(context: RunContext, plan: StagePlan[C]) -> Artifact | None:
 
 
 def _kept(context: RunContext, plan: StagePlan[C]) -> Artifact | None:
-    """The newest artifact that differs from a plan in its sources alone."""
+    """The newest artifact that differs from a plan only in its sources."""
     for manifest in reversed(list(context.store.manifests())):
         if manifest.stage == plan.stage and not differences(plan, manifest).besides_sources():
             found = context.store.find(manifest.stage, manifest.key)
