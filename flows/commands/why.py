@@ -9,7 +9,7 @@ from typing import NamedTuple
 from flows.recipe import AnyPlan, stages_until
 from flows.request import RunRequest, check_request
 from schemas.artifact import Artifact
-from tasks.running.context import find_done
+from tasks.running.find import find_done
 from tasks.running.rebuild_reason import Reason, reason
 
 

@@ -58,7 +58,7 @@ class FoundMember:
 
 @dataclass(frozen=True)
 class MemberRun:
-    """How a member's process ended."""
+    """The end of a member's process."""
 
     spec: MemberSpec
     exit_code: int

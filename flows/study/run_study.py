@@ -31,7 +31,8 @@ from infra.processes.child_process import end_children
 from schemas.artifact import Artifact
 from schemas.configs.study import FinishedMember, MemberSpec, StudySummaryConfig
 from schemas.errors import MissingArtifactError
-from tasks.running.context import RunContext, find_done
+from tasks.running.context import RunContext
+from tasks.running.find import find_done
 from tasks.summarise_study import plan_study
 
 logger = logging.getLogger("thinkless")

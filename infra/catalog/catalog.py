@@ -3,7 +3,7 @@
 manifest + Parquet files -> register -> one short transaction -> catalog.duckdb
 run record -> record_run;  all manifests and run records -> rebuild
 
-Never the only copy: a file that is lost, damaged or of another version is rebuilt from the store.
+It is never the only copy: a lost or damaged file, or one of another version, is rebuilt from the store.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ class Catalog:
         self._timeout_seconds = timeout_seconds
 
     def register(self, manifest: Manifest, path: Path) -> None:
-        """Makes a published artifact, whose files are in `path`, known: its rows replace what was there for its key.
+        """Writes a published artifact, whose files are in `path`, into the catalog; rows of the same key are replaced.
 
-        Raises CatalogLockedError where another process holds the catalog for too long, ContractError where a
-        file does not have its table's columns.
+        Raises CatalogLockedError if another process holds the catalog for too long, ContractError if a
+        file has columns that its table lacks.
         """
         self._write(lambda connection: register_rows(connection, manifest, path))
 
     def ensure(self, manifest: Manifest, path: Path) -> None:
-        """Registers the artifact unless it is known as it is: after a crash between publishing and registering."""
+        """Registers an artifact that a crash between publishing and registering left out of the catalog."""
         if self.path.exists():
             try:
                 with opened(self.path, read_only=True, timeout_seconds=self._timeout_seconds) as connection:
@@ -63,7 +63,7 @@ class Catalog:
         self.register(manifest, path)
 
     def record_run(self, record: RunRecord) -> None:
-        """Makes a run known as it stands; runs whose process died meanwhile are known as failed from now on."""
+        """Writes a run's present state into the catalog; runs whose process has died since are marked as failed."""
 
         def write(connection: duckdb.DuckDBPyConnection) -> None:
             running = connection.execute("select run_id from runs where status = 'running'").fetchall()
@@ -80,7 +80,7 @@ class Catalog:
             self._rebuild(store, runs)
 
     def open_or_rebuild(self) -> None:
-        """Makes sure that there is a catalog of this version: rebuilt, with a warning, where there is none."""
+        """Makes sure that there is a catalog of this version; if not, it is rebuilt, with a warning."""
         self._write(lambda connection: None)
 
     def _write(self, write: Write) -> None:

@@ -1,4 +1,4 @@
-"""Opening catalog.duckdb: politely where somebody holds it, and knowing when the file itself is the trouble.
+"""Opens catalog.duckdb: waits while another process holds it, and recognises a damaged file.
 
 path -> connection, after waiting for a holder;  DuckDB's message -> busy | damaged | an ordinary error
 """
@@ -51,9 +51,9 @@ def opened(
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to a catalog of this version, closed at the end of the block.
 
-    `on_wait` is called once, with a sentence, where another process holds the file. Raises CatalogLockedError
+    `on_wait` is called once, with a sentence, if another process holds the file. Raises CatalogLockedError
     after `timeout_seconds`, DamagedCatalogError if the file is no catalog of this version (met while opening or
-    inside the block), StoreError where the system forbids the access.
+    inside the block), StoreError if the system forbids the access.
     """
     connection = _connect(
         path, read_only=read_only, timeout_seconds=timeout_seconds, on_wait=on_wait, settings=settings or {}
@@ -68,7 +68,7 @@ def opened(
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Tells DuckDB's errors apart: DamagedCatalogError, StoreError where the system refuses, or as they are."""
+    """Raises DuckDB's errors as DamagedCatalogError, as StoreError if the system refuses access, or unchanged."""
     try:
         yield
     except duckdb.Error as error:
@@ -89,7 +89,7 @@ def _connect(
 ) -> duckdb.DuckDBPyConnection:
     started = time.monotonic()
     pause = _FIRST_PAUSE_SECONDS
-    told = False
+    announced = False
     while True:
         try:
             return duckdb.connect(str(path), read_only=read_only, config=settings)
@@ -105,9 +105,9 @@ def _connect(
                     f"catalog {path} is still held by {_holder(message)} after {waited:.1f} s, expected it free "
                     f"within {timeout_seconds:g} s; close that program, or raise THINKLESS_LOCK_TIMEOUT_SECONDS"
                 ) from error
-            if on_wait is not None and not told:
+            if on_wait is not None and not announced:
                 on_wait(f"waiting for {_holder(message)}, which holds {path.name}")
-                told = True
+                announced = True
             time.sleep(min(pause, max(0.0, timeout_seconds - waited)))
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
@@ -158,7 +158,7 @@ def _check_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
 
 
 def _holder(message: str) -> str:
-    """Who holds the file, from DuckDB's message."""
+    """The process that holds the file, read from DuckDB's message."""
     found = re.search(r"Conflicting lock is held in (?P<command>.+?) \(PID (?P<pid>\d+)\)", message)
     if found:
         return f"{found['command']} (pid {found['pid']})"

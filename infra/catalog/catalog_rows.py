@@ -1,4 +1,4 @@
-"""What a manifest and a run record become in the catalog's tables; the caller opens and closes the transaction.
+"""Writes manifests and run records into the catalog's tables; the caller opens and closes the transaction.
 
 manifest -> artifacts, edges, checks, drops;  its Parquet files -> data tables;  run record -> runs, run_artifacts
 """
@@ -25,7 +25,7 @@ _log = logging.getLogger("thinkless")
 
 
 def register_if_readable(connection: duckdb.DuckDBPyConnection, manifest: Manifest, directory: Path) -> None:
-    """For a rebuild: one damaged artifact, which the next run replaces, must not keep out all others."""
+    """Register an artifact during a rebuild; a damaged one is left out with a warning: the next run replaces it."""
     connection.execute("begin")
     try:
         register_rows(connection, manifest, directory)
@@ -37,7 +37,7 @@ def register_if_readable(connection: duckdb.DuckDBPyConnection, manifest: Manife
 
 
 def register_rows(connection: duckdb.DuckDBPyConnection, manifest: Manifest, directory: Path) -> None:
-    """Replace what the catalog knows of an artifact, rows of its tables included; `directory` holds its files."""
+    """Replace an artifact's rows in the catalog, those of its tables included; `directory` holds its files."""
     _forget(connection, manifest.key)
     for file in manifest.files:
         if file.table is not None:
@@ -104,7 +104,7 @@ def _load(connection: duckdb.DuckDBPyConnection, manifest: Manifest, directory: 
 
 
 def record_run_rows(connection: duckdb.DuckDBPyConnection, record: RunRecord) -> None:
-    """Replace what the catalog knows of a run and of the artifacts it used."""
+    """Replace the rows of a run and of the artifacts it used."""
     connection.execute("delete from runs where run_id = ?", [record.run_id])
     connection.execute("delete from run_artifacts where run_id = ?", [record.run_id])
     connection.execute(

@@ -31,10 +31,10 @@ def sql_text(name: str) -> str:
 
 
 def resolve(ref: str, home: Path, *, timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS) -> ArtifactName:
-    """The artifact that `ref` means: a key or a unique prefix of one, `stage/key`, a stage, or a completion_id.
+    """The artifact that `ref` names: a key or a unique prefix of one, `stage/key`, a stage, or a completion_id.
 
-    A stage means its newest artifact, a completion_id the evaluation that holds it. Raises MissingArtifactError
-    where nothing or more than one thing is meant.
+    A stage stands for its newest artifact, a completion_id for the evaluation that holds it. Raises
+    MissingArtifactError if `ref` names nothing, or several artifacts.
     """
     stage, _, prefix = ref.rpartition("/")
     # At most one artifact for the stage's name; all for the prefix, so that an ambiguous one can be listed.

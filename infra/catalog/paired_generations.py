@@ -1,4 +1,4 @@
-"""Both teachers' generations beside their problems, in DuckDB: what is wrong with them, and the file of pairs.
+"""Joins both teachers' generations to their problems in DuckDB, counts their faults and writes the file of pairs.
 
 problems.parquet + think, short generations.parquet -> view `paired_generations` -> counts by fault
                                                                                  -> pairs.parquet

@@ -1,4 +1,4 @@
-"""SQL for users: one statement that reads, on a catalog that is opened read-only and cannot reach any file.
+"""Runs a user's SQL: one reading statement, on a catalog that is opened read-only and without access to files.
 
 SQL -> one SELECT-like statement -> read-only connection without external access -> Arrow table
 """
@@ -25,7 +25,7 @@ _SEALED = {"enable_external_access": "false", "lock_configuration": "true"}
 """No file but the catalog can be read or written, and no statement can lift that."""
 
 _READING = ("SELECT", "EXPLAIN", "MULTI")
-"""Kinds of statement that are let through; PIVOT parses as MULTI."""
+"""Kinds of statement that are allowed; PIVOT parses as MULTI."""
 
 _MAX_QUOTED = 80
 """Characters of SQL quoted in an error."""
@@ -37,7 +37,7 @@ def run_query(
     """The result of one reading statement; `parameters` fill its `$name` places.
 
     Waits for a writer, rebuilds a damaged catalog. Raises QueryError for SQL that writes, does not parse or names
-    something unknown, MissingArtifactError before the first run, CatalogLockedError where a writer stays.
+    something unknown, MissingArtifactError before the first run, CatalogLockedError if a writer takes too long.
     """
     _refuse_unless_reading(sql)
     path = home / CATALOG_NAME
@@ -80,7 +80,7 @@ def _execute(path: Path, sql: str, *, timeout_seconds: float, parameters: Mappin
                 relation = connection.sql(sql, params=dict(parameters) or None)
                 return _with_unique_names(relation.to_arrow_table())
             except duckdb.ProgrammingError:
-                # What a name is not found in is said by both ways; where it stands in the SQL, only by this one.
+                # `execute` reports the line and column of the mistake, which `sql` does not.
                 connection.execute(sql, dict(parameters) or None)
                 raise
     except duckdb.InvalidInputException as error:
@@ -97,7 +97,7 @@ def _execute(path: Path, sql: str, *, timeout_seconds: float, parameters: Mappin
 
 
 def _make_catalog(home: Path, *, timeout_seconds: float) -> None:
-    """A lost catalog is rebuilt; where nothing was ever run there is nothing to rebuild it from."""
+    """Rebuilds a lost catalog; raises MissingArtifactError if nothing was ever run."""
     if not any(home.glob("artifacts/*/*/manifest.json")) and not any(home.glob("runs/*.json")):
         raise MissingArtifactError(
             f"no run yet in {home}; expected a home with at least one: try `thinkless run --profile tiny`, or set "

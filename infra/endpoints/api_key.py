@@ -1,4 +1,4 @@
-"""The key of an endpoint: read from the environment when it is needed, shown to that endpoint and to nobody else.
+"""The key of an endpoint: read from the environment when it is needed, and sent to that endpoint only.
 
 variable named in the configuration -> ApiKey -> Authorization header
 It is never stored, hashed, logged or pickled, and is taken out of whatever an endpoint sends back.
@@ -28,12 +28,12 @@ class ApiKey:
 
     @classmethod
     def from_environment(cls, variable: str) -> ApiKey:
-        """The key in `variable`; TeacherError where it is not set, or cannot stand in a header."""
+        """The key in `variable`; raises TeacherError if it is not set or is no value of a header."""
         value = os.environ.get(variable, "").strip()
         if not value:
             raise TeacherError(
-                f"environment variable {variable}, which teacher.api_key_env names, is not set; export it, or take "
-                "api_key_env out where the endpoint wants no key"
+                f"environment variable {variable}, which teacher.api_key_env names, is not set; export it, or remove "
+                "api_key_env if the endpoint needs no key"
             )
         if not re.fullmatch(r"[\x21-\x7e]+", value):
             raise TeacherError(

@@ -1,11 +1,11 @@
-"""Any OpenAI-compatible chat endpoint: asked politely, and never twice for the same.
+"""Asks an OpenAI-compatible chat endpoint; an answer that was stored is not asked for again.
 
 requests -> replay cache -> the rest side by side, at most `concurrency` -> retries with backoff -> cache -> replies
 
-Overload is waited for: exponential backoff with jitter on 429, 5xx, timeouts, cut connections and unreadable answers;
-a Retry-After holds all requests back, not only the one it came with. A request keeps its place in the bound while it
-waits, so that a server in trouble gets fewer requests and not others. The first failure that cannot be waited out
-starts no new request, but lets those under way end and keeps their replies: they are paid for.
+An overloaded endpoint is asked again: exponential backoff with jitter on 429, 5xx, timeouts, cut connections and
+unreadable answers; a Retry-After holds back all requests, not only the one it came with. A request that waits still
+counts towards `concurrency`, so that a server in trouble gets fewer requests. After a failure that waiting does not
+mend no new request is started; those under way end and their replies are kept, because they are paid for.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from schemas.errors import TeacherError, Terminal, ThinklessError, Transient
 
 CONNECT_SECONDS = 20.0
 UNMET_RETRIES = 2
-"""Retries of a connection that nobody takes, as long as the endpoint has never answered this teacher."""
+"""Retries of a refused connection, as long as the endpoint has never answered this teacher."""
 
 Jitter = Callable[[str, int], float]
 """(problem id, try) -> a number in [0, 1)."""
@@ -43,21 +43,21 @@ class ChatEndpoint:
     cache: ReplayCache
     jitter: Jitter
     on_reply: Callable[[bool], None] = lambda replayed: None
-    """Called for each reply; told whether it came from the cache."""
+    """Called for each reply with whether it came from the cache."""
     has_answered: bool = False
     """Whether anything ever came back."""
 
     def complete(self, requests: Sequence[ChatRequest]) -> list[ChatReply]:
         """One reply per request, in order.
 
-        Raises TeacherError where the endpoint is down, refuses the key or a request, or answers nothing that can be
-        read; Transient where it stays overloaded after all retries. Every reply that came is kept all the same.
+        Raises TeacherError if the endpoint is down, refuses the key or a request, or answers nothing that can be
+        read; Transient if it stays overloaded after all retries. Every reply that came is kept all the same.
         """
         replies: dict[int, ChatReply] = {}
         for place, request in enumerate(requests):
             kept = self.cache.find(request, address=self.config.base_url)
             if kept is not None:
-                with suppress(TryAgainError):  # of no use as it is: asked for again
+                with suppress(TryAgainError):  # unreadable: asked for again
                     replies[place] = read_reply(kept)
                     self.on_reply(True)
         waiting = {place: request for place, request in enumerate(requests) if place not in replies}
@@ -79,7 +79,7 @@ class _Conversation:
         self._endpoint, self._config, self._key = endpoint, endpoint.config, key
         self._failures: list[ThinklessError] = []
         self._not_before = 0.0
-        """On the monotonic clock: until then the server wants to be left alone."""
+        """No request before this time of the monotonic clock: the server asked for a pause."""
 
     async def ask(self, requests: dict[int, ChatRequest]) -> dict[int, ChatReply]:
         """All replies; raises the worst failure after the requests under way have ended."""
@@ -141,9 +141,9 @@ class _Conversation:
                 raise self._given_up(request, trouble, tries=attempt + 1)
             if trouble.pause_seconds > self._config.longest_wait_seconds:
                 raise Transient(
-                    f"endpoint {self._config.base_url} wants to be left alone for {trouble.pause_seconds:.0f} s, more "
-                    f"than longest_wait_seconds={self._config.longest_wait_seconds:g}: {trouble}; launch again later, "
-                    "which goes on where this ended"
+                    f"endpoint {self._config.base_url} asked for a pause of {trouble.pause_seconds:.0f} s, more than "
+                    f"longest_wait_seconds={self._config.longest_wait_seconds:g}: {trouble}; launch again later: "
+                    "answers that came are kept"
                 )
             self._not_before = max(self._not_before, time.monotonic() + trouble.pause_seconds)
             longest = min(self._config.longest_wait_seconds, self._config.backoff_seconds * 2.0 ** min(attempt, 32))
@@ -157,7 +157,7 @@ class _Conversation:
             async with asyncio.timeout(seconds):  # of the whole, however slowly the server drips
                 response = await client.post(f"{self._config.base_url}/chat/completions", json=dict(request.payload))
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise TryAgainError(f"nobody takes the connection ({_named(error)})", is_down=True) from None
+            raise TryAgainError(f"the connection is refused ({_named(error)})", is_down=True) from None
         except (httpx.TimeoutException, TimeoutError):
             raise TryAgainError(f"no answer within timeout_seconds={seconds:g}") from None
         except httpx.RequestError as error:

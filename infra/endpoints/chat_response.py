@@ -1,4 +1,4 @@
-"""What a chat endpoint's response means: a reply, a reason to try again, or the end.
+"""Reads a chat endpoint's response: a reply, a reason to try again, or a final error.
 
 HTTP status, headers, body -> JSON response -> ChatReply
                            -> TryAgain (429, 5xx, unreadable), with the pause the server asks for
@@ -39,11 +39,11 @@ class TryAgainError(Exception):
     ) -> None:
         super().__init__(what)
         self.pause_seconds = pause_seconds
-        """The least the server asks to wait."""
+        """The pause that the server asked for."""
         self.is_down = is_down
-        """Nobody took the connection."""
+        """Whether the connection was refused."""
         self.is_garbled = is_garbled
-        """The server answered, but nothing that can be read."""
+        """Whether the server answered something unreadable."""
 
 
 class RefusedError(Exception):
@@ -73,7 +73,7 @@ def read_response(answer: Answer, *, config: OpenAITeacher) -> JsonValue:
 
 
 def read_reply(body: JsonValue) -> ChatReply:
-    """The first choice of a response; raises TryAgainError where there is none."""
+    """The first choice of a response; raises TryAgainError if there is none."""
     try:
         choice = _mapping(_mapping(body)["choices"][0])  # type: ignore[index]
         message = _mapping(choice["message"])
@@ -90,7 +90,7 @@ def read_reply(body: JsonValue) -> ChatReply:
 
 
 def retry_after_seconds(headers: Mapping[str, str], *, now: datetime) -> float:
-    """Seconds a Retry-After header asks to wait, from its number or its date; 0 where there is none to read."""
+    """Seconds a Retry-After header asks to wait, from its number or its date; 0 if there is none to read."""
     text = headers.get("retry-after", "").strip()
     try:
         return max(0.0, float(text)) if text else 0.0
@@ -104,25 +104,27 @@ def retry_after_seconds(headers: Mapping[str, str], *, now: datetime) -> float:
 
 
 def _failure(answer: Answer, *, config: OpenAITeacher) -> Exception:
-    """What a status other than 200 comes to."""
-    status, said = answer.status, f"{answer.status} {_shown(answer)}"
+    """The exception for a status other than 200."""
+    status, message = answer.status, f"{answer.status} {_shown(answer)}"
     where = f"endpoint {config.base_url}"
     key = f"environment variable {config.api_key_env}" if config.api_key_env else "teacher.api_key_env (not set)"
     if status in (401, 403):
-        return TeacherError(f"{where} refuses the key: {said}; check {key} and that the account may use {config.model}")
+        return TeacherError(
+            f"{where} refuses the key: {message}; check {key} and that the account may use {config.model}"
+        )
     if status == 402 or (status == 429 and "insufficient_quota" in answer.text):
-        return TeacherError(f"{where} wants to be paid: {said}; top up the account, then launch again to go on")
+        return TeacherError(f"{where} asks for payment: {message}; top up the account, then launch again to go on")
     if status == 404:
         return TeacherError(
-            f"{where} knows no model {config.model!r}, or no /chat/completions: {said}; check teacher.model and that "
-            "teacher.base_url ends in the version, such as /v1"
+            f"{where} knows no model {config.model!r}, or no /chat/completions: {message}; check teacher.model and "
+            "that teacher.base_url ends in the version, such as /v1"
         )
     if status in RETRIED or status >= 500:
         pause = retry_after_seconds(answer.headers, now=datetime.now(UTC))
-        return TryAgainError(said, pause_seconds=pause)
+        return TryAgainError(message, pause_seconds=pause)
     if status in REFUSED_STATUSES:
-        return RefusedError(said)
-    return TeacherError(f"{where} answers {said}; expected 200: check teacher.base_url")
+        return RefusedError(message)
+    return TeacherError(f"{where} answers {message}; expected 200: check teacher.base_url")
 
 
 def _shown(answer: Answer) -> str:
@@ -133,7 +135,7 @@ def _shown(answer: Answer) -> str:
     except (ValueError, KeyError, TypeError):
         text = answer.text
     words = " ".join(str(text).split())
-    return repr(words[:SHOWN_CHARACTERS]) if words else "(nothing said)"
+    return repr(words[:SHOWN_CHARACTERS]) if words else "(empty answer)"
 
 
 def _num_tokens(body: JsonValue) -> int | None:

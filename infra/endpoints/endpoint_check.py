@@ -1,4 +1,4 @@
-"""Whether a teacher's endpoint would answer: asked before a run, at no cost.
+"""Checks before a run, at no cost, that a teacher's endpoint answers.
 
 GET base_url/models, with the key -> a sentence, or TeacherError with the way out
 """
@@ -8,14 +8,14 @@ from __future__ import annotations
 import httpx
 
 from infra.endpoints.api_key import ApiKey
-from schemas.configs.teach import OpenAITeacher
+from schemas.configs.teacher import Endpoint
 from schemas.errors import TeacherError, nearest
 
 LOOK_SECONDS = 10.0
 
 
-def check_endpoint(config: OpenAITeacher) -> str:
-    """What was found; raises TeacherError where it is down, refuses the key, or lists other models."""
+def check_endpoint(config: Endpoint) -> str:
+    """A sentence about the endpoint; raises TeacherError if it is down, refuses the key, or lists other models."""
     where = f"endpoint {config.base_url}"
     key = ApiKey.from_environment(config.api_key_env) if config.api_key_env else None
     try:

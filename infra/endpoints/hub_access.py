@@ -1,6 +1,6 @@
-"""Whether the Hugging Face Hub can be reached, found out in seconds; and its client told not to wait for it.
+"""Checks within seconds that the Hugging Face Hub can be reached, so that its client does not wait for minutes.
 
-The client tries a host that does not answer again and again, for minutes; one short request of our own tells first.
+The client retries a host that does not answer for minutes; one short request of our own is sent first.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def hub_address() -> str:
 
 
 def why_unreachable() -> str | None:
-    """None where the Hub answers, else the reason in words."""
+    """None if the Hub answers, else the reason in words."""
     if constants.HF_HUB_OFFLINE:
         return "HF_HUB_OFFLINE is set"
     try:
@@ -56,7 +56,7 @@ def model_is_cached(name: str, *, revision: str | None) -> bool:
 
 
 def check_model(name: str, *, revision: str | None) -> str:
-    """Whether the Hub gives a model's files; raises SourceError where it is absent, gated or without safetensors."""
+    """Whether the Hub gives a model's files; raises SourceError if it is absent, gated or without safetensors."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
 

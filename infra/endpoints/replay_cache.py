@@ -1,10 +1,10 @@
-"""Every response that was ever paid for, by what was asked: an interrupted or later run asks for none of them again.
+"""Stores every response by its request, so that no later run asks, and pays, for it again.
 
 (address, payload, seed) -> sha256 -> <home>/replay/<first two>/<sha256>.json: what was asked, and the whole response
 
 One file per response, written whole by rename: kill -9 at any point loses at most the requests under way. All runs of
-a home share it, and so do concurrent ones, except that two which ask the same at the same moment both ask. The key
-of an endpoint is no part of a payload, so it is in no file. Delete the folder to have everything asked anew.
+a home share it, and so do concurrent ones; only two that send the same request at the same moment both send it. The key
+of an endpoint is no part of a payload, so it is in no file. Delete the folder to ask for everything anew.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class ReplayCache:
         return self.home / FOLDER / digest[:2] / f"{digest}.json"
 
     def find(self, request: ChatRequest, *, address: str) -> JsonValue | None:
-        """The response to a request; None where it has to be asked for.
+        """The stored response to a request; None if there is none.
 
         A damaged file is left to be overwritten, with a warning: its response is lost whatever is done.
         """
@@ -56,11 +56,11 @@ class ReplayCache:
         return None
 
     def keep(self, request: ChatRequest, *, address: str, response: JsonValue) -> None:
-        """Remember a response; on the disk when the call returns. Raises StoreError where it cannot be written."""
+        """Store a response; it is on the disk when the call returns. Raises StoreError if it cannot be written."""
         kept = {"asked": _asked(request, address), "response": response}
         write_whole(self.path(request, address=address), canonical_json(kept).encode())
 
 
 def _asked(request: ChatRequest, address: str) -> Mapping[str, JsonValue]:
-    """What decides the response. The same model's name at two addresses may stand for two models."""
+    """What decides the response. The same model's name at two addresses may mean two models."""
     return {"address": address, "payload": dict(request.payload), "seed": request.seed}

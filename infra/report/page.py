@@ -57,13 +57,13 @@ VERDICT_FILTERS = {
     "neither": "neither mode is right",
     "graders-disagree": "the graders disagree",
 }
-"""Value of the filter, as it stands in a link -> what it means."""
+"""Value of the filter, as in a link -> its meaning."""
 
 
 def render_report(inputs: ReportInputs) -> str:
     """The whole page as text; the same inputs give the same bytes.
 
-    Raises MissingArtifactError where a file that is named is absent and EvaluationError where an evaluation is empty.
+    Raises MissingArtifactError if a file that is named is absent and EvaluationError if an evaluation is empty.
     """
     evidence = gather_evidence(inputs)
     data, num_browsed = browser_json(evidence.examples)

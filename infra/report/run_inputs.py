@@ -40,7 +40,7 @@ def inputs_of_artifacts(
 ) -> ReportInputs:
     """What a report of these artifacts, each a (stage, key), is made from.
 
-    to_artifacts: relative link from the page's folder to that of the artifacts. Raises MissingArtifactError where one
+    to_artifacts: relative link from the page's folder to that of the artifacts. Raises MissingArtifactError if one
     of them is not in the store.
     """
     manifests = tuple(store.manifest(stage, key) for stage, key in artifacts)
@@ -73,7 +73,7 @@ def write_unfinished_report(
     """A page of what a run has reached so far, in `reports/<run_id>.html` of its home.
 
     at_work: stage -> key of stages that were begun; the logs in their workspaces are shown as far as they go. An
-    artifact that has been removed since counts as missing. Raises StoreError where the page cannot be written.
+    artifact that has been removed since counts as missing. Raises StoreError if the page cannot be written.
     """
     logs = {stage: found for stage, key in (at_work or {}).items() if (found := _logs(store, stage, key))}
     there: list[tuple[str, str]] = []

@@ -47,7 +47,7 @@ class StudySection:
 def render_study_page(folder: Path) -> str:
     """The whole page as text; sections appear only where there is data, and the same tables give the same bytes.
 
-    Raises MissingArtifactError where the folder holds no table of a study.
+    Raises MissingArtifactError if the folder holds no table of a study.
     """
     studies = read_studies(folder)
     sections = [_section(evidence, index) for index, evidence in enumerate(studies)]

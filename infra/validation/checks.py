@@ -1,4 +1,4 @@
-"""What a check and a suite ARE: plain data, read by the gate and turned into Great Expectations there.
+"""Checks and suites as plain data; the gate turns them into Great Expectations.
 
 A check is one expectation with a readable name. It also says, as a SQL condition, which rows it is about
 when it fails: `where`, with `{batch}` for the table. That one condition is the whole rule for a check written
@@ -47,7 +47,7 @@ class Suite:
 
 
 def holds(name: str, condition: str) -> Check:
-    """A condition that must be true in every row; a null where it cannot be decided counts as a failure."""
+    """A condition that must be true in every row; a row in which it is null fails."""
     return Check(name, "UnexpectedRowsExpectation", f"({condition}) is not true")
 
 
@@ -57,7 +57,7 @@ def never(name: str, where: str, *, detail: str | None = None) -> Check:
 
 
 def not_blank(column: str) -> Check:
-    """Text with at least one visible character; nulls are another check's business."""
+    """Text with at least one visible character; nulls are left to another check."""
     return holds(f"{column}_is_not_blank", f"{column} is null or {visible(column)}")
 
 
@@ -67,7 +67,7 @@ def visible(text: str) -> str:
 
 
 def in_set(column: str, values: Iterable[str]) -> Check:
-    """Every value is one of `values`; nulls are another check's business."""
+    """Every value is one of `values`; nulls are left to another check."""
     known = [str(value) for value in values]
     quoted = ", ".join("'" + value.replace("'", "''") + "'" for value in known)
     return Check(
@@ -79,7 +79,7 @@ def in_set(column: str, values: Iterable[str]) -> Check:
 
 
 def has_every(column: str, values: Iterable[str]) -> Check:
-    """Each of `values` stands in at least one row."""
+    """Each of `values` is in at least one row."""
     return Check(
         f"every_{column}_has_rows",
         "ExpectColumnDistinctValuesToContainSet",
@@ -96,13 +96,13 @@ def between(name: str, column: str, low: float, high: float | None = None) -> Ch
 
 
 def unique(column: str) -> Check:
-    """No value stands in two rows."""
+    """No value is in two rows."""
     repeated = f"select {column} from {{batch}} group by {column} having count(*) > 1"
     return Check(f"{column}_is_unique", "ExpectColumnValuesToBeUnique", f"{column} in ({repeated})", {"column": column})
 
 
 def unique_together(name: str, *columns: str) -> Check:
-    """No combination of values stands in two rows."""
+    """No combination of values is in two rows."""
     key = ", ".join(columns)
     repeated = f"select {key} from {{batch}} group by {key} having count(*) > 1"
     return Check(
@@ -114,7 +114,7 @@ def unique_together(name: str, *columns: str) -> Check:
 
 
 def shape(record: type[Record], *, id_column: str, num_rows: int | None = None) -> tuple[Check, ...]:
-    """What every table must be: not empty, its record's columns and types, no null where none belongs."""
+    """What every table must be: not empty, its record's columns and types, no null in a required column."""
     expected = column_types(record)
     right_types = [f"typeof({name}) = '{duckdb_type}'" for name, duckdb_type in expected.items()]
     found_types = [f"'{name} ' || typeof({name})" for name in expected]

@@ -1,4 +1,4 @@
-"""Run a suite over a table and say, check by check and row by row, whether it may be published.
+"""Runs a suite over a table: which checks fail, and in which rows. A table that fails is not published.
 
 Parquet -> table in an in-memory DuckDB -> Great Expectations -> one CheckResult per check -> ContractError.
 A check that raises, or of which no result came back, has failed.
@@ -31,7 +31,7 @@ def validate_parquet(path: Path, *, suite: Suite, docs_dir: Path | None) -> tupl
     """Validate one Parquet file, or all Parquet files of a directory, in a DuckDB that spills to disk.
 
     The rows are copied into a table and not looked at through a view: statistics in a Parquet file leave NaN
-    out, and DuckDB believes them, so that a view would hide it. Raises ContractError where there is nothing that
+    out, and DuckDB believes them, so that a view would hide it. Raises ContractError if there is nothing that
     can be read as Parquet.
     """
     # Square brackets and stars in a directory's name are part of the name.
@@ -112,7 +112,7 @@ def _gx_suite(gx: Any, suite: Suite) -> Any:
     for check in suite.checks:
         kwargs = dict(check.kwargs)
         if check.expectation == "UnexpectedRowsExpectation":
-            # The comment is what a reader of the Data Docs sees of the check's name.
+            # The Data Docs show the check's name only through this comment.
             kwargs["unexpected_rows_query"] = (
                 f"/* {check.name} */ select {suite.id_column} from {{batch}} where {check.where}"
             )

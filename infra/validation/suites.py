@@ -1,4 +1,4 @@
-"""What must be true of each table before it is published: one suite per table.
+"""Rules of each table, checked before it is published: one suite per table.
 
 problems, generations, pairs, rollouts, eval_completions: each is the shape of its record (checks.shape) and
 the rules that the record alone cannot state. A bad completion is data, and its stage counts or drops it; what
@@ -244,12 +244,12 @@ def _reasoning_checks(column: str, mode: Mode, *, truncated: str) -> tuple[Check
     )
 
 
-def _groups(name: str, having: str, said: str) -> Check:
+def _groups(name: str, having: str, shown: str) -> Check:
     """A condition that no group of rollouts, one problem at one step, may fulfil."""
     groups = f"from {{batch}} group by step, problem_id having {having}"
     return never(
         name,
         f"(step, problem_id) in (select step, problem_id {groups})",
-        detail=f"select 'step ' || step || ' problem ' || problem_id || ': ' || {said} {groups} "
+        detail=f"select 'step ' || step || ' problem ' || problem_id || ': ' || {shown} {groups} "
         "order by step, problem_id limit 5",
     )

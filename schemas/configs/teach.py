@@ -11,7 +11,7 @@ from pydantic import Field, JsonValue, field_validator, model_validator
 from schemas.configs.problems import OWN_LICENCE
 from schemas.configs.source import Licence
 from schemas.configs.stage import StageConfig, Table
-from schemas.configs.teacher import SampleRules, Teacher, TeacherConfig, Weights
+from schemas.configs.teacher import Endpoint, SampleRules, Teacher, TeacherConfig, Weights
 from schemas.mode import Mode
 
 
@@ -113,9 +113,9 @@ class OpenAITeacher(SampledTeacher):
             raise ValueError(f"{', '.join(found)}: set by a field of its own, by the run, or secret; leave it out here")
         return extra
 
-    def endpoint(self) -> OpenAITeacher:
+    def endpoint(self) -> Endpoint:
         """See TeacherConfig.endpoint."""
-        return self
+        return Endpoint(self.base_url, self.model, self.api_key_env)
 
     def licence(self) -> Licence:
         """See TeacherConfig.licence."""

@@ -33,7 +33,7 @@ class Problem(Record):
     benchmark: str | None
     """Name of the held-out benchmark for split `test`, else null."""
     source: str
-    """Where it came from: a generator's name, or a file and its line."""
+    """Its origin: a generator's name, or a file and its line."""
     instruction: str = ""
     """Written below the question for the student; the prompt's last lines."""
     verifier: str = "strict"

@@ -15,7 +15,7 @@ class RemovedProblem(Record):
 
     prompt: str
     source: str
-    """Where it stood: a generator's name, or a file or data set and its row."""
+    """Its origin: a generator's name, or a file or data set and its row."""
     match: Literal["text", "ngram"]
     """`text`: the same text but for case and white space; `ngram`: words in a row that both hold."""
     benchmark: str

@@ -28,4 +28,4 @@ class StudyClaim(Record):
     num_seeds: int
     verdict: Literal["holds", "fails", "undecided"]
     note: str
-    """Why, where the verdict needs a word."""
+    """Reason, if the verdict needs one."""

@@ -22,7 +22,8 @@ from infra.store.artifact_store import ArtifactStore
 from schemas.artifact import MANIFEST_VERSION, Artifact, CheckResult, InputRef, Manifest
 from schemas.base import tables_of
 from schemas.configs.stage import StageConfig
-from tasks.running.context import RunContext, find_done, installed_version
+from tasks.running.context import RunContext
+from tasks.running.find import find_done, installed_version
 from tasks.running.progress_display import stage_progress
 from tasks.running.stage import StageOutcome, StagePlan
 

@@ -22,10 +22,10 @@ from schemas.base import Record
 from schemas.configs.pipeline import PipelineConfig
 from schemas.configs.stage import StageConfig, Table
 from schemas.kinds import Kind, kinds_in
+from tasks.running.context import RunContext
 
 if TYPE_CHECKING:
     from infra.validation.checks import Suite
-    from tasks.running.context import RunContext
     from thinkless_core.progress import Progress
 
 C = TypeVar("C", bound=StageConfig)

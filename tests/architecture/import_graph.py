@@ -1,4 +1,4 @@
-"""Who imports whom in the product, read from the source: imports inside functions and for types count as well."""
+"""Who imports whom in the product, read from the source; imports inside functions count, those for types do not."""
 
 from __future__ import annotations
 
@@ -32,7 +32,16 @@ def file_graph(modules: Mapping[str, ast.Module]) -> Graph:
 
 def _imports(tree: ast.Module, known: Iterable[str]) -> set[str]:
     names: set[str] = set()
+    typing_only = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for statement in node.body
+        for inner in ast.walk(statement)
+    }
     for node in ast.walk(tree):
+        if node in typing_only:
+            continue
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -55,7 +55,7 @@ def test_an_import_inside_a_function_or_of_a_folders_module_is_seen() -> None:
     modules = {
         "p.a.one": ast.parse("def f():\n    from p.b import two"),
         "p.b.two": ast.parse("import p.a.one\nfrom p.b.three import X"),
-        "p.b.three": ast.parse("import os"),
+        "p.b.three": ast.parse("import os\nif TYPE_CHECKING:\n    from p.a.one import f"),
     }
     files = file_graph(modules)
     assert files == {"p.a.one": {"p.b.two"}, "p.b.two": {"p.a.one", "p.b.three"}, "p.b.three": frozenset()}

@@ -20,8 +20,8 @@ print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))
 
 
 def modules_of(package: str) -> list[str]:
-    """Every module of a package, by name."""
-    return [name for name in sources() if name.partition(".")[0] == package]
+    """Every module of a package or a folder, by name."""
+    return [name for name in sources() if f"{name}.".startswith(f"{package.replace('/', '.')}.")]
 
 
 def loaded_by(*modules: str) -> set[str]:

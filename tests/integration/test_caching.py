@@ -37,11 +37,11 @@ def test_a_hit_is_counted_in_the_catalog(home: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "rebuilt"),
     [
-        ("rl.seed=7", ["rl", "evaluate", "report"]),
-        ("sft.seed=7", ["sft", "rl", "evaluate", "report"]),
+        pytest.param("rl.seed=7", ["rl", "evaluate", "report"], marks=pytest.mark.slow),
+        pytest.param("sft.seed=7", ["sft", "rl", "evaluate", "report"], marks=pytest.mark.slow),
         ("evaluate.temperature=0.7", ["evaluate", "report"]),
         ("report.title=Another", ["report"]),
-        ("problems.seed=7", [label for label in LABELS if label != "base"]),
+        pytest.param("problems.seed=7", [label for label in LABELS if label != "base"], marks=pytest.mark.slow),
         ("teach.short.max_tokens=9", ["teach-short"]),
     ],
 )
@@ -53,7 +53,7 @@ def test_a_changed_key_rebuilds_what_depends_on_it_and_nothing_else(
 
 
 def test_going_back_to_an_earlier_configuration_costs_nothing(home: Path) -> None:
-    run_pipeline(home, "rl.seed=7")
+    run_pipeline(home, "rl.seed=7", until="rl")
     assert run_pipeline(home).built == []
 
 
@@ -98,6 +98,7 @@ def test_a_home_that_moved_is_still_whole(home: Path, tmp_path: Path) -> None:
     assert all(Path(path).is_relative_to(moved) for path in paths)
 
 
+@pytest.mark.slow
 def test_two_fresh_homes_come_to_the_same_bytes(built: BuiltHome, tmp_path: Path) -> None:
     elsewhere = run_pipeline(tmp_path / "another", until="evaluate")
     assert {label: a.digest for label, a in elsewhere.artifacts.items()} == {

@@ -34,11 +34,11 @@ FILES = [
     ("problems", "problems.parquet", flip),
     ("base", "model/tokenizer.json", delete),
     ("sft", "model/model.safetensors", flip),
-    ("rl", "rollouts.parquet", delete),
+    pytest.param("rl", "rollouts.parquet", delete, marks=pytest.mark.slow),
     ("pairs", "manifest.json", flip),
-    ("teach-short", "manifest.json", delete),
-    ("evaluate", "validation/eval_completions/index.html", flip),
-    ("report", "report.html", delete),
+    pytest.param("teach-short", "manifest.json", delete, marks=pytest.mark.slow),
+    pytest.param("evaluate", "validation/eval_completions/index.html", flip, marks=pytest.mark.slow),
+    pytest.param("report", "report.html", delete, marks=pytest.mark.slow),
 ]
 """One of every kind of file, each in another stage; all files and both damages are gone through below."""
 
@@ -83,6 +83,7 @@ def test_damage_to_every_single_file_of_every_artifact_is_noticed(
     assert unnoticed == []
 
 
+@pytest.mark.slow
 def test_a_deleted_artifact_is_rebuilt_to_the_same_weights(home: Path, built: BuiltHome) -> None:
     shutil.rmtree(home / "artifacts" / "rl")
     finished = run_pipeline(home)

@@ -56,6 +56,7 @@ def test_the_paper_without_network_lists_each_missing_thing_once(
     assert "Traceback" not in answer.err
 
 
+@pytest.mark.slow
 def test_copies_take_the_place_of_the_network(thinkless: Thinkless, tmp_path: Path, apart: dict[str, str]) -> None:
     folder = real_data("gsm8k_train.jsonl").parent
     answer = thinkless(tmp_path / "home", "doctor", "--profile", "one_gpu", "--data", str(folder), **apart)
@@ -65,6 +66,7 @@ def test_copies_take_the_place_of_the_network(thinkless: Thinkless, tmp_path: Pa
     assert re.search(r"^ok    rl_source +.*gsm8k_train\.jsonl, line 1: ", answer.out, flags=re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_a_hub_that_answers_gives_the_first_rows_and_its_refusals(
     thinkless: Thinkless, tmp_path: Path, apart: dict[str, str]
 ) -> None:

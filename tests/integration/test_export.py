@@ -101,6 +101,7 @@ def code_blocks(folder: Path, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", (folder / "README.md").read_text(encoding="utf-8"), re.DOTALL)
 
 
+@pytest.mark.slow
 def test_the_lines_of_the_card_run_as_they_stand_there(exported: Export) -> None:
     blocks = code_blocks(exported.folder, "python")
     assert len(blocks) == 3

@@ -83,9 +83,9 @@ def no_answer(rows: list[Row]) -> None:
     ("mode", "spoil", "check"),
     [
         (Mode.SHORT, swapped, "completion_does_not_reason"),
-        (Mode.THINK, swapped, "completion_ends_its_reasoning"),
-        (Mode.SHORT, empty, "completion_is_not_empty"),
-        (Mode.THINK, second_token, "completion_has_no_second_control_token"),
+        pytest.param(Mode.THINK, swapped, "completion_ends_its_reasoning", marks=pytest.mark.slow),
+        pytest.param(Mode.SHORT, empty, "completion_is_not_empty", marks=pytest.mark.slow),
+        pytest.param(Mode.THINK, second_token, "completion_has_no_second_control_token", marks=pytest.mark.slow),
         (Mode.THINK, no_answer, "finished_generation_has_an_answer"),
     ],
 )

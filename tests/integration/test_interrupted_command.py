@@ -17,7 +17,7 @@ from tests.integration.driver import SMALL, run_pipeline
 from tests.integration.processes import environment, family_of, started, still_alive, wait_until
 from tests.integration.test_kill_and_resume import newest_checkpoint
 
-pytestmark = pytest.mark.prefect
+pytestmark = [pytest.mark.prefect, pytest.mark.slow]
 
 GONE_AFTER_SECONDS = 15.0
 LONG = "sft.steps=1500"

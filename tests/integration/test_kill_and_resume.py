@@ -39,7 +39,7 @@ def first_progress(log: str, label: str) -> int:
     return int(said[0]["done"])
 
 
-@pytest.mark.parametrize("stage", ["sft", "rl"])
+@pytest.mark.parametrize("stage", ["sft", pytest.param("rl", marks=pytest.mark.slow)])
 def test_training_killed_in_the_middle_goes_on_from_its_checkpoint(
     stage: str, home: Path, built: BuiltHome, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -68,6 +68,7 @@ def test_training_killed_in_the_middle_goes_on_from_its_checkpoint(
     assert list(directory.iterdir()) == [directory / key], "the unfinished artifact is still there"
 
 
+@pytest.mark.slow
 def test_teaching_killed_in_the_middle_keeps_its_finished_chunks(home: Path, built: BuiltHome, tmp_path: Path) -> None:
     think = built.run.artifacts["teach-think"]
     directory = home / "artifacts" / "teach"
@@ -97,6 +98,7 @@ def test_teaching_killed_in_the_middle_keeps_its_finished_chunks(home: Path, bui
     assert teachers == ["before the crash"] * 4 + ["procedural-chains"] * (think.rows - 4)
 
 
+@pytest.mark.slow
 def test_a_run_killed_again_and_again_arrives(home: Path, built: BuiltHome, tmp_path: Path) -> None:
     directory = home / "artifacts" / "rl"
     shutil.rmtree(directory)

@@ -32,6 +32,7 @@ def numbers_of(artifact: Artifact) -> dict[tuple[int, str], float]:
     return {(row["step"], row["name"]): row["value"] for row in rows}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["ddp", "fsdp2"])
 def test_stages_launched_in_two_processes_come_to_what_one_comes_to(kind: str, home: Path, built: BuiltHome) -> None:
     overrides = [
@@ -57,6 +58,7 @@ def is_process(member: psutil.Process, *, rank: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_named_and_the_next_launch_goes_on(
     home: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -81,6 +83,7 @@ def test_a_process_that_dies_is_named_and_the_next_launch_goes_on(
     assert first_progress("\n".join(r.getMessage() for r in caplog.records), "sft") > step
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL], ids=["interrupted", "killed"])
 def test_a_stopped_command_leaves_no_launched_process(sent: signal.Signals, home: Path, tmp_path: Path) -> None:
     directory, log = home / "artifacts" / "sft", tmp_path / "run.log"
@@ -98,6 +101,7 @@ def test_a_stopped_command_leaves_no_launched_process(sent: signal.Signals, home
     assert newest_checkpoint(directory) >= 4
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_ends_all_processes_with_the_words_of_one(home: Path) -> None:
     directory = home / "artifacts" / "sft"
     shutil.rmtree(directory)

@@ -83,6 +83,7 @@ def finished(server: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     return home, newest_run()
 
 
+@pytest.mark.slow
 def test_the_flow_completes_and_every_task_is_one_stage(finished: tuple[Path, Recorded]) -> None:
     home, recorded = finished
     assert recorded.flow_run.state_name == "Completed"
@@ -92,6 +93,7 @@ def test_the_flow_completes_and_every_task_is_one_stage(finished: tuple[Path, Re
     assert [use.cached for use in run.stages] == [False] * len(LABELS)
 
 
+@pytest.mark.slow
 def test_progress_result_table_and_report_are_artifacts_of_the_run(finished: tuple[Path, Recorded]) -> None:
     home, recorded = finished
     assert {f"progress-{label}" for label in LABELS} <= recorded.artifacts.keys()
@@ -101,6 +103,7 @@ def test_progress_result_table_and_report_are_artifacts_of_the_run(finished: tup
     assert report.as_uri() in str(recorded.artifacts["report"].data)
 
 
+@pytest.mark.slow
 def test_a_second_run_is_cached_task_by_task(finished: tuple[Path, Recorded], monkeypatch: pytest.MonkeyPatch) -> None:
     home, _ = finished
     monkeypatch.setenv("THINKLESS_HOME", str(home))
@@ -110,6 +113,7 @@ def test_a_second_run_is_cached_task_by_task(finished: tuple[Path, Recorded], mo
     assert {manifest.run_id for manifest in ArtifactStore(home).manifests()} == built_by
 
 
+@pytest.mark.slow
 def test_what_prefect_remembers_does_not_count_where_the_store_has_lost_it(
     finished: tuple[Path, Recorded], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,6 +126,7 @@ def test_what_prefect_remembers_does_not_count_where_the_store_has_lost_it(
     assert len(list(home.glob("artifacts/rl/*/manifest.json"))) == 1
 
 
+@pytest.mark.slow
 def test_a_failed_gate_fails_the_flow_and_publishes_nothing(
     finished: tuple[Path, Recorded], built: BuiltHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,6 +166,7 @@ def test_a_bad_data_file_ends_the_command_with_exit_code_2(
     assert not list((tmp_path / "home").glob("artifacts/problems/*/manifest.json"))
 
 
+@pytest.mark.slow
 def test_a_study_on_a_server_is_one_task_per_member_and_a_failed_member_fails_it_at_its_end(
     finished: tuple[Path, Recorded], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -101,6 +101,7 @@ def killed(built: BuiltHome, tmp_path_factory: pytest.TempPathFactory) -> Killed
     return KilledStudy(home, words, finished, checkpoint, shown, again)
 
 
+@pytest.mark.slow
 def test_no_finished_member_is_repeated(killed: KilledStudy) -> None:
     assert killed.again.code == 0, killed.again.err
     assert "4 members, 1 in the store" in killed.again.err
@@ -112,6 +113,7 @@ def test_no_finished_member_is_repeated(killed: KilledStudy) -> None:
     assert sum(done.values()) == 5
 
 
+@pytest.mark.slow
 def test_the_member_that_was_under_way_goes_on_from_its_checkpoint(killed: KilledStudy) -> None:
     log = (killed.home / "studies" / "two" / "grpo-seed0.log").read_text(encoding="utf-8")
     without_time = "\n".join(line.partition("  ")[2] for line in log.splitlines())
@@ -119,6 +121,7 @@ def test_the_member_that_was_under_way_goes_on_from_its_checkpoint(killed: Kille
     assert first_progress(without_time, "rl") == killed.checkpoint + 1
 
 
+@pytest.mark.slow
 def test_an_unfinished_study_shows_what_there_is_and_what_is_missing(killed: KilledStudy) -> None:
     assert killed.shown.code == 1
     assert "think-share-falls" in killed.shown.out
@@ -130,6 +133,7 @@ def test_an_unfinished_study_shows_what_there_is_and_what_is_missing(killed: Kil
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_warm_up_is_shared_and_every_member_is_on_record(killed: KilledStudy) -> None:
     assert len(list((killed.home / "artifacts" / "sft").iterdir())) == 1
     runs = [run for run in list_runs(killed.home) if run.status == "completed"]
@@ -147,6 +151,7 @@ def test_the_warm_up_is_shared_and_every_member_is_on_record(killed: KilledStudy
     assert {row["rl_key"] for row in rows} < set(built)
 
 
+@pytest.mark.slow
 def test_a_third_launch_runs_nothing_and_says_the_same(killed: KilledStudy, thinkless: Callable[..., Said]) -> None:
     before = sorted(killed.home.glob("artifacts/*/*/manifest.json"))
     third = thinkless(killed.home, "study", *killed.words)
@@ -159,6 +164,7 @@ def test_a_third_launch_runs_nothing_and_says_the_same(killed: KilledStudy, thin
     assert "4 members, 4 in the store, 0 to run" in planned.out
 
 
+@pytest.mark.slow
 def test_a_member_that_fails_is_named_with_its_log_and_the_others_go_on(
     killed: KilledStudy, thinkless: Callable[..., Said], tmp_path: Path
 ) -> None:
@@ -178,6 +184,18 @@ overrides = ["teach.short.teacher.kind=recorded", "teach.short.teacher.path=abse
     assert "absent.jsonl" in answer.err
     assert "absent.jsonl" in log.read_text(encoding="utf-8")
     assert "reaches-oracle" in answer.out
+
+
+def test_a_study_is_planned_from_what_the_store_holds(
+    built: BuiltHome, thinkless: Callable[..., Said], tmp_path: Path
+) -> None:
+    """The built home's own policy is the one member of the first condition, once it is as long as the study's."""
+    path = tmp_path / "two.toml"
+    path.write_text(STUDY.replace('"rl.steps=60"', '"rl.steps=8"').replace('evaluate.models=["rl"]', "seed=0"))
+    words = [str(path), "--seeds", "1", *(word for override in OVERRIDES for word in ("--set", override))]
+    planned = thinkless(built.path, "study", *words, "--dry-run")
+    assert planned.code == 0, planned.err
+    assert "2 members, 1 in the store, 1 to run" in planned.out
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,7 @@ def test_what_the_second_launch_waited_for_counts_as_a_hit(launched_twice: TwoLa
     assert [use.stage for use in record.stages if not use.cached] == []
 
 
+@pytest.mark.slow
 def test_a_waiting_launch_takes_over_from_one_that_is_killed(home: Path, built: BuiltHome, tmp_path: Path) -> None:
     directory, key = home / "artifacts" / "sft", built.run.artifacts["sft"].key
     shutil.rmtree(directory)

@@ -107,6 +107,7 @@ def test_a_policy_learns_to_route_short_for_easy_and_think_for_hard(
     assert hard > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "objective",
     [objective_table("hgpo", inter_weight=1.0), objective_table("adaptthink", delta=0.6, reference_samples=1)],
@@ -125,6 +126,7 @@ def test_objectives_that_force_both_modes_learn_to_route_as_well(
     assert hard > 0.5
 
 
+@pytest.mark.slow
 def test_a_mode_that_was_lost_comes_back_under_force_split_where_it_pays_and_not_without(
     warmed_up: Qwen2ForCausalLM, tmp_path: Path, tokenizer: PreTrainedTokenizerFast
 ) -> None:
@@ -190,6 +192,7 @@ def test_a_strong_kl_keeps_the_policy_by_its_reference(
     assert 0.3 < hard < 0.7
 
 
+@pytest.mark.slow
 def test_sft_overfits_64_pairs(tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
     model = make_student(seed=1)
     log = train_sft(

@@ -159,6 +159,11 @@ RL = rl_config(
 )
 
 
+def fast_and_slow(fast: Sequence[int], slow: Sequence[int]) -> list[object]:
+    """Steps to crash at: between checkpoints and at one in every run of the tests, at all others in `make test-all`."""
+    return [*fast, *(pytest.param(step, marks=pytest.mark.slow) for step in slow)]
+
+
 @pytest.fixture(scope="module")
 def pairs() -> list[Pair]:
     """Five pairs for training, six per step: an epoch ends inside every step; and two for validation."""
@@ -190,7 +195,7 @@ def test_the_unbroken_runs_learn_something_to_be_compared(unbroken_sft: Outcome,
     assert '"validation_loss"' in unbroken_sft.logs["metrics.jsonl"]
 
 
-@pytest.mark.parametrize("crash_at", [1, 2, 3, 5, 6, 9, 10])
+@pytest.mark.parametrize("crash_at", fast_and_slow([5, 6], [1, 2, 3, 9, 10]))
 def test_sft_resumes_to_the_same_bits(tmp_path: Path, pairs: list[Pair], unbroken_sft: Outcome, crash_at: int) -> None:
     with pytest.raises(CrashError):
         run_sft(tmp_path, config=SFT, pairs=pairs, crash_at=crash_at)
@@ -198,7 +203,7 @@ def test_sft_resumes_to_the_same_bits(tmp_path: Path, pairs: list[Pair], unbroke
     run_sft(tmp_path, config=SFT, pairs=pairs).assert_equals(unbroken_sft)
 
 
-@pytest.mark.parametrize("crash_at", [1, 3, 4, 8, 9, 10])
+@pytest.mark.parametrize("crash_at", fast_and_slow([4, 9], [1, 3, 8, 10]))
 def test_rl_resumes_to_the_same_bits_and_leaves_the_reference_alone(
     tmp_path: Path, problems: list[Problem], unbroken_rl: Outcome, crash_at: int
 ) -> None:
@@ -241,7 +246,7 @@ GUARDED: dict[str, object] = {
 }
 
 
-@pytest.mark.parametrize("crash_at", [2, 4, 6, 7, 9])
+@pytest.mark.parametrize("crash_at", fast_and_slow([4, 7], [2, 6, 9]))
 def test_schedules_and_the_guard_go_on_where_they_were(tmp_path: Path, problems: list[Problem], crash_at: int) -> None:
     """Thinking is never chosen: lost at step 2, forced until step 5, let go. Crashes before, in and after that."""
     config = rl_config(**(RL.model_dump() | MOVING_SETTINGS | GUARDED))
@@ -261,6 +266,7 @@ def test_schedules_and_the_guard_go_on_where_they_were(tmp_path: Path, problems:
     assert {(r["mode"], r["sample"]) for r in forced} == {("think", 3)}
 
 
+@pytest.mark.slow
 def test_reference_accuracies_are_measured_once_before_the_policy_moves(
     tmp_path: Path, problems: list[Problem]
 ) -> None:

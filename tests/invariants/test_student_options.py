@@ -41,6 +41,7 @@ OPTIONS: dict[str, dict[str, object]] = {
     "mixed": {"precision": "mixed"},
     "all": {"lora": LORA, "precision": "mixed", "gradient_checkpointing": True},
 }
+ONE_BY_ONE = [option if option == "all" else pytest.param(option, marks=pytest.mark.slow) for option in OPTIONS]
 MOVING = optimizer_config(learning_rate=1e-2, warmup_steps=2)
 
 
@@ -117,7 +118,7 @@ def rl_with(option: str) -> RlConfig:
     return rl_config(steps=4, checkpoint_every=2, kl_coef=0.1, updates_per_step=2, optimizer=MOVING, **OPTIONS[option])
 
 
-@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("option", ONE_BY_ONE)
 def test_sft_learns_and_resumes_to_the_same_bits(tmp_path: Path, pairs: list[Pair], option: str) -> None:
     config = sft_with(option)
     weights, log = run_sft(tmp_path / "whole", pairs, config)
@@ -130,7 +131,7 @@ def test_sft_learns_and_resumes_to_the_same_bits(tmp_path: Path, pairs: list[Pai
     assert identical(resumed, weights)
 
 
-@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("option", ONE_BY_ONE)
 def test_rl_moves_away_from_its_reference_and_resumes_to_the_same_bits(
     tmp_path: Path, problems: list[Problem], option: str
 ) -> None:
@@ -145,7 +146,7 @@ def test_rl_moves_away_from_its_reference_and_resumes_to_the_same_bits(
     assert identical(resumed, weights)
 
 
-@pytest.mark.parametrize("option", ["lora", "all"])
+@pytest.mark.parametrize("option", [pytest.param("lora", marks=pytest.mark.slow), "all"])
 def test_adapters_switched_off_are_the_same_reference_as_a_second_model(
     tmp_path: Path, problems: list[Problem], option: str
 ) -> None:

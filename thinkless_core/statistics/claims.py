@@ -2,8 +2,8 @@
 
 ClaimCheck + MemberResults by condition -> Readings (seed -> number, and the threshold) -> StudyClaim rows
 
-A claim holds where the whole 95% interval over seeds satisfies its threshold, fails where the whole interval violates
-it, and is undecided otherwise. The interval is Student's t over seeds; differences are taken seed by seed.
+A claim holds if the whole 95% interval over seeds satisfies its threshold, fails if the whole interval violates it,
+and is undecided otherwise. The interval is Student's t over seeds; differences are taken seed by seed.
 Paper: Thinkless, arXiv 2505.13379; its own figures have no error bars.
 """
 
@@ -46,7 +46,7 @@ class Reading:
     """One quantity of a claim under every seed."""
 
     part: str
-    """Whose quantity it is; of a difference, the first."""
+    """The part it is measured for; of a difference, the first."""
     quantity: str
     by_seed: Mapping[int, float]
     threshold: Threshold
@@ -54,12 +54,12 @@ class Reading:
 
 
 def at_least(value: float) -> Threshold:
-    """Holds where the quantity is this or more."""
+    """Holds if the quantity is this or more."""
     return Threshold("at least", value)
 
 
 def at_most(value: float) -> Threshold:
-    """Holds where the quantity is this or less."""
+    """Holds if the quantity is this or less."""
     return Threshold("at most", value)
 
 
@@ -122,7 +122,7 @@ def u_shaped_think_count(members: Members, on: StudyBenchmarks) -> list[Reading]
 
 
 def alpha_sweep(members: Members, on: StudyBenchmarks) -> list[Reading]:
-    """Against the middle alpha: who settles sooner, and who chooses worse."""
+    """Against the middle alpha: steps until the choice is settled, and share of right choices."""
     settled = {part: of_each(members[part], MemberResults.steps_to_commit) for part in members}
     chosen = {
         part: of_each(members[part], lambda m: m.router(on.mixed, "auto").hybrid_accuracy or 0.0) for part in members
@@ -197,14 +197,14 @@ def guard_recovers(members: Members, on: StudyBenchmarks) -> list[Reading]:
     """The same setting that loses a mode, with and without forced rollouts."""
     quantity = "share of the rarer mode among free rollouts in the last 10 steps"
     lost, kept = (of_each(members[part], MemberResults.rarer_mode_share) for part in ("unguarded", "guarded"))
-    told = [
+    actions = [
         f"seed {m.seed}: " + ", ".join(f"{event.action} at step {event.step}" for event in m.guard_events)
         for m in members["guarded"]
         if m.guard_events
     ]
     return [
         Reading("unguarded", quantity, lost, at_most(0.01)),
-        Reading("guarded", quantity, kept, at_least(0.05), "; ".join(told) or "the guard never stepped in"),
+        Reading("guarded", quantity, kept, at_least(0.05), "; ".join(actions) or "the guard never acted"),
     ]
 
 

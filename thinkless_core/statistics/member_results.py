@@ -1,4 +1,4 @@
-"""What one run of a study came to, and the numbers that claims are made of.
+"""Results of one run of a study, and the numbers that claims are measured by.
 
 evaluation rows + training curves + guard events of one (condition, seed) -> MemberResults -> one number per question
 
@@ -38,7 +38,7 @@ class MemberResults:
     guard_events: Sequence[GuardEvent] = ()
 
     def cell(self, benchmark: str, mode: EvalMode, *, model: str = "rl") -> EvalSummary:
-        """One cell of the result table; raises EvaluationError where it was not measured."""
+        """One cell of the result table; raises EvaluationError if it was not measured."""
         for row in self.summary:
             if (row.model, row.benchmark, row.mode) == (model, benchmark, mode):
                 return row
@@ -48,7 +48,7 @@ class MemberResults:
         )
 
     def router(self, benchmark: str, router: str) -> RouterScore:
-        """One router of the policy; raises EvaluationError where it was not measured."""
+        """One router of the policy; raises EvaluationError if it was not measured."""
         for row in self.routers:
             if (row.model, row.benchmark, row.router) == ("rl", benchmark, router):
                 return row
@@ -58,7 +58,7 @@ class MemberResults:
         )
 
     def curve(self, name: str) -> Sequence[float]:
-        """One training metric; raises EvaluationError where it was not logged."""
+        """One training metric; raises EvaluationError if it was not logged."""
         if not self.curves.get(name):
             known = ", ".join(sorted(self.curves)) or "none"
             raise EvaluationError(
@@ -86,7 +86,7 @@ class MemberResults:
     def steps_to_commit(self) -> float:
         """First step at which the smoothed entropy of the mode choice is half of what it began with.
 
-        One more than there are steps where that never happens.
+        The number of steps plus one if that never happens.
         """
         smooth = moving_average(self.curve("control_entropy"))
         for step, entropy in enumerate(smooth, start=1):
@@ -100,9 +100,9 @@ class MemberResults:
         return sum(0.05 < chance < 0.95 for chance in chances) / len(chances) if chances else 0.0
 
     def smallest_step_in_difficulty(self, benchmark: str) -> float:
-        """Smallest rise of the mean P(think) from one difficulty to the next; below 0 where it falls somewhere.
+        """Smallest rise of the mean P(think) from one difficulty to the next; below 0 if it falls somewhere.
 
-        Raises EvaluationError where fewer than two difficulties are known.
+        Raises EvaluationError if fewer than two difficulties are known.
         """
         by_difficulty: dict[int, list[float]] = {}
         for row in self.completions:

@@ -1,4 +1,4 @@
-"""What both forced modes of one model do with the same problems: all that any choice of mode can lead to.
+"""Outcomes of both forced modes of one model on the same problems: everything that a choice of mode can lead to.
 
 EvalCompletions of one model and benchmark -> ModeOutcomes -> expected(think_P) -> accuracy_P, tokens_P
 

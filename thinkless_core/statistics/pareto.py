@@ -8,7 +8,7 @@ an evaluation, which draws token 0 like every other token: at a temperature belo
 and free to draw no control token at all. Ends of the curve: never think, always think. Each point is exact given the
 forced completions; its standard errors are over problems.
 
-What the area under a curve is stands in infra/catalog/sql/views/eval_pareto_area.sql. Shapes: P problems.
+The SQL view eval_pareto_area is the area under a curve. Shapes: P problems.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from schemas.records.eval_pareto import ParetoPoint
 from thinkless_core.statistics.mode_outcomes import Floats, ModeOutcomes, stderr_of_mean
 
 SMALLEST = 1e-12
-"""Probabilities nearer to 0 or 1 are taken as this far from it: no logit is over 28."""
+"""Probabilities are kept this far from 0 and 1: no logit is over 28."""
 END_BIAS = 64.0
 """Turns every P(think) into 0 or 1 to within 1e-15."""
 THINK_BIASES = (-END_BIAS, *(step / 2 for step in range(-32, 33)), END_BIAS)
@@ -44,7 +44,7 @@ def pareto_curve(
 ) -> list[ParetoPoint]:
     """One point per bias, in their order; `completions` are one model's on one benchmark, in both forced modes.
 
-    Raises EvaluationError where the forced modes were not asked the same problems.
+    Raises EvaluationError if the forced modes were not asked the same problems.
     """
     outcomes = ModeOutcomes.of(completions)
     points = []

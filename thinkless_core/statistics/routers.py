@@ -37,7 +37,7 @@ from thinkless_core.statistics.mode_outcomes import Floats, ModeOutcomes, stderr
 def score_routers(completions: Sequence[EvalCompletion], *, threshold: float) -> list[RouterScore]:
     """One row per router; `completions` are one model's on one benchmark, in all three modes.
 
-    Raises EvaluationError where the modes were not asked the same problems.
+    Raises EvaluationError if the modes were not asked the same problems.
     """
     outcomes = ModeOutcomes.of(completions)
     auto = _auto(outcomes, [c for c in completions if c.mode is EvalMode.AUTO])

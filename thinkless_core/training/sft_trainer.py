@@ -138,7 +138,7 @@ def train_sft(
     held_out = [pair_samples(p, tokenizer=tokenizer) for p in pairs if p.split == "validation"]
     if not encoded:
         raise TrainingError('no training pairs to learn from; see `thinkless sql "select * from drops"` for why')
-    accelerator = training_accelerator()
+    accelerator, pad_id = training_accelerator(), tokenizer.pad_token_id
     writes = accelerator.is_main_process
     model.to(accelerator.device)
     if sharded:
@@ -151,53 +151,13 @@ def train_sft(
     wait_for_all(accelerator)
     model.train()
     for step in range(done + 1, config.steps + 1):
-        # Dropout, if a model has it.
-        torch.manual_seed(derive_seed("sft-step", config.seed, step, *process_stream(accelerator)))
-        rate = learning_rate(config.optimizer, step=step, num_steps=config.steps)
-        set_learning_rate(optimizer, rate)
         chosen = batch_indices(len(encoded), batch_size=config.pairs_per_step, step=step - 1, seed=config.seed)
-        with memory_explained("sft", config.micro_batch_tokens):
-            losses = accumulate_sft_loss(
-                model,
-                join([encoded[i] for i in chosen]),
-                pad_id=tokenizer.pad_token_id,
-                micro_batch_tokens=config.micro_batch_tokens,
-                accelerator=accelerator,
-                precision=config.precision,
-            )
-        sum_gradients(model, accelerator=accelerator)
-        grad_norm = clip_gradients(model, max_norm=config.optimizer.max_grad_norm)
-        if not math.isfinite(losses.all) or not math.isfinite(grad_norm):
-            raise TrainingError(
-                f"sft step {step}: loss {losses.all} with gradient norm {grad_norm} is not finite; "
-                "lower sft.optimizer.learning_rate. The last good checkpoint is kept"
-            )
-        optimizer.step()
-        optimizer.zero_grad()
-        numbers = {
-            "loss": losses.all,
-            "think_loss": losses.think,
-            "short_loss": losses.short,
-            "learning_rate": rate,
-            "grad_norm": grad_norm,
-        }
+        samples = join([encoded[i] for i in chosen])
+        numbers = _train_step(
+            model, samples, step=step, optimizer=optimizer, config=config, pad_id=pad_id, accelerator=accelerator
+        )
         if held_out and (step % config.validate_every == 0 or step == config.steps):
-            model.eval()
-            with gathered(model), torch.inference_mode():
-                validation = accumulate_sft_loss(
-                    model,
-                    join(held_out),
-                    pad_id=tokenizer.pad_token_id,
-                    micro_batch_tokens=config.micro_batch_tokens,
-                    accelerator=accelerator,
-                    precision=config.precision,
-                )
-            model.train()
-            numbers |= {
-                "validation_loss": validation.all,
-                "validation_think_loss": validation.think,
-                "validation_short_loss": validation.short,
-            }
+            numbers |= _validate(model, held_out, config=config, pad_id=pad_id, accelerator=accelerator)
         if writes:
             log.append([Metric(stage="sft", step=step, name=name, value=value) for name, value in numbers.items()])
         if step % config.checkpoint_every == 0 or step == config.steps:
@@ -206,3 +166,72 @@ def train_sft(
             progress(step, config.steps, numbers)
     make_whole(model, keeps=writes)
     return log
+
+
+def _train_step(
+    model: PreTrainedModel,
+    samples: SidedSamples,
+    *,
+    step: int,
+    optimizer: torch.optim.Optimizer,
+    config: SftConfig,
+    pad_id: int,
+    accelerator: Accelerator,
+) -> dict[str, float]:
+    """One optimiser step; returns its numbers. Raises TrainingError for a loss that is not finite."""
+    # Dropout, if a model has it.
+    torch.manual_seed(derive_seed("sft-step", config.seed, step, *process_stream(accelerator)))
+    rate = learning_rate(config.optimizer, step=step, num_steps=config.steps)
+    set_learning_rate(optimizer, rate)
+    with memory_explained("sft", config.micro_batch_tokens):
+        losses = accumulate_sft_loss(
+            model,
+            samples,
+            pad_id=pad_id,
+            micro_batch_tokens=config.micro_batch_tokens,
+            accelerator=accelerator,
+            precision=config.precision,
+        )
+    sum_gradients(model, accelerator=accelerator)
+    grad_norm = clip_gradients(model, max_norm=config.optimizer.max_grad_norm)
+    if not math.isfinite(losses.all) or not math.isfinite(grad_norm):
+        raise TrainingError(
+            f"sft step {step}: loss {losses.all} with gradient norm {grad_norm} is not finite; "
+            "lower sft.optimizer.learning_rate. The last good checkpoint is kept"
+        )
+    optimizer.step()
+    optimizer.zero_grad()
+    return {
+        "loss": losses.all,
+        "think_loss": losses.think,
+        "short_loss": losses.short,
+        "learning_rate": rate,
+        "grad_norm": grad_norm,
+    }
+
+
+def _validate(
+    model: PreTrainedModel,
+    held_out: Sequence[SidedSamples],
+    *,
+    config: SftConfig,
+    pad_id: int,
+    accelerator: Accelerator,
+) -> dict[str, float]:
+    """The losses on held-out pairs."""
+    model.eval()
+    with gathered(model), torch.inference_mode():
+        losses = accumulate_sft_loss(
+            model,
+            join(held_out),
+            pad_id=pad_id,
+            micro_batch_tokens=config.micro_batch_tokens,
+            accelerator=accelerator,
+            precision=config.precision,
+        )
+    model.train()
+    return {
+        "validation_loss": losses.all,
+        "validation_think_loss": losses.think,
+        "validation_short_loss": losses.short,
+    }

@@ -1,4 +1,4 @@
-"""What both cards are made of: configuration without folders of this machine, licences of the sources.
+"""Parts of both cards: configuration without folders of this machine, licences of the sources.
 
 manifests -> configuration of a stage -> YAML;  licences -> one for the front matter, and a table
 """
@@ -10,17 +10,17 @@ from pathlib import PurePath
 
 from pydantic import JsonValue
 
-from infra.report.cards.card_format import fenced, table, yaml_block
+from infra.report.cards.card_format import fenced, table
 from infra.report.data.inputs import ReportInputs, SourceLicence
 
 UNKNOWN = "unknown"
-"""Licence of what was made from a source whose licence nobody told."""
+"""Licence of what was made from a source whose licence is not known."""
 SEVERAL = "other"
 """Licence of what was made from sources with different ones, as model hubs write it."""
 
 
 def stage_config(inputs: ReportInputs, stage: str) -> Mapping[str, JsonValue]:
-    """The configuration a stage was built with; empty where it was not."""
+    """The configuration a stage was built with; empty if it was not."""
     manifest = inputs.manifest(stage)
     return {} if manifest is None else manifest.config
 
@@ -29,7 +29,10 @@ def config_block(title: str, config: Mapping[str, JsonValue]) -> str:
     """Configuration as YAML; folders of this machine are cut to the file's name."""
     if not config:
         return f"{title}: no manifest."
-    return f"{title}:\n\n{fenced('yaml', yaml_block(_without_folders(dict(config))))}"
+    import yaml
+
+    text = yaml.safe_dump(_without_folders(dict(config)), sort_keys=False, allow_unicode=True).rstrip()
+    return f"{title}:\n\n{fenced('yaml', text)}"
 
 
 def licence_of(sources: Sequence[SourceLicence]) -> str:
@@ -46,11 +49,11 @@ def licence_table(sources: Sequence[SourceLicence]) -> str:
     if not sources:
         return "The licences of the sources are not known to the program that wrote this card."
     rows = [(s.part, s.name, s.licence or "not known to the program", s.note) for s in sources]
-    said = (
-        "As the sources' own pages or files state them; whoever publishes what was made from them has to check. "
+    note = (
+        "As the sources' own pages or files state them; check them before you publish what was made from them. "
         "What a licence asks for (a notice, a name) holds for this as well."
     )
-    return f"{table(('made from', 'source', 'licence', 'see'), rows)}\n\n{said}"
+    return f"{table(('made from', 'source', 'licence', 'see'), rows)}\n\n{note}"
 
 
 def _without_folders(value: JsonValue) -> JsonValue:

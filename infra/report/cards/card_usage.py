@@ -61,7 +61,7 @@ print(tokenizer.decode(output[0, inputs.input_ids.shape[1]:]))
 
 
 def usage(inputs: ReportInputs, *, name: str, folder: str | None) -> list[str]:
-    """Parts of a card; where there is no folder yet, only what holds for any."""
+    """Parts of a card; without a folder, only what holds for any."""
     if folder is None:
         return [WORDS]
     evaluated = {"temperature": 1.0, "top_p": 1.0, "max_new_tokens": 256} | dict(stage_config(inputs, "evaluate"))
@@ -83,9 +83,9 @@ def usage(inputs: ReportInputs, *, name: str, folder: str | None) -> list[str]:
         "max_tokens": evaluated["max_new_tokens"],
         "skip_special_tokens": False,  # a tokenizer of one's own may have made the control tokens special
     }
-    told = f" Every problem of its training ended in a line that reads: {instruction}" if instruction else ""
+    instructed = f" Every problem of its training ended in a line that reads: {instruction}" if instruction else ""
     return [
-        f"The chat template ends right before the first token, so that the model chooses.{told}",
+        f"The chat template ends right before the first token, so that the model chooses.{instructed}",
         fenced("python", load.rstrip()),
         WORDS,
         fenced("python", FORCE.rstrip()),

@@ -29,8 +29,10 @@ PARTS = frozenset({"problems", "think answers", "short answers"})
 def dataset_card(inputs: ReportInputs, *, files: Mapping[str, str] | None = None) -> str:
     """The card of the pairs; `files` are those of an export by split, `{"train": "train.parquet"}`.
 
-    Raises MissingArtifactError where a file that is named is absent.
+    Raises MissingArtifactError if a file that is named is absent.
     """
+    from huggingface_hub import DatasetCardData
+
     splits = query_pairs(inputs, queries.PAIR_COUNTS)
     total = sum(row[1] for row in splits)
     licences = tuple(source for source in inputs.licences if source.part in PARTS)
@@ -38,13 +40,13 @@ def dataset_card(inputs: ReportInputs, *, files: Mapping[str, str] | None = None
     if files is not None:
         data_files = [{"split": split, "path": path} for split, path in files.items()]
     manifest = inputs.manifest("pairs")
-    front: dict[str, JsonValue] = {
-        "license": licence_of(licences),
-        "task_categories": ["text-generation"],
-        "tags": ["thinkless", "adaptive-reasoning", "distillation", f"profile-{inputs.profile}"],
-        "size_categories": [next((name for bound, name in SIZES if total < bound), "n>1M")],
-        "configs": [{"config_name": "default", "data_files": data_files}],
-    }
+    front = DatasetCardData(
+        license=licence_of(licences),
+        task_categories=["text-generation"],
+        tags=["thinkless", "adaptive-reasoning", "distillation", f"profile-{inputs.profile}"],
+        size_categories=[next((name for bound, name in SIZES if total < bound), "n>1M")],
+        configs=[{"config_name": "default", "data_files": data_files}],
+    )
     difficulties = query_pairs(inputs, queries.PAIR_DIFFICULTIES)
     body = [
         f"# Thinkless pairs, profile {inputs.profile}",
@@ -101,7 +103,7 @@ def dataset_card(inputs: ReportInputs, *, files: Mapping[str, str] | None = None
         "## Licences",
         licence_table(licences),
         "## Limits",
-        "Answers are what the teachers wrote, checked against the reference value and by nobody's eye.",
+        "Answers are what the teachers wrote. They were compared with the reference value; nobody read them.",
     ]
     return document(front, body)
 

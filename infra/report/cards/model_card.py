@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import PurePath
-
-from pydantic import JsonValue
+from typing import TYPE_CHECKING
 
 from infra.report.cards.card_format import document, table
 from infra.report.cards.card_parts import config_block, licence_of, licence_table, stage_config
@@ -20,6 +19,9 @@ from infra.report.data.verdicts import headline, judge_benchmarks
 from infra.report.data.wording import accuracy, count, percent, signed, tokens
 from schemas.configs.evaluate import ModelName
 from schemas.errors import SourceError
+
+if TYPE_CHECKING:
+    from huggingface_hub import EvalResult
 
 TRAINING = {
     "sft": "Warm-up distillation on pairs of a long and a short answer (Thinkless, arXiv 2505.13379, section 3.1). "
@@ -35,23 +37,26 @@ def model_card(inputs: ReportInputs, *, model: ModelName = "rl", folder: str | N
 
     Raises what `render_report` raises.
     """
+    from huggingface_hub import ModelCardData
+
     evidence = _up_to(model, gather_evidence(inputs))
     base = _base_model(inputs)
     name = name_of(inputs, model)
     origin = f"`{base}`" if base else "random weights"
-    front: dict[str, JsonValue] = {
-        "license": licence_of(inputs.licences),
-        "library_name": "transformers",
-        "pipeline_tag": "text-generation",
-        "tags": [
+    front = ModelCardData(
+        license=licence_of(inputs.licences),
+        library_name="transformers",
+        pipeline_tag="text-generation",
+        tags=[
             "thinkless",
             "adaptive-reasoning",
             *(["reinforcement-learning"] if model == "rl" else []),
             f"profile-{inputs.profile}",
         ],
-        **({"base_model": base} if base else {}),
-        "model-index": [{"name": name, "results": _model_index(evidence, model)}],
-    }
+        base_model=base,
+        model_name=name,
+        eval_results=_eval_results(evidence, model),
+    )
     body = [
         f"# {name}",
         "A causal language model that decides with its first token whether to think (`<think>`) or to answer at once "
@@ -138,37 +143,30 @@ def _results(evidence: Evidence) -> str:
     return table(header, cells)
 
 
-def _model_index(evidence: Evidence, model: ModelName) -> list[JsonValue]:
-    """Measured results of the model in auto mode, one entry per benchmark."""
-    results: list[JsonValue] = []
-    for benchmark in evidence.benchmarks:
-        cell = evidence.cell(benchmark, model, "auto")
-        if cell is None:
-            continue
-        measured = {
-            "accuracy": cell.accuracy,
-            "accuracy_stderr": cell.accuracy_stderr,
-            "think_share": cell.think_share,
-            "mean_tokens": cell.mean_tokens,
-        }
-        metrics: list[JsonValue] = [
-            {"type": name, "name": f"{name} (auto, grader {cell.grader})", "value": round(value, 4)}
-            for name, value in measured.items()
-        ]
-        results.append(
-            {
-                "task": {"type": "text-generation"},
-                "dataset": {"name": benchmark, "type": benchmark, "split": "test"},
-                "metrics": metrics,
-            }
+def _eval_results(evidence: Evidence, model: ModelName) -> list[EvalResult]:
+    """What the model measured in auto mode, one entry per benchmark and metric."""
+    from huggingface_hub import EvalResult
+
+    cells = [cell for b in evidence.benchmarks if (cell := evidence.cell(b, model, "auto")) is not None]
+    return [
+        EvalResult(
+            task_type="text-generation",
+            dataset_type=cell.benchmark,
+            dataset_name=cell.benchmark,
+            dataset_split="test",
+            metric_type=metric,
+            metric_name=f"{metric} (auto, grader {cell.grader})",
+            metric_value=round(getattr(cell, metric), 4),
         )
-    return results
+        for cell in cells
+        for metric in ("accuracy", "accuracy_stderr", "think_share", "mean_tokens")
+    ]
 
 
 def _base_model(inputs: ReportInputs) -> str | None:
-    """Hub id or folder name of the pretrained model; None where the weights started from random ones.
+    """Hub id or folder name of the pretrained model; None if the weights started from random ones.
 
-    Raises SourceError where stage `base` names a pretrained model without a path.
+    Raises SourceError if stage `base` names a pretrained model without a path.
     """
     model = stage_config(inputs, "base").get("model")
     if not isinstance(model, dict) or model.get("kind") != "pretrained":

@@ -71,7 +71,7 @@ def token_axis(axes: Any, lengths: Sequence[float]) -> None:
 
 
 def percent_floor(lowest: float) -> float:
-    """Where an axis of accuracies begins whose lowest value is this: at 0, 40, 70 or 90%."""
+    """Lower end of an axis of accuracies with this lowest value: 0, 40, 70 or 90%."""
     return next((floor for floor in (0.9, 0.7, 0.4) if lowest >= floor), 0.0)
 
 

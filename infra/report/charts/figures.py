@@ -38,7 +38,7 @@ LineStyle = str | tuple[int, tuple[int, ...]]
 SERIES_STYLES: tuple[LineStyle, ...] = ("-", "--", "-.", (0, (4, 1, 1, 1, 1, 1)), "-", "--", "-.", (0, (1, 1)))
 SERIES_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "d")
 MARKERS = {"base": "o", "sft": "s", "rl": "D", "auto": "D", "short": "o", "think": "^"}
-"""Shapes, so that no difference is told by colour alone."""
+"""Shapes, so that no difference is shown by colour alone."""
 
 _VARIABLES = {
     INK: "ink",

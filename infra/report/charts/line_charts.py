@@ -1,4 +1,4 @@
-"""Metrics over steps as lines, each with its name at its end; where nothing was logged, the sentence that says so."""
+"""Metrics over steps as lines, each with its name at its end; without data, a sentence that says so."""
 
 from __future__ import annotations
 

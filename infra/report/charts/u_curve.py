@@ -129,7 +129,7 @@ def _plot(axes: Any, lines: Sequence[Line], data: Mapping[str, Series], events: 
 
 
 def forced_spans(events: Sequence[GuardEvent], *, last: int) -> list[tuple[int, int]]:
-    """Steps between the guard's `force` and its `release`, or the last step where it never let go."""
+    """Steps between the guard's `force` and its `release`, or the last step if it never released."""
     spans, start = [], None
     for event in events:
         if event.action == "force" and start is None:

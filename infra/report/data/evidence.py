@@ -1,4 +1,4 @@
-"""Everything the report says, read once: Parquet tables -> SQL -> one frozen Evidence.
+"""Reads all numbers of the report once: Parquet tables -> SQL -> one frozen Evidence.
 
 ReportInputs -> tables and views in an in-memory database -> Evidence -> verdicts, charts, page, cards
 """
@@ -58,7 +58,7 @@ class Evidence:
     histogram: dict[str, dict[int, int]]
     """Model -> bin (0-19) of P(think) -> number of problems."""
     problem_counts: dict[str, ProblemCount]
-    """By benchmark; empty where the completions are not there."""
+    """By benchmark; empty if the completions are not there."""
     comparisons: dict[str, Comparison]
     """By benchmark; one with a single problem has none."""
     routing: tuple[RoutingGroup, ...]
@@ -85,7 +85,7 @@ class Evidence:
         return next((model for model in ("rl", "sft", "base") if model in found), min(found, default=None))
 
     def cell(self, benchmark: str, model: str, mode: str) -> EvalSummary | None:
-        """One cell of the result table, or None where it was not measured."""
+        """One cell of the result table, or None if it was not measured."""
         wanted = (benchmark, model, mode)
         return next((c for c in self.cells if (c.benchmark, c.model, c.mode.value) == wanted), None)
 
@@ -105,7 +105,7 @@ def ordered_cells(rows: Sequence[EvalSummary]) -> tuple[EvalSummary, ...]:
 def read_result_cells(eval_summary: Path) -> tuple[EvalSummary, ...]:
     """The result table of a run.
 
-    Raises MissingArtifactError where the file is absent and EvaluationError where it has no rows.
+    Raises MissingArtifactError if the file is absent and EvaluationError if it has no rows.
     """
     tables = {"eval_summary": (eval_summary,)}
     with connect(tables, schemas={"eval_summary": EvalSummary}) as connection:
@@ -115,7 +115,7 @@ def read_result_cells(eval_summary: Path) -> tuple[EvalSummary, ...]:
 def gather_evidence(inputs: ReportInputs) -> Evidence:
     """Run every query of the report.
 
-    Raises MissingArtifactError where a file that is named is absent and EvaluationError where the evaluation holds
+    Raises MissingArtifactError if a file that is named is absent and EvaluationError if the evaluation holds
     nothing; a table that was not built and missing metrics are no error: the report says that they are missing.
     """
     with connect(inputs.tables, schemas=TABLES, views=VIEWS) as connection:

@@ -48,7 +48,7 @@ ORDER BY c.rank, CASE WHEN c.rank < 2 THEN c.difficulty END NULLS LAST, c.place,
 
 TAUGHT = """
 -- one row: one pair of the warm-up, difficulties in turn, chosen by a hash of the identifier; verdict and teacher of
--- either side come from the generation with the same text, null where there is none
+-- either side come from the generation with the same text, null if there is none
 WITH side AS (
     SELECT problem_id, mode, completion, any_value(correct) AS correct, any_value(teacher) AS teacher
     FROM generations

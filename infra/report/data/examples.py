@@ -1,7 +1,7 @@
 """Single examples, each as the browser shows it: a problem, its facts in words, and two or three sides of text.
 
 eval_completions + problems -> held-out problems with the completions of one model in every mode
-pairs + generations         -> training problems with what either teacher said (benchmark problems have no teacher)
+pairs + generations         -> training problems with both teachers' answers (benchmark problems have no teacher)
 
 Every text a reader sees is made here, once: the page writes it for the first examples, the script for all others.
 """
@@ -25,7 +25,7 @@ MOST_HELD_OUT, MOST_TAUGHT, FIRST_TAUGHT = 4000, 400, 2
 MOST_BYTES = 300_000
 """What the browser's data may add to the page."""
 LONGEST_SIDE = 1200
-"""Characters of one completion; a longer one loses its middle, which is said."""
+"""Characters of one completion; a longer one loses its middle, with a note."""
 
 _VERDICTS = {True: "right", False: "wrong", None: "not graded"}
 
@@ -49,7 +49,7 @@ class Example(NamedTuple):
     """A benchmark, or `training pairs`."""
     difficulty: int | None
     chosen: str
-    """What the model chose when it could: think, short, malformed; empty where it was not asked."""
+    """What the model chose when it could: think, short, malformed; empty if it was not asked."""
     tags: tuple[str, ...]
     """What the filter on verdicts goes by: see `_tags`."""
     prompt: str
@@ -63,7 +63,7 @@ class Example(NamedTuple):
 def read_examples(connection: Any, *, model: str | None, first: int) -> tuple[Example, ...]:
     """Examples in the order of the page: those shown first, then the others.
 
-    model: whose completions; None where nothing was evaluated. first: held-out problems shown unfiltered; 0 reads none.
+    model: whose completions; None if nothing was evaluated. first: held-out problems shown unfiltered; 0 reads none.
     """
     if first == 0:
         return ()
@@ -121,7 +121,7 @@ def _interleaved(held_out: Iterable[Example], taught: Iterable[Example]) -> list
 def _held_out(rows: Sequence[tuple[Any, ...]]) -> Example:
     benchmark, _, rank, difficulty, prompt, answer, p_think = rows[0][:7]
     sides, correct, chosen, disagree = [], {}, "", False
-    for mode, chosen_mode, text, said, right, right_paper, num_tokens, truncated, fake_short in (r[7:] for r in rows):
+    for mode, chosen_mode, text, answer, right, right_paper, num_tokens, truncated, fake_short in (r[7:] for r in rows):
         if mode in correct:
             continue  # a second row of the same mode would be another sample
         correct[mode] = right
@@ -132,7 +132,7 @@ def _held_out(rows: Sequence[tuple[Any, ...]]) -> Example:
         words += [f"chose {chosen_mode or 'neither: malformed'}"] if mode == "auto" else []
         words += ["truncated"] if truncated else []
         words += ["hides a chain of thought"] if fake_short else []
-        words += [] if right else [f"answered {said if said is not None else 'nothing'}"]
+        words += [] if right else [f"answered {answer if answer is not None else 'nothing'}"]
         if right_paper is not None and right != right_paper:
             words.append(f"{_VERDICTS[right_paper]} by the lenient rules")
         sides.append(Side(mode, _VERDICTS[right], ", ".join(words), shortened(text, LONGEST_SIDE)))

@@ -1,8 +1,8 @@
-"""Files of rows as tables of an in-memory database, each with every column its record class has.
+"""Opens files of rows as tables of an in-memory database, each with every column of its record class.
 
 {table: Parquet files, or logs of a stage at work} -> views over columns of the record UNION ALL BY NAME rows of files
 
-So a table without files reads as empty, and a file of an older run that lacks a newer column reads as null there.
+A table without files is empty, and a column that an older file lacks is null.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def connect(
 
     `views` are those of the catalog that are asked for.
 
-    Raises MissingArtifactError where a file that is named does not exist.
+    Raises MissingArtifactError if a file that is named does not exist.
     """
     import duckdb
 

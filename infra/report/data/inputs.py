@@ -1,4 +1,4 @@
-"""What a report is made from: tables of one run, the manifests of every artifact behind them, and links.
+"""Inputs of a report: tables of one run, the manifests of every artifact behind them, and links.
 
 manifests + Parquet tables -> ReportInputs -> Evidence (evidence.py) -> page.py, cards.py
 
@@ -35,21 +35,21 @@ class Unfinished:
 
 
 class SourceLicence(NamedTuple):
-    """One thing the model or the data were made from, and under which licence it stands."""
+    """One source of the model or the data, and its licence."""
 
     part: str
     """What it gave: base model, problems, RL problems, think answers, short answers."""
     name: str
     """The model, data set or file, without folders of this machine."""
     licence: str | None
-    """As its own page or files state it (`Apache-2.0`); None where the program does not know."""
+    """As its own page or files state it (`Apache-2.0`); None if it is not known."""
     note: str = ""
     """Where to look."""
 
 
 @dataclass(frozen=True)
 class ReportInputs:
-    """Everything the report and both cards may know; nothing else is read."""
+    """Everything that the report and both cards are made from; nothing else is read."""
 
     title: str
     profile: str

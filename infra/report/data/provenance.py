@@ -1,4 +1,4 @@
-"""Where the numbers come from: rows by stage, checks by suite, versions by stage, all out of the manifests."""
+"""Origin of the numbers, from the manifests: rows by stage, checks by suite, versions by stage."""
 
 from __future__ import annotations
 

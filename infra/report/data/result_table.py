@@ -18,7 +18,7 @@ HEADER = ("model", "mode", "accuracy", "think", "tokens", "truncated")
 def result_table_text(eval_summary: Path) -> str:
     """Per benchmark its rows model x mode and a summary line; ends without a newline.
 
-    Raises MissingArtifactError where the file is absent and EvaluationError where it has no rows.
+    Raises MissingArtifactError if the file is absent and EvaluationError if it has no rows.
     """
     cells = read_result_cells(eval_summary)
     benchmarks = dict.fromkeys(cell.benchmark for cell in cells)

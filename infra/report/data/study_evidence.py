@@ -1,4 +1,4 @@
-"""What the runs of a study measured, read once and grouped by condition and seed.
+"""Reads what the runs of a study measured, grouped by condition and seed.
 
 study_{members,pareto,curves,claims}.parquet -> records -> StudyEvidence -> study_charts.py, study_page.py
 """
@@ -80,7 +80,7 @@ class StudyEvidence:
 
 
 def read_studies(folder: Path) -> tuple[StudyEvidence, ...]:
-    """Every study whose rows lie in the folder; raises MissingArtifactError where it holds no table at all."""
+    """Every study whose rows lie in the folder; raises MissingArtifactError if it holds no table at all."""
     paths = {name: folder / record.FILE for name, record in TABLES.items()}
     files = {name: (path,) for name, path in paths.items() if path.is_file()}
     if not files:

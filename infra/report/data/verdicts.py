@@ -1,4 +1,4 @@
-"""What was learned, in words: Evidence -> one verdict per benchmark -> one answer for the whole run.
+"""Conclusions in words: Evidence -> one result per benchmark -> one answer for the whole run.
 
 The rules are few and written down, so that a reader can disagree with them:
 * lost: accuracy in auto mode is below forced think by more than two standard errors (paired by problem) and by more
@@ -40,7 +40,7 @@ class BenchmarkResult(NamedTuple):
 
     benchmark: str
     num_problems: int | None
-    """None where the completions are not there to be counted."""
+    """None if the completions are not there to be counted."""
     think_share: float
     warmup_think_share: float | None
     auto_tokens: float
@@ -69,7 +69,7 @@ class Headline:
 
 
 def judge_benchmarks(evidence: Evidence) -> tuple[BenchmarkResult, ...]:
-    """One verdict for every benchmark on which the rl model was asked in all three modes."""
+    """One result for every benchmark on which the rl model was asked in all three modes."""
     return tuple(v for b in evidence.benchmarks if (v := _judge(evidence, b)) is not None)
 
 
@@ -137,7 +137,7 @@ def _words(compared: Comparison, saved: float, *, lost: bool) -> tuple[Tone, str
 
 
 def headline(evidence: Evidence) -> Headline:
-    """Answer and supporting sentences, all computed; says so where something was not measured."""
+    """Answer and supporting sentences, all computed; what was not measured is named."""
     verdicts = judge_benchmarks(evidence)
     if not evidence.cells:
         return Headline("unknown", "Cannot tell yet", ("Nothing was evaluated: stage evaluate was not built.",))
@@ -170,7 +170,7 @@ def _answer(evidence: Evidence, verdicts: tuple[BenchmarkResult, ...]) -> tuple[
 
 
 def _choice_follows_problem(evidence: Evidence) -> bool | None:
-    """Whether short answers do better where the model chooses them; None where it chooses one mode only."""
+    """Whether short answers do better where the model chooses them; None if it chooses one mode only."""
     by_side = {group.leans_to_think: group for group in evidence.routing}
     if len(by_side) < 2:
         return None

@@ -1,4 +1,4 @@
-"""How numbers read in the report, the cards and the terminal: one rule each, so that they agree."""
+"""Numbers as text in the report, the cards and the terminal: one rule each, so that they agree."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def tokens(count: float) -> str:
 
 
 def accuracy(value: float | None) -> str:
-    """An accuracy, three decimals; a dash where it was not measured."""
+    """An accuracy, three decimals; a dash if it was not measured."""
     return "-" if value is None or not math.isfinite(value) else f"{value:.3f}"
 
 
@@ -56,7 +56,7 @@ def listing(parts: list[str]) -> str:
 
 
 def shortened(text: str, limit: int = 1600) -> str:
-    """A long completion without its middle, which is said."""
+    """A long completion without its middle; a note says how much is left out."""
     if len(text) <= limit:
         return text
     head, tail = limit * 2 // 3, limit // 3
@@ -64,7 +64,7 @@ def shortened(text: str, limit: int = 1600) -> str:
 
 
 def measured(value: float) -> str:
-    """Any measured number, three significant digits; what could not be measured is said so."""
+    """Any measured number, three significant digits; `not measured` if it is not finite."""
     if not math.isfinite(value):
         return "not measured"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

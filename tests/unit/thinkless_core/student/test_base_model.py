@@ -182,6 +182,7 @@ def test_a_gguf_file_that_is_none_is_refused(tmp_path: Path, tokenizer: PreTrain
             build_base(BaseModelConfig(model=PretrainedModel(path=str(tmp_path), gguf_file=name)))
 
 
+@pytest.mark.slow
 def test_a_real_model_from_a_wheel_becomes_the_student(tmp_path: Path) -> None:
     model, tokenizer = build_base(BaseModelConfig(model=smollm2_source()))
     assert model.num_parameters() > 134_000_000

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
+import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
@@ -81,8 +81,8 @@ def smollm2() -> PreTrainedTokenizerBase:
     return AutoTokenizer.from_pretrained(source.location, gguf_file=source.gguf_file)
 
 
-KINDS: tuple[Callable[[], PreTrainedTokenizerBase], ...] = (byte_level, unigram, unigram_first, llama_2, tiny, smollm2)
-"""Every kind of tokenizer; none has control tokens but the tiny one."""
+KINDS = (byte_level, unigram, unigram_first, llama_2, tiny, pytest.param(smollm2, marks=pytest.mark.slow))
+"""Every kind of tokenizer; none has control tokens but the tiny one. The real one takes seconds to be read."""
 
 
 def _finished(tokenizer: Tokenizer, trainer: trainers.Trainer) -> PreTrainedTokenizerFast:
