@@ -59,7 +59,7 @@ class SampledTeacher(TeacherConfig):
 class OpenAITeacher(SampledTeacher):
     """Any OpenAI-compatible chat endpoint: an API, or a cluster behind `vllm serve`."""
 
-    implementation: ClassVar[str | None] = "thinkless_core.teachers.chat:ChatTeacher"
+    implementation: ClassVar[str | None] = "thinkless_core.teachers.chat_teacher:ChatTeacher"
 
     kind: Literal["openai"] = "openai"
     base_url: str

@@ -1,6 +1,6 @@
-"""One run: its settings, and which stages it builds anew or keeps.
+"""The context of one run.
 
-Nothing slow is imported here: a run that finds everything in the store needs no more than this.
+Nothing slow is imported here: a run whose stages are all in the store needs only this module and tasks/running/find.py.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from infra.store.artifact_store import ArtifactStore
 
 @dataclass(frozen=True)
 class RunContext:
-    """One run: its settings, and which stages it builds anew or keeps."""
+    """One run: its settings, and which stages it rebuilds or keeps."""
 
     run_id: str
     profile: str
     settings: Settings
     refresh: frozenset[str] = frozenset()
-    """Stages to rebuild even where the store has them."""
+    """Stages to rebuild even if the store has them."""
     keep: frozenset[str] = frozenset()
     """Stages whose newest artifact is taken although their sources changed, if configuration and inputs are equal."""
     same_versions: bool = False
-    """Whether an artifact made with other versions of torch, transformers, vllm or math-verify is built anew."""
+    """Whether an artifact made with other versions of torch, transformers, vllm or math-verify is rebuilt."""
 
     @property
     def store(self) -> ArtifactStore:

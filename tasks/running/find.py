@@ -1,4 +1,4 @@
-"""Looks for the artifact of a plan: in the store by its key, or kept although its sources changed."""
+"""Finds the artifact of a plan: in the store by its key, or kept although its sources changed."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import TypeVar
 from schemas.artifact import Artifact, Manifest
 from schemas.configs.stage import StageConfig
 from tasks.running.context import RunContext
+from tasks.running.rebuild_reason import differences
 from tasks.running.stage import StagePlan
-from tasks.running.why import differences
 
 C = TypeVar("C", bound=StageConfig)
 
 RESULT_PACKAGES = ("torch", "transformers", "vllm", "math-verify")
-"""Packages whose versions can change what a model computes or a verdict says."""
+"""Packages whose versions can change a model's output or a verdict."""
 
 
 def find_done(context: RunContext, plan: StagePlan[C]) -> Artifact | None:
-    """The published, verified artifact of a plan; None if it has to be built (or built anew)."""
+    """The published, verified artifact of a plan; None if it has to be built or rebuilt."""
     if plan.stage in context.refresh:
         return None
     found = context.store.find(plan.stage, plan.key)
@@ -30,7 +30,7 @@ def find_done(context: RunContext, plan: StagePlan[C]) -> Artifact | None:
 
 
 def _kept(context: RunContext, plan: StagePlan[C]) -> Artifact | None:
-    """The newest artifact that differs from a plan in its sources alone."""
+    """The newest artifact that differs from a plan only in its sources."""
     for manifest in reversed(list(context.store.manifests())):
         if manifest.stage == plan.stage and not differences(plan, manifest).besides_sources():
             found = context.store.find(manifest.stage, manifest.key)
@@ -40,7 +40,7 @@ def _kept(context: RunContext, plan: StagePlan[C]) -> Artifact | None:
 
 
 def version_changes(manifest: Manifest) -> Mapping[str, tuple[str, str]]:
-    """Package -> (version the artifact was made with, version installed), where they differ."""
+    """Package -> (version the artifact was made with, version installed), if they differ."""
     changes = {}
     for name in RESULT_PACKAGES:
         made_with, installed = manifest.packages.get(name), installed_version(name)

@@ -23,7 +23,7 @@ from thinkless_core.sampling.transformers_sampler import TransformersSampler
 from thinkless_core.student.control_tokens import ControlTokens
 from thinkless_core.student.model_files import load_tokenizer
 from thinkless_core.student.rendering import decode_completion, render_prompt
-from thinkless_core.teachers.chat import over_context, user_turn
+from thinkless_core.teachers.chat_teacher import over_context, user_turn
 from thinkless_core.teachers.reasoning import Written, as_reply, continued, opens_thought
 from thinkless_core.teachers.reply import TeacherReply, UnusableReply
 

@@ -21,7 +21,7 @@ from schemas.records.problems import Problem
 from thinkless_core.problems.answer_fields import solution_completion
 from thinkless_core.problems.problem_set import normalise
 from thinkless_core.teachers.reasoning import Written, as_reply
-from thinkless_core.teachers.recordings import RecordingTeacher
+from thinkless_core.teachers.recorded_file import RecordingTeacher
 from thinkless_core.teachers.reply import Teacher, TeacherReply, UnusableReply
 
 NOT_RECORDED = "not_recorded"

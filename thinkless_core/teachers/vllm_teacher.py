@@ -19,7 +19,7 @@ from schemas.finish_reason import FinishReason
 from schemas.mode import Mode
 from schemas.records.problems import Problem
 from thinkless_core.sampling.vllm_engine import cache_bytes, end_engine, failures, import_vllm
-from thinkless_core.teachers.chat import over_context, request_seed_of, user_turn
+from thinkless_core.teachers.chat_teacher import over_context, request_seed_of, user_turn
 from thinkless_core.teachers.reasoning import Written, as_reply, continued, opens_thought
 from thinkless_core.teachers.reply import TeacherReply, UnusableReply
 
