@@ -47,7 +47,7 @@ def launched(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 )
             )
     try:
-        codes = [process.wait(timeout=300) for process in processes]
+        codes = [process.wait(timeout=900) for process in processes]
     finally:
         for process in processes:
             process.kill()
