@@ -42,7 +42,7 @@ def launch(folder: Path, *cases: str) -> Path:
         for rank in range(2)
     ]
     try:
-        codes = [process.wait(timeout=300) for process in processes]
+        codes = [process.wait(timeout=900) for process in processes]
     finally:
         for process in processes:
             process.kill()
