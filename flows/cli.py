@@ -1,6 +1,6 @@
 """The `thinkless` command: reads its arguments, calls one command, turns errors into a sentence and exit code 2.
 
-Commands are imported when they are called: help and SQL must not wait for torch or Prefect.
+Each command is imported only when it is called, so that help and SQL do not load torch or Prefect.
 """
 
 from __future__ import annotations
@@ -13,19 +13,22 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 EXAMPLES = """examples:
   thinkless run --profile tiny                          the whole pipeline, minutes on a CPU
   thinkless run --profile tiny --set rl.gamma=0.3       the same, with one thing changed
   thinkless run --profile tiny --refresh rl             rerun one stage and what depends on it
-  thinkless run --dry-run --set rl.gamma=0.3            what would be built, and why; nothing is
+  thinkless run --dry-run --set rl.gamma=0.3            what would be built, and why; builds nothing
   thinkless why rl                                      a hit, or what differs from the nearest artifact
   thinkless study claims                                the paper's claims, measured over 5 seeds
   thinkless sql "select * from eval_summary"            ask the data
   thinkless lineage rl                                  what the newest policy was made from
-  thinkless ask "37+48=?"                               let the newest model answer
+  thinkless ask "37+48=?"                               ask the newest model
   thinkless export my-model                             the newest model as a folder, with cards and data
 """
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 DATA_HELP = "read well-known data sets from their copies in this folder (gsm8k_train.jsonl, math500.json...)"
 
@@ -50,12 +53,12 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument("--until", metavar="STAGE", help="stop after this stage")
     run.add_argument("--only", metavar="STAGE", help="build only this stage, from what the store holds")
     run.add_argument("--refresh", action="extend", nargs="+", default=[], metavar="STAGE",
-                     help="rebuild these stages even where the store has them")  # fmt: skip
+                     help="rebuild these stages even if the store has them")  # fmt: skip
     run.add_argument("--keep", action="extend", nargs="+", default=[], metavar="STAGE",
                      help="take the newest artifact of these stages although their sources changed")  # fmt: skip
     run.add_argument("--same-versions", action="store_true",
                      help="rebuild what other versions of torch, transformers, vllm or math-verify made")  # fmt: skip
-    run.add_argument("--dry-run", action="store_true", help="say which stages would be built, and why; build nothing")
+    run.add_argument("--dry-run", action="store_true", help="print which stages would be built, and why; build nothing")
     run.add_argument("--no-prefect", action="store_true", help="build in this process, without a Prefect server")
     run.add_argument("--verbose", action="store_true", help="show Prefect's own log as well")
 
@@ -65,35 +68,44 @@ def build_parser() -> argparse.ArgumentParser:
     why.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
     why.add_argument("--data", metavar="DIR", help=DATA_HELP)
 
+    _add_study(commands)
+
+    sql = _command(commands, "sql", "read-only SQL over every data set, run, metric and edge")
+    sql.add_argument("query", help="one select statement")
+    sql.add_argument("--format", choices=("table", "json", "csv", "parquet"), default="table")
+    sql.add_argument("--output", metavar="FILE", help="write to this file instead of the screen")
+
+    lineage = _command(commands, "lineage", "what an artifact was made from, and what was made from it")
+    lineage.add_argument("ref", help="artifact key or its beginning, stage/key, a stage name, or a completion id")
+
+    catalog = _command(commands, "catalog", "rebuild the DuckDB catalog, or verify the artifacts")
+    catalog.add_argument("action", choices=("rebuild", "verify"),
+                         help="rebuild it from manifests and Parquet files; verify: read every artifact")  # fmt: skip
+
+    doctor = _command(commands, "doctor", "check what would stop a run, before it starts")
+    doctor.add_argument("--profile", default="tiny")
+    doctor.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
+    doctor.add_argument("--data", metavar="DIR", help=DATA_HELP)
+
+    _add_model_commands(commands)
+    return parser
+
+
+def _add_study(commands: Commands) -> None:
     study = _command(commands, "study", "measure the paper's claims, or compare all objectives, over several seeds")
     study.add_argument("study", metavar="NAME", help="claims, compare, or the path of a TOML file of your own")
     study.add_argument("--profile", default="tiny")
     study.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
                        help="override one key in every member; may be repeated")  # fmt: skip
     study.add_argument("--seeds", type=int, default=5, metavar="N", help="seeds per condition (default: 5)")
-    study.add_argument("--jobs", type=int, metavar="N", help="members side by side (default: one per core)")
+    study.add_argument("--jobs", type=int, metavar="N", help="members to run at the same time (default: one per core)")
     study.add_argument("--only", metavar="CLAIM", help="run only what this claim needs")
-    study.add_argument("--dry-run", action="store_true", help="say what would be run, and how long it would take")
-    study.add_argument("--show", action="store_true", help="run nothing; show what the store holds of it")
+    study.add_argument("--dry-run", action="store_true", help="print what would be run, and how long it takes")
+    study.add_argument("--show", action="store_true", help="run nothing; show the results that are in the store")
     study.add_argument("--format", choices=("table", "markdown"), default="table")
 
-    sql = _command(commands, "sql", "read-only SQL over every data set, run, metric and edge")
-    sql.add_argument("query", help="one select statement")
-    sql.add_argument("--format", choices=("table", "json", "csv", "parquet"), default="table")
-    sql.add_argument("--output", metavar="FILE", help="write there instead of to the screen")
 
-    lineage = _command(commands, "lineage", "what an artifact was made from, and what was made from it")
-    lineage.add_argument("ref", help="artifact key or its beginning, stage/key, a stage name, or a completion id")
-
-    catalog = _command(commands, "catalog", "look after the DuckDB catalog")
-    catalog.add_argument("action", choices=("rebuild", "verify"),
-                         help="rebuild it from manifests and Parquet files; verify: read every artifact")  # fmt: skip
-
-    doctor = _command(commands, "doctor", "say now what would fail later")
-    doctor.add_argument("--profile", default="tiny")
-    doctor.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
-    doctor.add_argument("--data", metavar="DIR", help=DATA_HELP)
-
+def _add_model_commands(commands: Commands) -> None:
     ask = _command(commands, "ask", "answer a question with the newest model")
     ask.add_argument("question")
     ask.add_argument("--mode", choices=("auto", "short", "think"), default="auto")
@@ -111,18 +123,15 @@ def build_parser() -> argparse.ArgumentParser:
     report = _command(commands, "report", "path of the newest HTML report, or of one run's")
     report.add_argument("run", nargs="?", help="run id (default: the newest run that has one)")
     report.add_argument("--open", action="store_true", dest="open_browser", help="open it in a browser")
-    return parser
 
 
-def _command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, summary: str
-) -> argparse.ArgumentParser:
+def _command(commands: Commands, name: str, summary: str) -> argparse.ArgumentParser:
     return commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code (0 fine, 2 an error the user can mend, 130 interrupted)."""
-    # Bars of other libraries (downloads, data sets, validation) would write over this program's own lines.
+    """Run one command; returns the exit code (0: success, 2: an error that the user can correct, 130: interrupted)."""
+    # Progress bars of other libraries (downloads, data sets, validation) would overwrite this program's own lines.
     os.environ.setdefault("TQDM_DISABLE", "1")
     arguments = build_parser().parse_args(argv)
     _show_own_log()
@@ -143,7 +152,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("thinkless: interrupted; the same command goes on from here", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader (head, less) has seen enough
+    except BrokenPipeError:  # the reader (head, less) has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
@@ -159,10 +168,10 @@ def _show_own_log() -> None:
 
 
 def run_and_exit() -> None:
-    """The console script: run one command and leave.
+    """The console script: run one command and end the process.
 
-    The interpreter is left before it tears its modules down: DuckDB's bindings would print pages about objects that
-    other libraries still hold. Exit handlers (Prefect stops its temporary server in one) have run by then.
+    The process ends before the interpreter unloads its modules: DuckDB's bindings would print pages about objects that
+    other libraries still hold. Exit handlers run first (Prefect stops its temporary server in one).
     """
     code = main()
     logging.shutdown()

@@ -7,7 +7,7 @@ import time
 
 from flows.recipe import AnyPlan
 from flows.request import RunRequest
-from flows.run import Recorder, run_stages
+from flows.run_stages import Recorder, run_stages
 from schemas.artifact import Artifact
 from schemas.errors import Transient
 from tasks.running.context import RunContext
@@ -15,19 +15,19 @@ from tasks.running.context import RunContext
 logger = logging.getLogger("thinkless")
 
 RETRY_PAUSES_SECONDS = (2.0, 10.0)
-"""Before the second and the third attempt at a stage that met a transient error; the same under Prefect."""
+"""Pauses before the second and the third attempt at a stage that met a transient error. Prefect uses them too."""
 
 
 def run_directly(request: RunRequest) -> Recorder:
-    """Find or build every stage asked for in this process, without Prefect."""
+    """Find or build every requested stage in this process, without Prefect."""
     return run_stages(request, build_here)
 
 
 def build_here(context: RunContext, plan: AnyPlan, done: Artifact | None) -> Artifact:
-    """Build a stage, unless it is done; transient errors are tried again."""
+    """Build a stage unless it is done; retry after a transient error."""
     if done is not None:
         return done
-    from tasks.running.build import run_stage  # slow, and only needed to build
+    from tasks.running.build import run_stage  # a slow import, needed only to build
 
     for pause in RETRY_PAUSES_SECONDS:
         try:

@@ -1,6 +1,6 @@
 """Well-known data sets from local copies: a folder of files instead of the Hub.
 
-profile + overrides + folder -> presets without a path -> `...path="folder/file"` overrides, for files that are there
+profile + overrides + folder -> presets without a path -> `...path="folder/file"` overrides, for files that exist
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from schemas.errors import ConfigError
 
 
 def local_copy_overrides(profile: str, *, overrides: Sequence[str], folder: Path) -> list[str]:
-    """Overrides that make each preset read its copy in `folder`, if it is there; the others read the Hub.
+    """Overrides that make each preset read its copy in `folder`. A preset without a copy there still reads the Hub.
 
-    Raises ConfigError if the folder holds none of them.
+    Raises ConfigError if the folder holds no copy at all.
     """
     if not folder.is_dir():
         raise ConfigError(f"--data: {folder} is no folder; give the one that holds {', '.join(_all_names())}")
@@ -29,13 +29,13 @@ def local_copy_overrides(profile: str, *, overrides: Sequence[str], folder: Path
         wanted = sorted({f"{copy.data_set} ({copy.file or 'no known file'})" for copy in copies.values()})
         raise ConfigError(
             f"--data: {folder} holds no copy of a data set this profile reads; "
-            f"it reads {', '.join(wanted) or 'none by name without a path'}; leave --data out, or copy the file there"
+            f"it reads {', '.join(wanted) or 'no preset that lacks a path'}; leave --data out, or copy the file there"
         )
     return [f"{keys}.path={json.dumps(str(file))}" for keys, file in found.items()]
 
 
 def _copies(node: object, prefix: str = "") -> Iterator[tuple[str, LocalCopy]]:
-    """What local files could replace in a configuration, by the dotted key of its source."""
+    """Dotted key of each source in a configuration that a local file can replace, with that file's name."""
     if isinstance(node, SourceConfig):
         copy = node.local_copy()
         if copy is not None:

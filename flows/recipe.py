@@ -3,7 +3,7 @@
     base ----------------+--------------------+------------+
     problems -> teach (think, short) -> pairs -> sft -> rl -> evaluate -> report
 
-The caller turns each plan into an artifact: it looks into the store, builds, or has a Prefect task build.
+The caller turns each plan into an artifact: it finds it in the store, builds it, or runs a Prefect task that builds it.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ RECIPE: tuple[Stage[Any], ...] = (
 
 
 def stage_names() -> tuple[str, ...]:
-    """Every stage once, in order."""
+    """Name of every stage, once each, in order."""
     return tuple(dict.fromkeys(stage.name for stage in RECIPE))
 
 
 def stages_until(last: str | None) -> tuple[Stage[Any], ...]:
-    """The stages up to and with `last`; None: all of them."""
+    """The stages up to and including `last`; None: all stages."""
     names = stage_names()
     end = len(names) if last is None else names.index(last) + 1
     return tuple(stage for stage in RECIPE if stage.name in names[:end])

@@ -1,4 +1,4 @@
-"""What a run is asked to do, checked before anything slow is imported or started."""
+"""A request for a run, checked before anything slow is imported or started."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tasks.running.event_files import require_tensorboard
 
 @dataclass(frozen=True)
 class RunRequest:
-    """One launch: the configuration, the machine it meets, and how far to go."""
+    """One run to be launched: its configuration, the machine's settings, and which stages to find, build or keep."""
 
     config: PipelineConfig
     settings: Settings
@@ -31,11 +31,11 @@ class RunRequest:
 
     @property
     def last(self) -> str | None:
-        """The last stage asked for; None for all of them."""
+        """The last requested stage; None: all stages."""
         return self.only or self.until
 
     def new_context(self) -> RunContext:
-        """The context of a run of its own."""
+        """The context of a new run."""
         return RunContext(
             run_id=new_run_id(),
             profile=self.config.profile,
@@ -47,7 +47,7 @@ class RunRequest:
 
 
 def new_run_id() -> str:
-    """When it started, to the second, and four characters that tell it from others of that second."""
+    """An id: the time in seconds, and four random characters, so that two runs of one second differ."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
@@ -61,7 +61,7 @@ def check_request(
     keep: Sequence[str] = (),
     same_versions: bool = False,
 ) -> RunRequest:
-    """Everything that can be wrong before the first stage, said at once; raises ConfigError or StoreError."""
+    """Check all that can be checked before the first stage starts; raises ConfigError or StoreError."""
     known = stage_names()
     for option, names in (("until", [until]), ("only", [only]), ("refresh", refresh), ("keep", keep)):
         for name in names:
@@ -83,9 +83,9 @@ def check_request(
 
 
 def _refuse_unknown_stages(config: PipelineConfig, known: Sequence[str]) -> None:
-    """Check the settings of stages that were added to the recipe; a table without a stage has no effect."""
+    """Check the settings of stages that were added to the recipe, and refuse a table `stages.NAME` without a stage."""
     for stage in RECIPE:
         stage.settings(config)
     for name in config.stages:
         if name not in known or hasattr(config, name):
-            raise ConfigError(f"stages.{name}: no stage of that name was added to the recipe; {nearest(name, known)}")
+            raise ConfigError(f"stages.{name}: the recipe has no added stage {name!r}; {nearest(name, known)}")

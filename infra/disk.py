@@ -1,4 +1,4 @@
-"""Writes that are whole or absent, and disk failures that say the way out.
+"""Writes files completely or not at all, and turns disk failures into errors with a way out.
 
 bytes -> temporary file beside the target -> fsync -> rename -> fsync of the directory.
 """
@@ -21,14 +21,14 @@ _REASONS = {
     errno.EPERM: "operation not permitted",
     errno.EROFS: "the file system is read-only",
     errno.ENOTDIR: "a part of the path is a file, not a directory",
-    errno.EEXIST: "a file stands where a directory is needed",
+    errno.EEXIST: "a file exists where a directory is needed",
     errno.ENAMETOOLONG: "the path is too long",
 }
-"""Failures that another attempt cannot cure; any other OSError is passed on as it is."""
+"""Failures that a retry cannot cure; any other OSError is passed on unchanged."""
 
 
 def store_error(error: OSError, *, path: Path) -> StoreError:
-    """The error of a path that cannot be written, with the reason and the way out."""
+    """The error for a path that cannot be written, with the reason and the way out."""
     reason = _REASONS.get(error.errno or 0) or error.strerror or str(error)
     remedy = "free some space, or set" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "set"
     return StoreError(
@@ -39,7 +39,7 @@ def store_error(error: OSError, *, path: Path) -> StoreError:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turns a full, read-only or forbidden disk met inside the block into a StoreError about `path`."""
+    """Turn an error inside the block from a full, read-only or forbidden disk into a StoreError about `path`."""
     try:
         yield
     except OSError as error:
@@ -49,7 +49,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def sync(path: Path) -> None:
-    """Asks the disk to keep a file's content, or a directory's names."""
+    """Flush a file's content, or a directory's names, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -58,14 +58,14 @@ def sync(path: Path) -> None:
 
 
 def temporary_name(name: str, *, unique: str) -> str:
-    """Name under which `write_whole` writes a file first; a crash may leave it behind."""
+    """Temporary name under which `write_whole` first writes a file; a crash may leave it behind."""
     return f".{name}.{unique}.part"
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Replaces `path` by `content`: after a crash at any point it holds the old bytes or the new ones.
+    """Replace the content of `path`: after a crash at any point it holds the old bytes or the new ones.
 
-    Raises StoreError where the disk is full, read-only or not ours.
+    Raises StoreError if the disk is full, read-only or forbidden.
     """
     part = path.with_name(temporary_name(path.name, unique=f"{os.getpid()}-{threading.get_ident()}"))
     with writing(path):

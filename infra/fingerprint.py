@@ -1,9 +1,9 @@
-"""When a stage counts as done: by its code, its configuration slice and the bytes it was given.
+"""Stage keys: hashes of a stage's code, its configuration slice and its inputs.
 
-entry modules -> first-party modules they import -> sha256 of each (comments, docstrings, messages of errors apart)
+entry modules -> first-party modules they import -> sha256 of each (without comments, docstrings, error messages)
 (stage, version, sources, config slice, upstream digests) -> canonical JSON -> stage key
 
-Only imports written down are followed; a module imported by a computed name does not count, unless it is an entry.
+Only import statements are followed; a module imported by a computed name does not count, unless it is an entry.
 """
 
 from __future__ import annotations
@@ -29,18 +29,19 @@ PLUMBING = (
     "infra.catalog.openlineage_events", "infra.disk", "infra.fingerprint", "infra.locks", "infra.module_sources",
     "infra.processes.launcher", "infra.processes.launched_process", "infra.runs", "infra.settings", "infra.store",
     "infra.validation", "schemas.artifact", "schemas.errors", "schemas.kinds", "schemas.configs.pipeline",
-    "tasks.running.build", "tasks.running.context", "tasks.running.launched", "tasks.running.launching",
-    "tasks.running.progress", "tasks.running.stage", "tasks.running.why", "thinkless_core.progress",
+    "tasks.running.build", "tasks.running.context", "tasks.running.find", "tasks.running.training_process",
+    "tasks.running.run_training", "tasks.running.progress_display", "tasks.running.stage",
+    "tasks.running.rebuild_reason", "thinkless_core.progress",
 )  # fmt: skip
-"""Modules, and packages with all in them, that carry, check or show what a stage makes and change no byte of it."""
+"""Modules and packages that store, check or show the output of a stage and cannot change it; they do not count."""
 
 
 def source_hashes(entry_modules: Sequence[str], *, packages: Sequence[str] = PACKAGES) -> Mapping[str, str]:
     """Module -> sha256 of its source, for the entry modules and all they import, directly or not, from `packages`.
 
-    Imports inside functions count as well; plumbing, comments, docstrings, layout and the words of errors do not.
-    Raises ValueError for an entry module that does not exist. Cached for the life of the process: loaded code does
-    not change either.
+    Imports inside functions count too; plumbing, comments, docstrings, layout and messages of errors do not. Raises
+    ValueError for an entry module that does not exist. Cached until the process ends, because loaded code does not
+    change either.
     """
     return _source_hashes(tuple(entry_modules), tuple(packages))
 
@@ -70,9 +71,9 @@ def _is_plumbing(name: str) -> bool:
 
 
 def resource_hashes(paths: Sequence[str]) -> Mapping[str, str]:
-    """File -> sha256, for files of this program that are not Python: `infra/report/html` and all in it, or one file.
+    """File -> sha256, for files of this program that are not Python. A path is a file or a folder with its files.
 
-    SQL counts without comments and layout. Raises ValueError for a path that does not exist.
+    SQL is hashed without comments and layout. Raises ValueError for a path that does not exist.
     """
     hashes = {}
     for path in paths:
@@ -106,7 +107,7 @@ def combined(hashes: Mapping[str, str]) -> str:
 
 @functools.cache
 def _module_file(name: str) -> Path | None:
-    """Source file of a module, found without importing it; None if there is none by that name."""
+    """Source file of a module, found without importing it; None if there is no such module."""
     top, _, rest = name.partition(".")
     spec = importlib.util.find_spec(top)
     if spec is None:
@@ -122,9 +123,9 @@ def _module_file(name: str) -> Path | None:
 
 
 def canonical_json(value: object) -> str:
-    """The one JSON text of a value: sorted keys, no spaces; equal values give equal text in every process.
+    """The canonical JSON text of a value: sorted keys, no spaces. Equal values give equal text in every process.
 
-    Records are written by their JSON form. Raises TypeError for sets and other things without an order, and
+    Records are written in their JSON form. Raises TypeError for sets and other values without an order, and
     ValueError for NaN and infinities.
     """
     return json.dumps(
@@ -150,10 +151,10 @@ def stage_key(
     config: Mapping[str, object],
     inputs: Sequence[Artifact],
 ) -> str:
-    """Key of the artifact a stage would build.
+    """Key of the artifact that a stage would build.
 
-    Upstream counts by the digest of its OUTPUT: rebuilt to the same bytes, it leaves this key valid. The
-    order of `inputs` counts; where they are on this machine does not.
+    Each input counts by the digest of its content: an input rebuilt to the same bytes leaves the key unchanged. The
+    order of `inputs` counts; their paths on this machine do not.
     """
     identity = {
         "stage": stage,

@@ -3,7 +3,7 @@
 open -> flock, polling -> holder's name written into the file -> block -> flock released
 
 The kernel drops a flock when the last copy of its descriptor closes, so kill -9 leaves nothing to clean up.
-Each lock is a descriptor of its own, so two threads of one process exclude each other as two processes do.
+Each lock has its own descriptor, so two threads of one process exclude each other, as two processes do.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ _open: set[int] = set()
 
 
 def _forget_in_child() -> None:
-    """A forked child must not keep its parent's locks alive; closing a copy does not release the lock."""
+    """Close the lock descriptors in a forked child, which would keep its parent's locks alive.
+
+    Closing a copy does not release the lock of the parent.
+    """
     for descriptor in _open:
         os.close(descriptor)
     _open.clear()
@@ -45,10 +48,10 @@ def file_lock(
     timeout_seconds: float | None = None,
     on_wait: Callable[[str], None] | None = None,
 ) -> Iterator[None]:
-    """Holds the lock `path` during the block; the file itself stays, for the next one to lock.
+    """Hold the lock `path` during the block; the file itself is not deleted.
 
-    `owner` is told to those who wait. `on_wait` is called once, with a sentence, if somebody else holds the
-    lock. Raises Transient, naming the holder, after `timeout_seconds` (None: waits for ever).
+    Waiting processes show `owner` as the holder. `on_wait` is called once, with a sentence, if another process holds
+    the lock. Raises Transient, naming the holder, after `timeout_seconds` (None: waits for ever).
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,7 +63,7 @@ def file_lock(
             _write_holder(descriptor, owner=owner)
         yield
     finally:
-        if descriptor in _open:  # not so in a child forked inside the block
+        if descriptor in _open:  # false in a child forked inside the block
             _open.discard(descriptor)
             os.close(descriptor)
 
@@ -70,7 +73,7 @@ def _acquire(
 ) -> None:
     started = time.monotonic()
     pause = _FIRST_PAUSE_SECONDS
-    told = False
+    reported = False
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -84,9 +87,9 @@ def _acquire(
                 f"within {timeout_seconds:g} s; wait for that process or end it, or raise "
                 "THINKLESS_LOCK_TIMEOUT_SECONDS"
             )
-        if on_wait is not None and not told and waited >= _FIRST_PAUSE_SECONDS:
+        if on_wait is not None and not reported and waited >= _FIRST_PAUSE_SECONDS:
             on_wait(f"waiting for {_read_holder(path)}, which holds {path.name}")
-            told = True
+            reported = True
         time.sleep(pause)
         pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
@@ -98,7 +101,7 @@ def _write_holder(descriptor: int, *, owner: str) -> None:
 
 
 def _read_holder(path: Path) -> str:
-    """Who holds the lock, in words; the file may be empty for an instant after a change of holder."""
+    """The holder of the lock, for messages. The file may be empty for an instant after a change of holder."""
     try:
         holder = json.loads(path.read_bytes())
         here = "" if holder["host"] == socket.gethostname() else f" on {holder['host']}"

@@ -1,7 +1,7 @@
-"""What one Python file counts as in a fingerprint, and what it imports.
+"""The hash of one Python file for a fingerprint, and the modules it imports.
 
-file -> syntax tree without docstrings and the words of errors -> sha256; import statements -> module names
-Both are remembered in a file beside the compiled modules: reading every source anew would take a second a run.
+file -> syntax tree without docstrings and messages of errors -> sha256; import statements -> module names
+Both are cached in a file beside the compiled modules, because parsing every source takes a second per run.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ CACHE = Path(__file__).parent / "__pycache__" / "module_sources.json"
 
 
 class ModuleSource(NamedTuple):
-    """One module."""
+    """Hash and imports of one module."""
 
     sha256: str
     imported: tuple[str, ...]
-    """Every module name that its import statements may mean."""
+    """Every module name that its import statements may refer to."""
 
 
 class ModuleSources:
-    """Modules that were read, now or by an earlier process."""
+    """Modules read by this process or an earlier one."""
 
     def __init__(self, cache: Path) -> None:
         self._cache = cache
@@ -40,7 +40,7 @@ class ModuleSources:
             self._known = {}
 
     def read(self, name: str, path: Path) -> ModuleSource:
-        """The module `name` in the file `path`; a file of the same size and time is not read again."""
+        """The module `name` in the file `path`; a file with unchanged size and time is not read again."""
         stat = path.stat()
         known = self._known.get(str(path))
         if known is None or (known[0], known[1]) != (stat.st_mtime_ns, stat.st_size):
@@ -51,7 +51,7 @@ class ModuleSources:
         return ModuleSource(known[2], tuple(known[3]))
 
     def save(self) -> None:
-        """Keep what was read for later processes, if this folder can be written."""
+        """Save the cache for later processes, if its folder can be written."""
         if self._grown:
             self._grown = False
             try:
@@ -63,19 +63,19 @@ class ModuleSources:
 
 @functools.cache
 def module_sources() -> ModuleSources:
-    """Those of this process."""
+    """The cache of this process."""
     return ModuleSources(CACHE)
 
 
 def parse_module(content: bytes, *, name: str, is_package: bool) -> ModuleSource:
-    """One module's hash and imports from its text."""
+    """Hash and imports of a module, from its text."""
     tree = ast.parse(content, filename=name)
     imported = tuple(_imported_modules(tree, package=name if is_package else name.rpartition(".")[0]))
     return ModuleSource(hashlib.sha256(ast.dump(_WithoutWords().visit(tree)).encode()).hexdigest(), imported)
 
 
 def with_parents(name: str) -> Iterator[str]:
-    """`a.b.c` runs the code of `a` and `a.b` too."""
+    """`a.b.c` -> `a`, `a.b`, `a.b.c`: importing it runs the code of all three."""
     parts = name.split(".")
     yield from (".".join(parts[: end + 1]) for end in range(len(parts)))
 
@@ -88,25 +88,25 @@ def _imported_modules(tree: ast.Module, *, package: str) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             origin = importlib.util.resolve_name("." * node.level + (node.module or ""), package or None)
             yield from with_parents(origin)
-            # `from package import name`: the name may be a module; where it is not, no file is found for it.
+            # `from package import name`: the name may be a module; if it is not, no file is found for it.
             yield from (f"{origin}.{alias.name}" for alias in node.names)
 
 
 class _WithoutWords(ast.NodeTransformer):
-    """Removes what people read and no result depends on: docstrings, and the messages of errors and assertions."""
+    """Removes the text that cannot change a result: docstrings, and messages of errors and assertions."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
-        """None, which removes the statement, for a string: docstrings of modules, functions, classes and fields."""
+        """Remove a string statement: the docstring of a module, function, class or field."""
         is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         return None if is_text else self.generic_visit(node)
 
     def visit_Assert(self, node: ast.Assert) -> ast.AST:
-        """The condition alone."""
+        """Keep only the condition."""
         node.msg = None
         return self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        """An error without its message: `ConfigError(f"...")` counts as `ConfigError()`."""
+        """Remove the message of an error: `ConfigError(f"...")` becomes `ConfigError()`."""
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         if name.endswith("Error"):
             node.args, node.keywords = [], []

@@ -1,8 +1,8 @@
-"""Run records: what was launched, by which process, and how it ended.
+"""Run records: the configuration of each run, its process, its stages and its end.
 
 start_run -> save_run at every change -> runs/<run_id>.json -> list_runs -> catalog
 
-They lie beside the artifacts, so that the catalog can be rebuilt without losing anything.
+The records are files beside the artifacts, so that the catalog can be rebuilt from them.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from schemas.errors import MissingArtifactError, StoreError
 _log = logging.getLogger("thinkless")
 
 PROCESS_ENDED = "process ended"
-"""Error of a run whose process died without a word (kill -9, power)."""
+"""Error of a run whose process ended without recording one (kill -9, power cut)."""
 
 
 class StageUse(Record):
-    """One stage of one run: the artifact it came to, and whether that was there already."""
+    """One stage of one run: its artifact, and whether that was already in the store."""
 
     stage: str
     key: str
     cached: bool
     kept: bool = False
-    """Whether it was taken although the sources of the stage had changed."""
+    """Whether it was used (--keep) although the sources of the stage had changed."""
 
 
 class RunRecord(Record):
-    """One run, as far as it came."""
+    """One run, finished or not."""
 
     run_id: str
     profile: str
@@ -50,11 +50,11 @@ class RunRecord(Record):
     config: dict[str, JsonValue]
     """The whole configuration of the run."""
     stages: tuple[StageUse, ...] = ()
-    """In the order in which they were settled."""
+    """In the order in which they were found or built."""
     error: str | None = None
     pid: int
     process_started: float
-    """Start of the process, seconds since the epoch: tells it from a later one with the same pid."""
+    """Start of the process, seconds since the epoch; a later process with the same pid has another one."""
     host: str
 
 
@@ -74,7 +74,7 @@ def start_run(run_id: str, *, profile: str, config: dict[str, JsonValue]) -> Run
 
 
 def finish_run(record: RunRecord, *, error: str | None = None) -> RunRecord:
-    """The record of the run that ended now: completed, or failed with `error`; not saved yet."""
+    """The record of a run that ends now: completed, or failed with `error`. Not saved yet."""
     return record.model_copy(
         update={
             "status": "completed" if error is None else "failed",
@@ -85,19 +85,19 @@ def finish_run(record: RunRecord, *, error: str | None = None) -> RunRecord:
 
 
 def add_stage(record: RunRecord, use: StageUse) -> RunRecord:
-    """The record with one more stage; a stage artifact that is in it already is replaced. Not saved yet."""
+    """The record with one more stage; replaces an entry of the same stage and key. Not saved yet."""
     others = (known for known in record.stages if (known.stage, known.key) != (use.stage, use.key))
     return record.model_copy(update={"stages": (*others, use)})
 
 
 def save_run(home: Path, record: RunRecord) -> None:
-    """Writes the record, whole or not at all."""
+    """Write the record to its file, completely or not at all."""
     content = json.dumps(record.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
     write_whole(_path(home, record.run_id), content.encode())
 
 
 def load_run(home: Path, run_id: str) -> RunRecord:
-    """One run, `failed` if its process is gone; MissingArtifactError where there is none by that id."""
+    """One run, marked `failed` if its process is gone; raises MissingArtifactError if there is none with that id."""
     path = _path(home, run_id)
     try:
         record = RunRecord.model_validate_json(path.read_bytes())
@@ -109,7 +109,7 @@ def load_run(home: Path, run_id: str) -> RunRecord:
         ) from None
     except ValidationError as error:
         raise StoreError(
-            f"run record {path} cannot be read: {error.errors()[0]['msg']}; it is only a record: delete the file"
+            f"run record {path} cannot be read: {error.errors()[0]['msg']}; delete the file: no artifact depends on it"
         ) from error
     return _with_true_status(record, path)
 
@@ -135,7 +135,7 @@ def _path(home: Path, run_id: str) -> Path:
 
 
 def _with_true_status(record: RunRecord, path: Path) -> RunRecord:
-    """`running` is only believed of a process that is alive; on another host nobody can tell."""
+    """The record, marked `failed` if it says `running` and its process is gone. Only checked for runs of this host."""
     if record.status != "running" or record.host != socket.gethostname() or _is_alive(record):
         return record
     last_sign = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat()
@@ -145,7 +145,7 @@ def _with_true_status(record: RunRecord, path: Path) -> RunRecord:
 def _is_alive(record: RunRecord) -> bool:
     try:
         process = psutil.Process(record.pid)
-        # The kernel's clock of start times may drift by less than a second against the epoch.
+        # The kernel's start times may differ from the clock by less than a second.
         same = abs(process.create_time() - record.process_started) < 1.0
         return same and bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:

@@ -1,4 +1,4 @@
-"""Where the store lives and how long to wait for it: the only reader of the environment but infra/endpoints/api_key.py.
+"""Settings from environment variables. Besides this module only infra/endpoints/api_key.py reads the environment.
 
 THINKLESS_HOME, THINKLESS_LOCK_TIMEOUT_SECONDS, THINKLESS_TENSORBOARD -> Settings -> the rest of `infra`, as arguments.
 """
@@ -19,12 +19,12 @@ DEFAULT_LOCK_TIMEOUT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Settings:
-    """What this machine tells the pipeline; nothing here changes a result."""
+    """Settings of this machine; none changes a result."""
 
     home: Path
     """Absolute directory of artifacts, runs and catalog."""
     lock_timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS
-    """Longest wait for another process to let go of the catalog."""
+    """Longest wait for another process to release the catalog."""
     tensorboard: Path | None = None
     """Absolute directory for TensorBoard event files; None writes none."""
 
@@ -39,13 +39,13 @@ class Settings:
         )
 
     def event_dir(self, name: str) -> Path | None:
-        """Where the event files of one stage go; None where none are asked for."""
+        """Directory of the event files of one stage; None if none are requested."""
         return self.tensorboard / name if self.tensorboard is not None else None
 
     def prepare(self) -> Settings:
-        """Creates the home and proves that it can be written, now and not after an hour of work.
+        """Create the home, and write a test file, so that a fault shows before any work.
 
-        Raises StoreError with the reason of the operating system and the way out.
+        Raises StoreError with the reason from the operating system and the way out.
         """
         probe = self.home / f".probe-{os.getpid()}"
         try:
@@ -54,7 +54,7 @@ class Settings:
                 with probe.open("wb") as stream:
                     stream.write(b"thinkless")
                     stream.flush()
-                    os.fsync(stream.fileno())  # a full disk may only show here
+                    os.fsync(stream.fileno())  # some file systems report a full disk only here
             finally:
                 probe.unlink(missing_ok=True)
         except OSError as error:

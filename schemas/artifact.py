@@ -1,4 +1,4 @@
-"""What passes between stages: a reference to a published artifact, and the manifest that describes it."""
+"""Artifacts: the reference that stages pass on, and the manifest that describes a published artifact."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pydantic import Field, JsonValue
 from schemas.base import Record
 
 MANIFEST_VERSION = 2
-"""Bumped when a manifest's meaning changes; a store with a newer one is refused."""
+"""Raised when a manifest's meaning changes; a manifest with a newer version is refused."""
 
 
 class Artifact(Record):
-    """A small frozen reference to one published artifact; the only thing handed from stage to stage."""
+    """A small frozen reference to one published artifact; stages pass nothing else to each other."""
 
     stage: str
     key: str
     digest: str
-    """sha256 over names and hashes of the output files with role `data`: what downstream keys depend on."""
+    """sha256 over names and hashes of the output files with role `data`; keys of later stages depend on it."""
     path: str
     """Directory of the artifact on this machine."""
     rows: int
@@ -32,7 +32,7 @@ class OutputFile(Record):
     name: str
     """Path inside the artifact directory, with forward slashes."""
     role: Literal["data", "log"]
-    """`data` counts in the digest; `log` (timings, documents) is verified but does not invalidate downstream."""
+    """`data` is part of the digest; `log` (timings, documents) is verified, but later stages do not depend on it."""
     sha256: str
     num_bytes: int
     table: str | None = None
@@ -51,24 +51,24 @@ class InputRef(Record):
 
 
 class CheckResult(Record):
-    """One expectation of one validation suite, as it came out."""
+    """Result of one expectation of one validation suite."""
 
     suite: str
     expectation: str
     success: bool
     observed: str
-    """What was seen, as text: a value, or the number of unexpected rows."""
+    """The observed value as text, or the number of unexpected rows."""
     failing_rows: str
-    """JSON list of the identifiers of failing rows (at most 20), `[]` where all passed."""
+    """JSON list of the identifiers of failing rows (at most 20), `[]` if all passed."""
 
 
 class Manifest(Record):
-    """Everything known about an artifact: written last, so that its existence means the artifact is whole."""
+    """Everything known about an artifact. It is written last: if it exists, the artifact is complete."""
 
     manifest_version: int
     stage: str
     stage_version: int = 1
-    """Always 1: what used to need a new version is in `sources`."""
+    """Always 1: `sources` records changes of code."""
     key: str
     digest: str
     run_id: str
@@ -77,7 +77,7 @@ class Manifest(Record):
     """UTC, ISO 8601."""
     inputs: tuple[InputRef, ...]
     config: dict[str, JsonValue]
-    """The configuration slice this stage sees."""
+    """The stage's slice of the configuration."""
     fingerprint: str
     """sha256 over `sources`."""
     sources: dict[str, str] = Field({})

@@ -1,4 +1,4 @@
-"""What every record has in common, and how a record class becomes an Arrow schema.
+"""The base class of all records, and the Arrow schema of a record class.
 
 pydantic record class -> Arrow schema -> Parquet file -> DuckDB table: one definition, four places.
 """
@@ -18,17 +18,17 @@ from pydantic import BaseModel, ConfigDict
 class Record(BaseModel):
     """A frozen row: unknown fields are refused, values never change after construction.
 
-    A column that is added to a table is `X | None = None`: files of earlier versions lack it and read as null.
+    A column that is added to a table is `X | None = None`: it reads as null from files of earlier versions.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
 
     TABLE: ClassVar[str] = ""
-    """Name of the table these rows make, in SQL and in manifests; empty if they make none."""
+    """Name of the table of these rows, in SQL and in manifests; empty if they have none."""
     FILE: ClassVar[str] = ""
     """Name of its Parquet file in an artifact."""
     HAS_RUN_ID: ClassVar[bool] = False
-    """Whether rows in the catalog name the run that built their artifact."""
+    """True: rows in the catalog have the id of the run that built their artifact."""
 
 
 _ARROW_TYPES: dict[type, pa.DataType] = {
@@ -56,8 +56,7 @@ def _arrow_type(annotation: object) -> tuple[pa.DataType, bool]:
 def arrow_schema(record: type[Record]) -> pa.Schema:
     """The Arrow schema of a record class, fields in the order of definition.
 
-    Every column is nullable on disk: a null in a column that must have a value is found by validation, which names the
-    row; a writer could not.
+    Every column is nullable on disk: validation finds an unexpected null and names the row, which a writer cannot.
     """
     return pa.schema([pa.field(name, _arrow_type(f.annotation)[0]) for name, f in record.model_fields.items()])
 

@@ -1,4 +1,4 @@
-"""What is asked of a chat endpoint and what comes back: all that teacher and connection know of each other.
+"""Requests to a chat endpoint and its replies: the interface between a teacher and its connection.
 
 TeacherSide -> ChatRequest -> (endpoint, or a recorded response) -> ChatReply -> the teacher's reply
 """
@@ -12,19 +12,19 @@ from typing import Protocol
 from pydantic import JsonValue
 
 REFUSED = "refused"
-"""Finish reason, besides the endpoint's own, of a request it refused as it is."""
+"""Finish reason, in addition to the endpoint's own, of a request that the endpoint refused."""
 
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """One answer to one problem."""
+    """A request for one answer to one problem."""
 
     problem_id: str
-    """For messages alone."""
+    """Used only in messages."""
     payload: Mapping[str, JsonValue]
-    """Body of the request; no key in it."""
+    """Body of the request; it holds no API key."""
     seed: int
-    """Tells answers to the same payload apart, also where no seed is sent."""
+    """Distinguishes answers to the same payload, even if no seed is sent."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +34,16 @@ class ChatReply:
     content: str
     """Text of the message; may hold its reasoning between think tags."""
     reasoning: str
-    """Reasoning that the endpoint returned in a field of its own; empty where there is none."""
+    """Reasoning that the endpoint returned in a field of its own; empty if there is none."""
     finish_reason: str
-    """In the endpoint's words: `stop`, `length`, `content_filter` and others."""
+    """The endpoint's value: `stop`, `length`, `content_filter` and others."""
     num_tokens: int | None
-    """Generated tokens as the endpoint counts them, reasoning included; None where it does not say."""
+    """Generated tokens as the endpoint counts them, reasoning included; None if it does not report them."""
 
 
 class ChatService(Protocol):
-    """Whoever answers chat requests."""
+    """A service that answers chat requests."""
 
     def complete(self, requests: Sequence[ChatRequest]) -> list[ChatReply]:
-        """One reply per request, in order; raises TeacherError, or Transient where trying later may help."""
+        """One reply per request, in order; raises TeacherError, or Transient if a retry may help."""
         ...

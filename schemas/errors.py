@@ -1,8 +1,8 @@
 """Every error a user can meet, in one tree.
 
-A message says what is wrong, what was got, what was expected, where, and the way out. `Transient` errors are
-retried by the orchestrator, `Terminal` ones end the run at once with exit code 2. All are picklable, so that
-they survive a process boundary.
+A message says what is wrong, the value found, the value expected, where, and the way out. `Transient` errors are
+retried, `Terminal` ones end the run at once with exit code 2. All are picklable, so that they can be sent between
+processes.
 """
 
 from __future__ import annotations
@@ -18,43 +18,43 @@ class ThinklessError(Exception):
 
 
 class Transient(ThinklessError):  # noqa: N818 - a kind of error, mixed into concrete ones
-    """Worth trying again: a busy endpoint, a lock held by somebody else."""
+    """A retry may help: a busy endpoint, a lock held by another process."""
 
 
 class Terminal(ThinklessError):  # noqa: N818 - a kind of error, mixed into concrete ones
-    """Trying again cannot help: bad configuration, bad data, a store that cannot be written."""
+    """A retry cannot help: bad configuration, bad data, a store that cannot be written."""
 
 
 class ConfigError(Terminal):
-    """A profile, a configuration key or a value that cannot be used."""
+    """A profile, configuration key or value is invalid."""
 
 
 class SourceError(Terminal):
-    """A data file or data set that cannot be read as problems or completions."""
+    """A data file or data set cannot be read as problems or completions."""
 
 
 class ContractError(Terminal):
-    """Rows that break a table's contract: validation failed and nothing was published."""
+    """Rows break a table's contract: validation failed and nothing was published."""
 
 
 class StoreError(Terminal):
-    """The artifact store cannot be written, or was made by a newer version."""
+    """The artifact store cannot be written, or a newer version wrote it."""
 
 
 class MissingArtifactError(Terminal):
-    """An artifact or run was asked for that the store does not hold."""
+    """The store does not hold a requested artifact or run."""
 
 
 class CatalogLockedError(Transient):
-    """Another process holds the catalog and did not let go in time."""
+    """Another process holds the catalog and did not release it in time."""
 
 
 class QueryError(Terminal):
-    """SQL that does not parse, names something unknown, or tries to write."""
+    """SQL does not parse, names something unknown, or tries to write."""
 
 
 class CheckpointError(Terminal):
-    """A training checkpoint that does not fit the run that wants to resume from it."""
+    """A training checkpoint does not fit the run that resumes from it."""
 
 
 class TrainingError(Terminal):
@@ -62,19 +62,19 @@ class TrainingError(Terminal):
 
 
 class CollapseError(Terminal):
-    """A mode was lost in RL, and the collapse guard was told to stop the run."""
+    """A mode was lost in RL, and the collapse guard's policy is `stop`."""
 
 
 class EvaluationError(Terminal):
-    """An evaluation without examples, which would otherwise be a number about nothing."""
+    """An evaluation has no examples, so there is nothing to average."""
 
 
 class TeacherError(Terminal):
-    """A teacher that cannot answer: a missing recording, a refused key."""
+    """A teacher cannot answer: a missing recording, a refused key."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The way out for a misspelt name: the nearest known one, or the list of all."""
+    """A hint for a misspelt name: the nearest known name, or the list of all."""
     names = sorted(known)
     matches = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     if matches:

@@ -1,4 +1,4 @@
-"""Why a completion ended."""
+"""The reason why a completion ended."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class FinishReason(StrEnum):
-    """Why a completion ended: by its end token, or because it ran into the token limit."""
+    """The reason why a completion ended: its end token, or the token limit."""
 
     STOP = "stop"
     LENGTH = "length"

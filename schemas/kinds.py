@@ -1,11 +1,11 @@
 """Kinds that users add: problem sources, teachers, verifiers, rewards, objectives.
 
 profile: `name = "hgpo"` | `"my_rewards.py:LengthBonus"` | `"package.module:LengthBonus"`
-    -> find_kind -> a configuration class -> checked like any other table -> `.build()` -> the object that works
+    -> find_kind -> a configuration class -> checked like any other table -> `.build()` -> the working object
 
 A name is an entry point of an installed package (group `thinkless.rewards`, ...); the shipped ones are entry points
-too. Configuration classes load fast: they import no torch. What does the work may stand in another module, named by
-`implementation` and imported by `build`. Stage keys count both (infra/fingerprint.py).
+too. Configuration classes load fast: they import no torch. The class that does the work may be in another module, named
+by `implementation` and imported by `build`. Stage keys count both (infra/fingerprint.py).
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ DISTRIBUTION = "thinkless-flows"
 
 
 class Kind(Table):
-    """A table whose class is chosen by name, by file or by import path.
+    """A configuration table whose class is chosen by name, by file or by import path.
 
-    The base class of a group (all rewards, all sources, ...) sets `group`. One member of it may do its work itself, or
-    name in `implementation` the class that does, which is called with the configuration.
+    The base class of a group (all rewards, all sources, ...) sets `group`. A class of the group does its work itself,
+    or names in `implementation` the class that does; that one is called with the configuration.
     """
 
     group: ClassVar[str] = ""
@@ -41,10 +41,10 @@ class Kind(Table):
     tag: ClassVar[str] = "kind"
     """Field that holds the choice."""
     implementation: ClassVar[str | None] = None
-    """`module:Class` of what `build` makes; None: the configuration works itself."""
+    """`module:Class` of the object that `build` makes; None: the configuration itself does the work."""
 
     def build(self, *args: Any, **keywords: Any) -> Any:
-        """The object that works; whatever is passed is handed on to its class."""
+        """The working object; the arguments are passed on to its class."""
         if self.implementation is None:
             return self
         module, _, name = self.implementation.partition(":")
@@ -52,12 +52,12 @@ class Kind(Table):
 
     @classmethod
     def modules(cls) -> tuple[str, ...]:
-        """First-party modules that decide what it does, for the keys of the stages that use it."""
+        """First-party modules that implement it, for the keys of the stages that use it."""
         return tuple(name for name in _modules_of(cls) if _is_first_party(name))
 
     @classmethod
     def sources(cls) -> Mapping[str, str]:
-        """Of a class from outside this program: name of each of its source files -> sha256."""
+        """Source file -> sha256, for a class from outside this program."""
         return _plugin_sources([name for name in _modules_of(cls) if not _is_first_party(name)])
 
 
@@ -65,13 +65,13 @@ K = TypeVar("K", bound=Kind)
 
 
 def chosen(base: type[K]) -> Callable[[Any], Any]:
-    """A validator for a field of type `base`: `"name"` or `{name = "name", ...}` -> an instance of the class named."""
+    """A validator for a field of type `base`: `"name"` or `{name = "name", ...}` -> an instance of that class."""
 
     def choose(value: Any) -> Any:
         if isinstance(value, str):
             value = {base.tag: value}
         if not isinstance(value, dict):
-            return value  # an instance, or something pydantic will refuse
+            return value  # an instance, or a value that pydantic will refuse
         name = value.get(base.tag)
         if not isinstance(name, str):
             got = "is missing" if name is None else f"is {name!r}"
@@ -91,7 +91,7 @@ def kind_names(base: type[Kind]) -> tuple[str, ...]:
 
 
 def find_kind(base: type[K], name: str) -> type[K]:
-    """The class that a name, a file or an import path stands for; raises ValueError with the way out."""
+    """The class given by a name, a file or an import path; raises ValueError with the way out."""
     location, colon, attribute = name.partition(":")
     if colon:
         module = _module_of_file(location, base) if location.endswith(".py") else _module_of_path(location, base)
@@ -111,7 +111,7 @@ def find_kind(base: type[K], name: str) -> type[K]:
 
 
 def kinds_in(config: object) -> Iterator[Kind]:
-    """Every kind that was chosen somewhere in a configuration, outer ones first."""
+    """Every kind chosen anywhere in a configuration, outer ones first."""
     if isinstance(config, Kind):
         yield config
     if isinstance(config, BaseModel):
@@ -142,18 +142,18 @@ def _is_first_party(module: str) -> bool:
 
 
 def _modules_of(kind: type[Kind]) -> tuple[str, ...]:
-    """The module of the class and that of what it builds; a class from outside may build something of this program."""
+    """The module of the class and that of its implementation; a plug-in may use an implementation of this program."""
     return (kind.__module__,) + ((kind.implementation.partition(":")[0],) if kind.implementation else ())
 
 
 @functools.cache
 def _shipped(group: str) -> Mapping[str, metadata.EntryPoint]:
-    """This program's own names; looked up first, because reading every installed package takes a while."""
+    """This program's own names; they are looked up first, because reading every installed package is slow."""
     try:
         points = metadata.distribution(DISTRIBUTION).entry_points
     except metadata.PackageNotFoundError as error:
         raise ConfigError(
-            f"{DISTRIBUTION} is not installed, so the names of its parts are not known; pip install -e . in its folder"
+            f"{DISTRIBUTION} is not installed, so its kinds cannot be found; run `pip install -e .` in its folder"
         ) from error
     return {point.name: point for point in points if point.group == group}
 
@@ -194,7 +194,7 @@ def _module_of_file(name: str, base: type[Kind]) -> ModuleType:
 
 @functools.cache
 def _loaded(path: Path, digest: str) -> ModuleType:
-    """A file as a module, under a name of its own; run again only if its content changed."""
+    """A file as a module with a unique name; it runs again only if its content changed."""
     name = f"thinkless_plugin_{path.stem}_{hashlib.sha256(f'{path}{digest}'.encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None

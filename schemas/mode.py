@@ -29,5 +29,5 @@ class EvalMode(StrEnum):
 
     @property
     def forced(self) -> Mode | None:
-        """The forced mode, or None where the model chooses."""
+        """The forced mode, or None if the model chooses."""
         return None if self is EvalMode.AUTO else Mode(self.value)

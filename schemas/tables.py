@@ -1,6 +1,6 @@
-"""Every table there is: the record classes in the files of schemas/records that name one.
+"""All tables: the record classes in schemas/records that have a table name.
 
-A new table is a new file there; nothing lists them.
+A new table is a new file there; there is no list to extend.
 """
 
 from __future__ import annotations
@@ -22,4 +22,4 @@ def _records() -> Iterator[type[Record]]:
 
 
 TABLES: dict[str, type[Record]] = {record.TABLE: record for record in _records()}
-"""Name of the table -> what one row is."""
+"""Table name -> record class of its rows."""

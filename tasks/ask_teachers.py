@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from thinkless_core.teachers.asking import DroppedAnswer
 
 DROPPED_FILE = "dropped.jsonl"
-"""Answers that could not be kept, one JSON object per line; written where there are any."""
+"""Answers that could not be kept, one JSON object per line; written only if there are any."""
 
 
 class AskTeachers(Stage[TeachSideConfig]):
-    """Has one teacher answer every warm-up problem in one mode."""
+    """Asks one teacher for an answer to every warm-up problem in one mode."""
 
     name = "teach"
     config = TeachSideConfig
@@ -51,25 +51,25 @@ class AskTeachers(Stage[TeachSideConfig]):
         return f"teach-{self.mode}"
 
     def settings(self, config: PipelineConfig) -> TeachSideConfig:
-        """The teacher of this mode: the other one's settings do not reach the key."""
+        """The settings of this mode's teacher; those of the other teacher are not part of the key."""
         teach = config.teach
         return TeachSideConfig(
             seed=teach.seed, mode=self.mode, side=teach.sides()[self.mode], chunk_size=teach.chunk_size
         )
 
     def kinds(self, config: PipelineConfig) -> Iterator[Kind | type[Kind]]:
-        """What is chosen in its settings, and what judges the problems."""
+        """The kinds chosen in its settings, and the verifiers of the problems."""
         yield from kinds_in(self.settings(config))
         yield from config.problems.verifiers()
 
     def build(
         self, plan: StagePlan[TeachSideConfig], context: RunContext, workspace: Path, progress: Progress
     ) -> StageOutcome:
-        """Write the generations, chunk by chunk; a chunk that is there already is not asked for again. The base model
-        lends its tokenizer, for counting.
+        """Write the generations, chunk by chunk; a chunk that exists is kept. Tokens are counted with the
+        tokenizer of the base model.
 
-        Raises TeacherError if a teacher cannot answer or none of its answers can be used, and Transient if trying
-        later may help.
+        Raises TeacherError if a teacher cannot answer or none of its answers can be used, Transient if a retry may
+        help.
         """
         from thinkless_core.student.model_files import load_student_tokenizer
         from thinkless_core.teachers.asking import ask_teacher
@@ -107,7 +107,7 @@ class AskTeachers(Stage[TeachSideConfig]):
                         rules=config.side.teacher.rules(),
                         on_drop=dropped.append,
                     )
-                    # Before the file that says that the chunk is finished.
+                    # Written first: the chunk's Parquet file marks the chunk as finished.
                     write_whole(_drops_of(chunk), _lines(asdict(answer) for answer in dropped))
                     write_records(chunk, Generation, generations)
                 num_done = min(start + config.chunk_size, len(problems))
@@ -120,7 +120,7 @@ class AskTeachers(Stage[TeachSideConfig]):
 def _connection(
     config: TeachSideConfig, context: RunContext, *, on_reply: Callable[[Counter[str]], None]
 ) -> Callable[[OpenAITeacher], ChatEndpoint]:
-    """What connects a teacher with its endpoint; `on_reply` hears how many replies were asked for and replayed."""
+    """A function that connects a teacher with its endpoint; `on_reply` gets the number of replies by origin."""
     from infra.endpoints.chat_endpoint import ChatEndpoint
     from infra.endpoints.replay_cache import ReplayCache
     from thinkless_core.seeding import random_stream
@@ -141,7 +141,7 @@ def _connection(
 
 
 def _outcome(config: TeachSideConfig, workspace: Path, chunks: list[Path], *, num_problems: int) -> StageOutcome:
-    """The chunks put together, and what was dropped from them listed."""
+    """Join the chunks, and list the dropped answers."""
     from infra.validation.suites import generations_suite
 
     rows = [row for chunk in chunks for row in read_records(chunk, Generation)]
@@ -157,7 +157,7 @@ def _outcome(config: TeachSideConfig, workspace: Path, chunks: list[Path], *, nu
             f"not one of {num_problems} {config.mode} answers can be used: {dict(reasons)}; the first, to problem "
             f"{drops[0]['problem_id']}, reads {drops[0]['text'][:80]!r}: correct teach.{config.mode}.teacher "
             "(short_reasoned: take an instruct model, or switch thinking off; no_reasoning: take one that thinks; "
-            "not_recorded: the problems have to come from the data set that is replayed)"
+            "not_recorded: take the problems from the data set that is replayed)"
         )
     write_table(workspace, Generation, rows)
     if drops:

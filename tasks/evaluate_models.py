@@ -1,4 +1,4 @@
-"""Stage `evaluate`: the models on every benchmark, in auto, forced short and forced think, and what follows from it.
+"""Stage `evaluate`: the models on every benchmark, in auto, forced short and forced think; then tables of the results.
 
 models x benchmarks x modes -> completions (one cell each) -> summary, routers, accuracy-token curves
 """
@@ -32,18 +32,18 @@ class EvaluateModels(Stage[EvaluateConfig]):
     tables = (EvalCompletion, EvalSummary, RouterScore, ParetoPoint)
 
     def inputs(self, config: PipelineConfig) -> tuple[str, ...]:
-        """The problems and the models that are measured; it depends on no other."""
+        """The problems and the models to evaluate; the stage depends on no other model."""
         return ("problems", *config.evaluate.models)
 
     def kinds(self, config: PipelineConfig) -> Iterator[Kind | type[Kind]]:
-        """What is chosen in its settings, and what judges the problems."""
+        """The kinds chosen in its settings, and the verifiers of the problems."""
         yield from kinds_in(self.settings(config))
         yield from config.problems.verifiers()
 
     def build(
         self, plan: StagePlan[EvaluateConfig], context: RunContext, workspace: Path, progress: Progress
     ) -> StageOutcome:
-        """Write completions, cell by cell (a cell that is there already is kept), and the tables made from them."""
+        """Write the completions cell by cell (a cell that exists is kept), and the tables made from them."""
         from infra.validation.suites import eval_completions_suite
 
         config = plan.config
@@ -65,7 +65,7 @@ def _evaluate_cells(
     scratch: Path,
     progress: Progress,
 ) -> list[Path]:
-    """A file of completions per model, benchmark and mode; the modes of one model on one benchmark are neighbours."""
+    """Write one file of completions per model, benchmark and mode; the mode varies fastest."""
     import torch
 
     from tasks.running.samplers import sampler_source
@@ -119,7 +119,7 @@ def _write_tables(cells: list[Path], workspace: Path, *, router_threshold: float
     from thinkless_core.statistics.summary import summarise_cell
 
     per_cell = [read_records(cell, EvalCompletion) for cell in cells]
-    # Cells come mode after mode: so many in a row are one model on one benchmark.
+    # The mode varies fastest: len(EvalMode) cells in a row are one model on one benchmark.
     per_model = [
         list(chain.from_iterable(per_cell[start : start + len(EvalMode)]))
         for start in range(0, len(per_cell), len(EvalMode))

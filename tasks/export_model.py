@@ -1,8 +1,8 @@
-"""A trained model of a run as a folder to use and to publish.
+"""Exports a trained model of a run as a folder to use and to publish.
 
 run record -> its artifacts, verified -> model files, think bias, model card | dataset/: pairs, data set card
 
-Nothing is computed and torch is not loaded: everything was measured and saved by the run.
+It computes nothing and does not load torch: the run measured and saved everything.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ from tasks.source_licences import source_licences
 ExportedModel = Literal["rl", "sft"]
 """A trained model of a run, by its stage."""
 DATASET_FOLDER = "dataset"
-"""Where the pairs lie; a data set of its own on a hub."""
+"""Folder of the pairs, which can be published as a data set."""
 AFTER = {"rl": ("report",), "sft": ("rl", "report")}
-"""Stages that say nothing about a model."""
+"""Model -> later stages, which its cards leave out."""
 
 
 @dataclass(frozen=True)
 class Export:
-    """What was written."""
+    """An exported folder."""
 
     folder: Path
     name: str
-    """How the model is called on its card."""
+    """Name of the model on its card."""
     num_pairs: int
     measured: bool
     """Whether the run evaluated the model."""
@@ -55,8 +55,8 @@ class Export:
 def export_model(store: ArtifactStore, record: RunRecord, *, model: ExportedModel, folder: Path) -> Export:
     """Write the folder, whole or not at all.
 
-    Raises ConfigError where it is there already, MissingArtifactError where the run has no such model or the store
-    no longer holds it undamaged.
+    Raises ConfigError if the folder is not empty, MissingArtifactError if the run has no such model or the store
+    does not hold it undamaged.
     """
     trained, pairs = (_verified(store, record, stage) for stage in (model, "pairs"))
     inputs = _inputs(store, record, model=model)
@@ -80,7 +80,7 @@ def export_model(store: ArtifactStore, record: RunRecord, *, model: ExportedMode
 
 
 def _verified(store: ArtifactStore, record: RunRecord, stage: str) -> Artifact:
-    """The artifact of a stage of the run, every byte of it as it was published."""
+    """The verified artifact of a stage of the run."""
     key = next((use.key for use in record.stages if use.stage == stage), None)
     if key is None:
         raise MissingArtifactError(
@@ -90,14 +90,14 @@ def _verified(store: ArtifactStore, record: RunRecord, stage: str) -> Artifact:
     artifact = store.find(stage, key)
     if artifact is None:
         raise MissingArtifactError(
-            f"export: artifact {stage}/{key} of run {record.run_id} is not in {store.home}, or was damaged; build it "
-            f"again: thinkless run --profile {record.profile}"
+            f"export: artifact {stage}/{key} of run {record.run_id} is not in {store.home}, or was damaged; rebuild "
+            f"it: thinkless run --profile {record.profile}"
         )
     return artifact
 
 
 def _inputs(store: ArtifactStore, record: RunRecord, *, model: ExportedModel) -> ReportInputs:
-    """What the cards may know: the run's artifacts that are still in the store, with the licences behind them."""
+    """Input of the cards: the run's artifacts that are still in the store, and the licences of their sources."""
     there = []
     for use in record.stages:
         if use.stage in AFTER[model]:

@@ -1,6 +1,6 @@
-"""One line of progress with the few numbers of a stage that fit on it.
+"""The headline of a stage: its main numbers on one line.
 
-all numbers of a step -> those of the stage's headline, the last known value of each -> `reward 0.31  think 43%  ...`
+all numbers of a step -> those of the headline, each with its last known value -> `reward 0.31  think 43%  ...`
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ HEADLINES: Mapping[str, tuple[tuple[str, str, Callable[[float], str]], ...]] = {
         ("validation_loss", "validation", _short),
     ),
 }
-"""By stage: metric, its word on the line, how it is written. Other stages show every number they give."""
+"""Stage -> (metric, label, format) of each number. Stages without an entry show all their numbers."""
 
 
 class Headline:
-    """The line of one stage; a number that is not measured at every step keeps its last value."""
+    """The headline of one stage; a number that is not measured at every step keeps its last value."""
 
     def __init__(self, label: str) -> None:
         self._rows = HEADLINES.get(label)
         self._latest: dict[str, float] = {}
 
     def update(self, numbers: Mapping[str, float]) -> str:
-        """Take in a step's numbers; the line as it reads now."""
+        """Add a step's numbers; returns the new line."""
         self._latest |= numbers
         if self._rows is None:
             return "  ".join(f"{name} {_short(value)}" for name, value in self._latest.items())
@@ -56,7 +56,7 @@ class Headline:
         return "  ".join([*parts, *self._guard()])
 
     def _guard(self) -> list[str]:
-        """What the collapse guard does; nothing while it does not act."""
+        """The action of the collapse guard, if it takes one."""
         forced = self._latest.get("guard_forced_per_group", 0.0)
         if forced:
             return [f"guard forces {forced:.0f} per group"]

@@ -24,7 +24,7 @@ class PrepareProblems(Stage[ProblemsConfig]):
     def build(
         self, plan: StagePlan[ProblemsConfig], context: RunContext, workspace: Path, progress: Progress
     ) -> StageOutcome:
-        """Write the problems, and beside them what was left out and why."""
+        """Write the problems, and tables of the removed ones with the reasons."""
         from infra.validation.suites import problems_suite
         from thinkless_core.problems.problem_set import build_problem_set
 

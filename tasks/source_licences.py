@@ -1,6 +1,6 @@
 """Licences of everything the model was made from: base model, problems, teachers.
 
-manifests -> configurations -> sources and teachers say theirs, folders and packages are looked at -> SourceLicences
+manifests -> configurations -> licence named by the source, teacher, folder or package -> SourceLicences
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ K = TypeVar("K", bound=Kind)
 
 
 def source_licences(manifests: Iterable[Manifest]) -> tuple[SourceLicence, ...]:
-    """One line per source, in the order of the pipeline; a source that gives the same part twice is listed once."""
+    """One licence per source, in the order of the pipeline, without repetitions."""
     found: list[SourceLicence] = []
     for manifest in manifests:
         config = manifest.config
@@ -53,7 +53,7 @@ def _of_model(model: Config, *, part: str) -> Iterator[SourceLicence]:
 
 
 def _of_weights(path: str, *, part: str) -> SourceLicence:
-    """A folder's README.md or an installed package tells its licence; of a Hub id only its page does."""
+    """The licence from a folder's README.md or from a package's metadata; a Hub id only gets a link to its page."""
     if path.startswith(PACKAGE):
         name = path.removeprefix(PACKAGE)
         return SourceLicence(part, name, _package_licence(name), f"the package {name} and the model inside")
@@ -81,7 +81,7 @@ def _of_teacher(teacher: Config, *, part: str) -> Iterator[SourceLicence]:
 
 
 def _chosen(base: type[K], config: Config) -> K | None:
-    """A source or teacher as a manifest holds it; None if this version of the program cannot read it."""
+    """A source or teacher from the configuration in a manifest; None if this version of the program cannot read it."""
     try:
         found: K = chosen(base)(dict(config))
     except ValueError:
@@ -106,7 +106,7 @@ def _folder_licence(folder: Path) -> str | None:
 
 
 def _package_licence(name: str) -> str | None:
-    """What the installed distribution that brings the package says, if it says it in a word."""
+    """The licence in the metadata of the package's distribution, if it is a short identifier; else None."""
     for distribution in metadata.packages_distributions().get(name, ()):
         about = metadata.metadata(distribution)
         for field in ("License-Expression", "License"):

@@ -40,13 +40,13 @@ CURVES = frozenset({
     "think_accuracy", "short_accuracy", "think_tokens", "short_tokens", "reward_mean", "accuracy", "mean_tokens", "kl",
     "control_entropy", "generated_tokens",
 })  # fmt: skip
-"""Training metrics that are kept of every member."""
+"""Training metrics to keep of every member."""
 CURVES_BY_DIFFICULTY = "probe_p_think/difficulty_"
-"""And those whose names begin so."""
+"""Metrics whose names begin with this are kept too."""
 
 
 class SummariseStudy(Stage[StudySummaryConfig]):
-    """Reads the claims off the finished runs of a study; it is planned for its members, not from the recipe."""
+    """Measures the claims on the finished runs of a study. It is no part of the recipe: plan_study plans it."""
 
     name = "study"
     config = StudySummaryConfig
@@ -59,7 +59,7 @@ class SummariseStudy(Stage[StudySummaryConfig]):
 
     @property
     def label(self) -> str:
-        """With the name of the study."""
+        """`study NAME`."""
         return f"study {self.study}"
 
     def build(
@@ -100,13 +100,13 @@ class SummariseStudy(Stage[StudySummaryConfig]):
 def plan_study(
     config: StudySummaryConfig, *, finished: Iterable[tuple[Artifact, Artifact]]
 ) -> StagePlan[StudySummaryConfig]:
-    """The plan of a study's summary; `finished` are policy and evaluation of each of its members, in their order."""
+    """The plan of a study's summary; `finished`: policy and evaluation of each member, in the order of `config`."""
     inputs = tuple(artifact for pair in finished for artifact in pair)
     return make_plan(SummariseStudy(config.study.name), config, inputs=inputs)
 
 
 class _MemberFiles:
-    """The Parquet files of one member, by the table they belong to."""
+    """The Parquet files of one member, by table."""
 
     def __init__(self, context: RunContext, *artifacts: Artifact) -> None:
         self._paths = {
@@ -117,7 +117,7 @@ class _MemberFiles:
         }
 
     def read(self, table: str, record: type[R], **where: str) -> list[R]:
-        """Rows of a table; none where the member made no such table."""
+        """Rows of a table; empty if the member has no such table."""
         path = self._paths.get(table)
         return read_records(path, record, where=list(where.items())) if path else []
 

@@ -27,7 +27,7 @@ class TrainRl(Stage[RlConfig]):
     tables = (Metric, RolloutRecord, GuardEvent)
 
     def kinds(self, config: PipelineConfig) -> Iterator[Kind | type[Kind]]:
-        """The objective, the reward (the objective's own if none is chosen), and what judges the problems."""
+        """The objective, the reward (the objective's own if none is chosen), and the verifiers of the problems."""
         yield from kinds_in(config.rl)
         yield config.rl.chosen_reward()
         yield from config.problems.verifiers()
@@ -35,11 +35,11 @@ class TrainRl(Stage[RlConfig]):
     def build(
         self, plan: StagePlan[RlConfig], context: RunContext, workspace: Path, progress: Progress
     ) -> StageOutcome:
-        """Write `model/` and the tables of metrics, rollouts and guard events; goes on from the newest checkpoint in
+        """Write `model/` and the tables of metrics, rollouts and guard events; resumes from the newest checkpoint in
         `scratch/`.
         """
         from infra.validation.suites import rollouts_suite
-        from tasks.running.launching import run_training
+        from tasks.running.run_training import run_training
         from thinkless_core.rl.rl_logs import RlLogs
 
         run_training(plan, workspace, progress, train=train)
@@ -64,7 +64,7 @@ def train(
     processes: int = 1,
     sharded: bool = False,
 ) -> None:
-    """Train in this process, or as one of several (tasks/running/launching.py); writes `model/`, logs and
+    """Train in this process, or as one of several (tasks/running/run_training.py); writes `model/`, logs and
     checkpoints."""
     from tasks.running.samplers import build_sampler
     from tasks.running.student_folder import load_for_training, save_trained

@@ -1,4 +1,4 @@
-"""Stage `sft`: warm-up distillation on the pairs; afterwards the student knows both modes."""
+"""Stage `sft`: warm-up distillation on the pairs, which teaches the student both modes."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class TrainSft(Stage[SftConfig]):
     def build(
         self, plan: StagePlan[SftConfig], context: RunContext, workspace: Path, progress: Progress
     ) -> StageOutcome:
-        """Write `model/` and the metrics; goes on from the newest checkpoint in `scratch/`."""
-        from tasks.running.launching import run_training
+        """Write `model/` and the metrics; resumes from the newest checkpoint in `scratch/`."""
+        from tasks.running.run_training import run_training
         from thinkless_core.training import sft_trainer
         from thinkless_core.training.fitting_pairs import OVER_CONTEXT
 
@@ -44,7 +44,7 @@ class TrainSft(Stage[SftConfig]):
 
 
 def pairs_that_fit(base: Path, pairs: Path) -> FittingPairs:
-    """The pairs that the student can learn from; raises ConfigError if there are none."""
+    """The pairs that fit into the student's context; raises ConfigError if there are none."""
     from thinkless_core.student.context_length import context_length
     from thinkless_core.student.model_files import load_student_config, load_student_tokenizer
     from thinkless_core.training.fitting_pairs import fitting_pairs
@@ -65,7 +65,7 @@ def train(
     processes: int = 1,
     sharded: bool = False,
 ) -> None:
-    """Train in this process, or as one of several (tasks/running/launching.py); writes `model/`, logs and
+    """Train in this process, or as one of several (tasks/running/run_training.py); writes `model/`, logs and
     checkpoints."""
     from tasks.running.student_folder import load_for_training, save_trained
     from thinkless_core.training import sft_trainer

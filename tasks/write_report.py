@@ -1,4 +1,4 @@
-"""Stage `report`: everything measured, as one self-contained HTML file with a model card and a data set card."""
+"""Stage `report`: one self-contained HTML file with everything measured, a model card and a data set card."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from schemas.mode import EvalMode
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Answer, and say how likely the model was to think."""
+    """Print the answer, its mode and P(think)."""
     _check(arguments)
     settings = Settings.from_environment()
     store = ArtifactStore(settings.home)
@@ -23,7 +23,7 @@ def execute(arguments: argparse.Namespace) -> int:
         raise MissingArtifactError(f"no policy in {settings.home}; train one with: thinkless run --profile tiny")
     folder = store.path("rl", policies[-1].key) / "model"
     instruction = trained_instruction(store, policies[-1])
-    # Only now: torch takes a second.
+    # Imported here because torch takes a second to load.
     from thinkless_core.evaluation.answering import ask
     from thinkless_core.sampling.transformers_sampler import TransformersSampler
     from thinkless_core.student.model_files import load_student, load_student_tokenizer
@@ -47,7 +47,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def trained_instruction(store: ArtifactStore, policy: Manifest) -> str:
-    """The instruction below every problem of a policy; empty if its problems are no longer in the store."""
+    """The instruction below every problem that a policy was trained on; empty if its problems left the store."""
     for parent in policy.inputs:
         if parent.stage == "problems":
             with contextlib.suppress(MissingArtifactError):
@@ -56,7 +56,7 @@ def trained_instruction(store: ArtifactStore, policy: Manifest) -> str:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    """Refuse an empty question, and numbers that cannot be sampled with; raises ConfigError."""
+    """Refuse an empty question and invalid sampling settings; raises ConfigError."""
     if not arguments.question.strip():
         raise ConfigError('the question is empty; ask something, for example: thinkless ask "37+48=?"')
     if not 0 < arguments.temperature < math.inf:

@@ -1,4 +1,4 @@
-"""`thinkless catalog`: the catalog from nothing but manifests and files (rebuild), or every byte checked (verify)."""
+"""`thinkless catalog`: rebuilds the catalog from manifests and Parquet files, or verifies every artifact."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from infra.store.artifact_store import ArtifactStore
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Rebuild the catalog, or check what it was made from; says what came of it."""
+    """Rebuild the catalog, or verify all artifacts; prints the result."""
     settings = Settings.from_environment().prepare()
     store = ArtifactStore(settings.home)
     if arguments.action == "verify":
         damaged = list(store.damages())
         for manifest, damage in damaged:
-            print(f"{manifest.stage}/{manifest.key}: {damage}; the next run builds it again")
+            print(f"{manifest.stage}/{manifest.key}: {damage}; the next run rebuilds it")
         print(f"{len(damaged)} damaged artifacts" if damaged else "all artifacts are whole")
         return 2 if damaged else 0
     catalog = Catalog(settings.home, timeout_seconds=settings.lock_timeout_seconds)

@@ -1,4 +1,4 @@
-"""`thinkless doctor`: everything that would fail later, said now, and what the run will cost."""
+"""`thinkless doctor`: everything that would stop a run, and what the run will cost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def execute(arguments: argparse.Namespace) -> int:
     """Print every finding; exit code 2 if one of them would stop a run."""
     config = load_config(arguments.profile, overrides=arguments.overrides)
     print(f"profile {config.profile}: configuration is valid", flush=True)
-    from flows.doctor.examination import examine  # slow imports
+    from flows.doctor.examination import examine  # a slow import
 
     findings = Findings()
     for line in examine(config, findings):

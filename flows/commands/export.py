@@ -13,14 +13,14 @@ from tasks.export_model import DATASET_FOLDER, export_model
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Write the folder; says what is in it and how to serve it."""
+    """Write the folder; prints its content and the command that serves it."""
     home = Settings.from_environment().home
     record = load_run(home, arguments.run) if arguments.run else _newest(home, arguments.model)
     folder = Path(arguments.folder).expanduser().resolve()
     export = export_model(ArtifactStore(home), record, model=arguments.model, folder=folder)
     print(f"{export.name} of run {record.run_id} is in {export.folder}")
-    print(f"  README.md            model card{'' if export.measured else '; the run measured nothing'}")
-    print(f"  {DATASET_FOLDER + '/':<20} {export.num_pairs} pairs it was warmed up on, with their card")
+    print(f"  README.md            model card{'' if export.measured else '; the run has no evaluation'}")
+    print(f"  {DATASET_FOLDER + '/':<20} {export.num_pairs} warm-up pairs, with a data set card")
     print(f"serve it: {export.serve}")
     return 0
 

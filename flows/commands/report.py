@@ -1,4 +1,4 @@
-"""`thinkless report`: where a run's HTML report is; for a run that is not finished, a page of what there is."""
+"""`thinkless report`: path of a run's HTML report; for an unfinished run it writes a page of the results so far."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def _at_work(store: ArtifactStore, record: RunRecord) -> dict[str, str]:
-    """The training stage a run was in, by key, if its logs can be shown."""
+    """Stage -> key of the training stage that a run was in, if its logs can be shown; else empty."""
     try:
         config = PipelineConfig.model_validate(record.config)
     except ValidationError:  # the record of another version

@@ -1,6 +1,6 @@
-"""`thinkless run`: the pipeline, and afterwards the result table and the report's path.
+"""`thinkless run`: runs the pipeline, then prints the result table and the report's path.
 
-Prefect is started for a run that has something to build, or where the user has a server to see it on.
+Prefect starts only if a stage has to be built, or if the user has a server.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from flows.commands.why import show_plan
 from flows.direct import run_directly
 from flows.prefect.prefect_server import server_is_configured
 from flows.request import check_request
-from flows.run import run_from_store
+from flows.run_stages import run_from_store
 from schemas.artifact import Artifact
 from schemas.records.eval_summary import EvalSummary
 
 PREFECT_DEFAULTS = {
-    # A temporary server's first start on a slow disk takes longer than Prefect's own limit of 20 s.
+    # On a slow disk the first start of a temporary server takes longer than Prefect's default limit of 20 s.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
@@ -31,7 +31,7 @@ PREFECT_DEFAULTS = {
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Run the pipeline: from the store where it holds everything, else as a Prefect flow."""
+    """Run the pipeline: from the store if it holds everything, else as a Prefect flow."""
     if arguments.limit is not None:
         arguments.overrides += [f"evaluate.limit={arguments.limit}"]
     request = check_request(
@@ -59,12 +59,12 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def _run_as_flow(arguments: argparse.Namespace) -> Mapping[str, str]:
-    """Run the Prefect flow; keys by label."""
+    """Run the Prefect flow; returns label -> key."""
     for name, value in PREFECT_DEFAULTS.items():
         os.environ.setdefault(name, value)
-    if not arguments.verbose:  # its server still gets every line
+    if not arguments.verbose:  # Prefect's server still gets every line
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    # Only now: this takes seconds, and reads the settings above.
+    # Imported here because it takes seconds and reads the variables set above.
     from flows.prefect.pipeline import thinkless
 
     return thinkless(
@@ -79,12 +79,12 @@ def _run_as_flow(arguments: argparse.Namespace) -> Mapping[str, str]:
 
 
 def interrupt(signum: int, frame: FrameType | None) -> None:
-    """Leave as on Ctrl-C, so that the temporary server and the run's record are closed."""
+    """End as on Ctrl-C, so that the temporary server stops and the run record is closed."""
     raise KeyboardInterrupt
 
 
 def show_results(keys: Mapping[str, str]) -> None:
-    """Print the result table and where the report is, if the run went that far."""
+    """Print the result table and the report's path, if the run has them."""
     from infra.report.data.result_table import result_table_text
     from infra.settings import Settings
     from infra.store.artifact_store import ArtifactStore

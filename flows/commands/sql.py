@@ -20,7 +20,7 @@ def execute(arguments: argparse.Namespace) -> int:
         _write(Path(arguments.output), text if isinstance(text, bytes) else text.encode())
     elif isinstance(text, bytes):
         if sys.stdout.isatty():
-            raise QueryError("parquet is not for a screen; add --output FILE or redirect the output")
+            raise QueryError("parquet cannot be printed on a screen; add --output FILE or redirect the output")
         sys.stdout.buffer.write(text)
     else:
         print(text)

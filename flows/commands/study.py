@@ -1,6 +1,6 @@
 """`thinkless study`: the paper's claims, or all objectives, measured over seeds; prints claim -> measured -> verdict.
 
-It runs in this process and its children, without Prefect; on a server there is the flow `thinkless-study`
+It runs in this process and its children, without Prefect. The flow `thinkless-study` runs the same on a Prefect server
 (docs/decisions/0007).
 """
 
@@ -13,15 +13,15 @@ from collections import Counter
 from pathlib import Path
 
 from flows.commands.run import interrupt
-from flows.study.study import StudyResult, newest_summary, run_side_by_side, run_study, summarise
-from flows.study.study_members import StudyRequest, check_study, find_members, seconds_per_member
+from flows.study.members import StudyRequest, check_study, find_members, seconds_per_member
+from flows.study.run_study import StudyResult, newest_summary, run_side_by_side, run_study, summarise
 from flows.study.study_table import claims_as_markdown, claims_as_table
 from schemas.artifact import Artifact
 from schemas.records.study_claims import StudyClaim
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Run a study, or show what is there of it; 1 where a member is missing at the end."""
+    """Run a study, or show its stored results; returns 1 if a member is missing at the end."""
     request = check_study(
         arguments.study,
         profile=arguments.profile,
@@ -39,7 +39,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def show_plan(request: StudyRequest) -> None:
-    """Print the members by condition, which of them are in the store, and how long the rest will take."""
+    """Print the members by condition, how many are in the store, and how long the rest will take."""
     found = find_members(request)
     cached = Counter(spec.condition for spec, member in found.items() if member)
     width = max(len(name) for name in request.study.conditions)
@@ -51,16 +51,16 @@ def show_plan(request: StudyRequest) -> None:
     minutes = -(-waiting // request.jobs) * seconds / 60
     print(
         f"\n{len(found)} members, {cached.total()} in the store, {waiting} to run, {request.jobs} at a time: "
-        f"about {minutes:.0f} min at {seconds:.0f} s each, and the warm-ups that are not in the store"
+        f"about {minutes:.0f} min at {seconds:.0f} s each, plus the warm-ups that are not in the store"
     )
 
 
 def show_result(request: StudyRequest, result: StudyResult, *, as_markdown: bool, only_show: bool) -> int:
-    """Print the table, and what is missing; returns the exit code."""
+    """Print the table and the missing members; returns the exit code."""
     summary = result.summary
     if summary is None and only_show:
         summary = newest_summary(request)
-        print("no member was run with this code and these settings; the newest summary in the store:", file=sys.stderr)
+        print("no member has run with this code and settings; the newest summary in the store:", file=sys.stderr)
     if summary is not None:
         print(claims_as_markdown(_claims(summary)) if as_markdown else claims_as_table(_claims(summary)))
         print(f"\npage: {Path(summary.path) / 'report.html'}", file=sys.stderr if as_markdown else sys.stdout)

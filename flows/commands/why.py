@@ -9,17 +9,17 @@ from typing import NamedTuple
 from flows.recipe import AnyPlan, stages_until
 from flows.request import RunRequest, check_request
 from schemas.artifact import Artifact
-from tasks.running.context import find_done
-from tasks.running.why import Reason, reason
+from tasks.running.find import find_done
+from tasks.running.rebuild_reason import Reason, reason
 
 
 class PlannedStage(NamedTuple):
-    """What a run would do with one stage."""
+    """One stage of a run: found in the store, or to be built."""
 
     plan: AnyPlan
     found: Artifact | None
     reason: Reason | None
-    """Why it would be built; None for a hit."""
+    """Why it would be built; None: it is in the store."""
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -39,7 +39,7 @@ def show_plan(request: RunRequest) -> None:
 
 
 def planned_stages(request: RunRequest) -> Iterator[PlannedStage]:
-    """Every stage asked for, in order; an artifact that is to be built first has no digest yet."""
+    """Every requested stage, in order. An artifact that has yet to be built has no digest."""
     context = request.new_context()
     manifests = list(context.store.manifests())
     artifacts: dict[str, Artifact] = {}

@@ -1,4 +1,4 @@
-"""Whether problems and recordings can be read: all files on this machine, the first rows of everything else."""
+"""Checks of problems and recordings: reads all files on this machine, and the first rows of everything else."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def shortened(text: str, *, longest: int = 60) -> str:
 
 
 def counts(config: PipelineConfig) -> Mapping[str, int | None]:
-    """Numbers of problems by place, at most: read where files are small, known of presets, else None."""
+    """Numbers of problems by place, at most: counted in small files, known of presets, else None."""
     from thinkless_core.problems.problem_sources import read_source
 
     found: dict[str, int | None] = {}

@@ -23,7 +23,7 @@ def examine(config: PipelineConfig, findings: Findings) -> Iterator[str]:
             yield finding.line()
 
     yield from say(*software.software(config), *student.package(config), machine.store())
-    # Before anything imports the Hub's client libraries: where there is no network, they are told not to look for one.
+    # Before anything imports the Hub's client libraries: without a network they must not look for one.
     look = network.hub(config)
     yield from say(*look.findings)
     yield from say(*network.endpoints(config))

@@ -1,4 +1,4 @@
-"""Whether the machine can hold and compute what is asked for: store, disk, GPUs, memory."""
+"""Checks of the machine: store, disk, GPUs, memory."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from thinkless_core.estimates.stage_memory import num_processes
 from thinkless_core.estimates.work_estimate import Machine, StageWork
 
 ASSUMED_GPU = "H100 of 80 GB"
-"""What sizes and hours are given for where a profile wants GPUs and there are none."""
+"""The GPU that sizes and hours assume if a profile needs GPUs and there are none."""
 ASSUMED_GPU_BYTES = 80 * 10**9
 CPU_DAYS = 2.0
-"""A profile that would compute longer than this on the CPU at hand wants GPUs."""
+"""A profile that would compute longer than this on this CPU needs GPUs."""
 SPARE_DISK_BYTES = 500 * 2**20
 """Room for documents, logs and the catalog beside models and texts."""
 BYTES_PER_TOKEN = 4 * 3
@@ -36,7 +36,7 @@ class Hardware(NamedTuple):
     """Free."""
     gpu_names: tuple[str, ...]
     gpu_bytes: int
-    """Memory of the smallest GPU; 0 where there is none."""
+    """Memory of the smallest GPU; 0 if there is none."""
 
     @classmethod
     def here(cls) -> Hardware:
@@ -59,7 +59,7 @@ class Plan(NamedTuple):
 
 
 def plan_for(works: list[StageWork], hardware: Hardware) -> Plan:
-    """GPUs where there are any or where the CPU would take days, else the CPU."""
+    """GPUs if there are any or if the CPU would take days, else the CPU."""
     if hardware.gpu_names:
         return Plan(Machine.gpu(hardware.gpu_names[0]), hardware.gpu_bytes, gpus_missing=False)
     cpu = Machine.cpu(hardware.num_cores)
@@ -79,7 +79,7 @@ def store() -> Finding:
 
 
 def graphics(config: PipelineConfig, works: list[StageWork], hardware: Hardware) -> Iterator[Finding]:
-    """Whether there are as many GPUs as the stages use; nothing to say where the CPU will do."""
+    """Whether there are as many GPUs as the stages use; nothing to say if the CPU will do."""
     wanted, found = gpus(config), len(hardware.gpu_names)
     most = max(wanted.values())
     users = ", ".join(f"{stage} {number}" for stage, number in wanted.items() if number == most)

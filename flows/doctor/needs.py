@@ -1,4 +1,4 @@
-"""What a profile needs from outside of this program, and for what: read off the configuration alone.
+"""Everything a profile needs from outside this program, by the part that needs it; from the configuration alone.
 
 PipelineConfig -> sources by place, models and data sets of the Hub, optional packages, GPUs
 """

@@ -1,4 +1,4 @@
-"""Whether what lies elsewhere can be reached: the Hub, asked once for all that needs it, and teachers' endpoints."""
+"""Checks of the network: the Hub, asked once for everything that needs it, and teachers' endpoints."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class HubLook(NamedTuple):
 
     findings: tuple[Finding, ...]
     unreached: frozenset[str]
-    """Ids of models and data sets that are neither on the Hub's answer nor in a cache; to be left out from now on."""
+    """Ids of models and data sets that neither the Hub nor a cache has; later checks leave them out."""
 
 
 def hub(config: PipelineConfig) -> HubLook:
     """One look at the Hub, where a profile needs it at all; one finding for everything that is missing.
 
-    Where it does not answer, its client is told to stay offline for the rest of this process.
+    If it does not answer, its client stays offline for the rest of this process.
     """
     needs: dict[str, list[str]] = defaultdict(list)
     cached: dict[str, Callable[[], bool]] = {}

@@ -1,4 +1,4 @@
-"""Whether the packages are there, in versions that this project was written for."""
+"""Checks of the installed packages and their versions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from schemas.configs.pipeline import PipelineConfig
 
 DISTRIBUTION = "thinkless-flows"
 SHOWN = ("torch", "transformers", "accelerate", "datasets", "prefect", "duckdb", "great-expectations")
-"""Packages whose version is worth a word; the others are spoken of where something is wrong with them."""
+"""Packages whose version is always printed; the others appear only if something is wrong with them."""
 
 
 def software(config: PipelineConfig) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Whether the student's tokenizer takes the control tokens, its template leaves the mode open, its context suffices."""
+"""Checks of the student: control tokens in its tokenizer, a template that leaves the mode open, length of context."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from thinkless_core.estimates.stage_memory import longest_rollout, prompt_tokens
 
 
 def package(config: PipelineConfig) -> Iterator[Finding]:
-    """Whether the Python package that brings the student is there, where one does."""
+    """Whether the Python package that brings the student is installed, if one does."""
     model = config.base.model
     if isinstance(model, PretrainedModel) and model.path.startswith(PACKAGE):
         yield checked("student", lambda: model.location)
 
 
 def can_be_read(config: PipelineConfig, *, unreached: Collection[str]) -> bool:
-    """Whether a look at its files is worth it, or what they need was said to be missing."""
+    """Whether the student's files can be read; False if something they need is known to be missing."""
     model = config.base.model
     if not isinstance(model, PretrainedModel):
         return True

@@ -1,6 +1,6 @@
-"""prefect.yaml, from the recipe: `python -m flows.prefect.deployments > prefect.yaml`; a test keeps it current.
+"""Writes prefect.yaml from the recipe: `python -m flows.prefect.deployments > prefect.yaml`; a test keeps it current.
 
-The whole pipeline, one deployment per stage (everything before it comes from the store if it is there), one per study.
+Deployments: the whole pipeline, one per stage (earlier stages come from the store if they are there), one per study.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 from schemas.configs.study import load_study, study_names
 
 HEAD = """\
-# Written by `python -m flows.prefect.deployments`. Deployments of the flow `thinkless`: the whole pipeline, and one per
-# stage; and of the flow `thinkless-study`: one per study. Register them all with:  prefect --no-prompt deploy --all
-# They run in a process work pool named `thinkless`; README, "With a Prefect server", has the four commands.
+# Written by `python -m flows.prefect.deployments`. Flow `thinkless` has one deployment for the whole pipeline and one
+# per stage; flow `thinkless-study` has one per study. Register them all with:  prefect --no-prompt deploy --all
+# They run in a process work pool named `thinkless`. README, "With a Prefect server", lists the commands.
 name: thinkless-flows
 prefect-version: 3.7.7
 

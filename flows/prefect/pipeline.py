@@ -1,6 +1,6 @@
-"""The Prefect flow: the recipe of flows/recipe.py, each stage a task run.
+"""The Prefect flow: runs the recipe of flows/recipe.py, each stage as a task run.
 
-profile + overrides -> request -> stage after stage: the store first, a Prefect task as its mirror -> the UI
+profile + overrides -> request -> each stage: found in the store or built, as a Prefect task -> the UI
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from flows.prefect.temporary_server import guard_temporary_servers
 from flows.prefect.ui_artifacts import publish_artifacts
 from flows.recipe import AnyPlan
 from flows.request import check_request
-from flows.run import run_stages
+from flows.run_stages import run_stages
 from schemas.artifact import Artifact
 from schemas.errors import Transient
 from tasks.running.build import run_stage
@@ -31,7 +31,7 @@ from tasks.running.context import RunContext
     result_serializer="json",
 )
 def stage_task(context: RunContext, plan: AnyPlan) -> Artifact:
-    """Build one stage. Prefect's cache mirrors the store, by the same key, and is never asked alone."""
+    """Build one stage. Prefect's cache uses the same key, but the store alone decides whether a stage is done."""
     return run_stage(context, plan)
 
 
@@ -48,8 +48,8 @@ def thinkless(
     """Run the pipeline and return the keys of its artifacts by stage.
 
     `overrides` are `dotted.key=value`; `until` stops after a stage; `only` builds one stage from what the store
-    holds; `refresh` rebuilds the stages named even where the store has them; `keep` takes the newest artifact of the
-    stages named although their sources changed; `same_versions` rebuilds what other versions of torch and others made.
+    holds; `refresh` rebuilds the stages named even if the store has them; `keep` takes the newest artifact of the
+    stages named although their sources changed; `same_versions` rebuilds artifacts made with other package versions.
     """
     request = check_request(
         profile,
@@ -67,8 +67,8 @@ def thinkless(
 
 
 def build_as_task(context: RunContext, plan: AnyPlan, done: Artifact | None) -> Artifact:
-    """Run a stage's task: Prefect's cache answers where the store has the artifact, so that the UI shows a hit."""
-    if done is not None and done.key != plan.key:  # kept: Prefect has nothing under this key
+    """Run a stage's task. If the store has the artifact, Prefect's cache answers, so that the UI shows a hit."""
+    if done is not None and done.key != plan.key:  # kept by --keep: Prefect's cache has no entry under this key
         return done
     named = stage_task.with_options(
         name=plan.stage,
@@ -82,5 +82,5 @@ def build_as_task(context: RunContext, plan: AnyPlan, done: Artifact | None) -> 
 
 
 def _is_transient(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
-    """Whether a failed stage is worth trying again."""
+    """Whether a failed stage may be retried."""
     return isinstance(state.result(raise_on_failure=False), Transient)

@@ -1,6 +1,6 @@
-"""Whether the user has pointed Prefect at a server, found out without importing Prefect, which takes a second.
+"""Finds out if the user has configured a Prefect server, without importing Prefect, which takes a second.
 
-PREFECT_API_URL, or the same in the active profile, in `prefect.toml`, `pyproject.toml` or `.env` -> a server is meant
+PREFECT_API_URL in the environment, the active profile, `prefect.toml`, `pyproject.toml` or `.env` -> True
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _SETTING = "PREFECT_API_URL"
 
 
 def server_is_configured() -> bool:
-    """True where a run belongs on a server's pages; False where Prefect would start a temporary one."""
+    """True if Prefect would use a configured server; False if it would start a temporary one."""
     if _SETTING in os.environ:
         return bool(os.environ[_SETTING])
     in_env_file = any(line.strip().startswith(f"{_SETTING}=") for line in _text(Path(".env")).splitlines())
@@ -29,7 +29,7 @@ def _active_profile() -> dict[str, object]:
 
 
 def _table(path: Path, *keys: str) -> dict[str, object]:
-    """A TOML file, or a table inside it; empty where there is none or Prefect will have to complain about it."""
+    """A TOML file, or a table inside it; empty if it is missing or invalid, which Prefect itself reports."""
     try:
         return _inner(tomllib.loads(_text(path)), *keys)
     except tomllib.TOMLDecodeError:

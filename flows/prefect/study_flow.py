@@ -1,4 +1,4 @@
-"""The Prefect flow `thinkless-study`: the same study, each member a task run, on a server's pages.
+"""The Prefect flow `thinkless-study`: the study that `thinkless study` runs, each member as a task run.
 
 study name + profile -> request -> one task per member, `jobs` at a time -> stage `study` -> result table and page
 """
@@ -16,8 +16,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectConcurrentFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.study.study import StudyResult, run_study
-from flows.study.study_members import MemberRun, StudyRequest, check_study, member_command
+from flows.study.members import MemberRun, StudyRequest, check_study, member_command
+from flows.study.run_study import StudyResult, run_study
 from flows.study.study_table import claims_as_markdown
 from infra.processes.child_process import ChildCommand, end_children, run_logged
 from schemas.configs.study import MemberSpec
@@ -34,7 +34,7 @@ def thinkless_study(
     only: str | None = None,
     overrides: list[str] | None = None,
 ) -> str | None:
-    """Run a study and return the key of its summary; fails at its end where a member is missing."""
+    """Run a study and return the key of its summary; fails at the end if a member is missing."""
     request = check_study(study, profile=profile, num_seeds=seeds, jobs=jobs, claim=only, overrides=overrides or ())
     result = _run_and_publish(request)
     if result.missing:
@@ -48,7 +48,7 @@ def thinkless_study(
 
 @task(name="member", cache_policy=NO_CACHE, persist_result=False)
 def run_member(command: ChildCommand) -> float:
-    """Run one member, in a process of its own, to its end and return its seconds; raises TrainingError if it fails."""
+    """Run one member in a process of its own and return its seconds; raises TrainingError if it fails."""
     started = time.monotonic()
     code = run_logged(command)
     if code:
@@ -66,7 +66,7 @@ def _run_and_publish(request: StudyRequest) -> StudyResult:
 
 
 def _run_as_tasks(request: StudyRequest, specs: Sequence[MemberSpec]) -> Iterator[MemberRun]:
-    # A runner of its own: the flow's would run more members at a time than there are cores.
+    # A separate task runner, because the flow's runner would run more members at a time than there are cores.
     pool: ThreadPoolTaskRunner[float] = ThreadPoolTaskRunner(max_workers=request.jobs)
     with pool as runner:
         commands = {spec: member_command(request, spec) for spec in specs}
@@ -86,5 +86,5 @@ def _run_as_tasks(request: StudyRequest, specs: Sequence[MemberSpec]) -> Iterato
 
 
 def _as_key(name: str) -> str:
-    """Prefect's artifact keys hold lower case letters, digits and dashes only."""
+    """The name as a key of a Prefect artifact: lower-case letters, digits and dashes only."""
     return "".join(letter if letter.isalnum() else "-" for letter in name.lower())

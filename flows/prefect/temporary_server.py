@@ -1,7 +1,7 @@
-"""Prefect's temporary server must not outlive the run that started it, not even after kill -9.
+"""Ends Prefect's temporary server together with the run that started it, even after kill -9.
 
-A run without PREFECT_API_URL makes Prefect start a server as a child process. It is stopped at a normal exit; a killed
-process cannot stop anything, so a guard does.
+In a run without PREFECT_API_URL, Prefect starts a server as a child process and stops it at a normal exit. A killed
+process cannot stop it, so a guard process does.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _MARK = "prefect.server.api.server:create_app"
 
 
 def guard_temporary_servers() -> None:
-    """Make sure that every temporary server among this process's children dies with it."""
+    """Make every temporary server among this process's children end with this process."""
     for child in psutil.Process().children():
         if _MARK in child.cmdline():
             ends_with_this_process(child.pid)

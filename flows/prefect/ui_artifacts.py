@@ -1,4 +1,4 @@
-"""What Prefect's UI shows of a finished run: the result table and a link to the report."""
+"""Artifacts that Prefect's UI shows for a finished run: the result table and a link to the report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tasks.write_report import REPORT_FILE
 
 
 def publish_artifacts(artifacts: Mapping[str, Artifact]) -> None:
-    """Create the artifacts of the current flow run; nothing outside of one."""
+    """Create the artifacts of the current flow run; does nothing outside a flow run."""
     if FlowRunContext.get() is None:
         return
     if "evaluate" in artifacts:

@@ -19,11 +19,11 @@ from schemas.records.study_claims import StudyClaim
 COLUMNS = ("claim", "quantity", "condition", "measured", "95% interval", "seeds", "verdict")
 COLOURS = {"holds": "green", "fails": "red", "undecided": "yellow"}
 NARROWEST = 100
-"""Characters below which the table is no table any more; a log or a pipe gets lines this long."""
+"""Smallest width in characters at which the table can be read; the width for a log or a pipe."""
 
 
 def claims_as_table(path: Path) -> str:
-    """For the terminal, as wide as it is; coloured if the output is a terminal."""
+    """The claims as a table as wide as the terminal; coloured if the output is a terminal."""
     width = max(NARROWEST, shutil.get_terminal_size((140, 24)).columns)
     console = Console(width=width)
     with console.capture() as capture:
@@ -39,7 +39,7 @@ def claims_as_table(path: Path) -> str:
 
 
 def claims_as_markdown(path: Path) -> str:
-    """For a document."""
+    """The claims as a Markdown table."""
     rows = read_claims(path)
     lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
     lines += ["| " + " | ".join(_cells(row)) + " |" for row in rows]
@@ -53,7 +53,7 @@ def read_claims(path: Path) -> list[StudyClaim]:
 
 
 def _notes(rows: Sequence[StudyClaim]) -> list[str]:
-    """What the rows have to say, once each."""
+    """Notes of the rows, each once."""
     return list(dict.fromkeys(f"{row.claim}, {row.condition}: {row.note}" for row in rows if row.note))
 
 

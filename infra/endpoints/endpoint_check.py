@@ -8,13 +8,13 @@ from __future__ import annotations
 import httpx
 
 from infra.endpoints.api_key import ApiKey
-from schemas.configs.teach import OpenAITeacher
+from schemas.configs.teacher import Endpoint
 from schemas.errors import TeacherError, nearest
 
 LOOK_SECONDS = 10.0
 
 
-def check_endpoint(config: OpenAITeacher) -> str:
+def check_endpoint(config: Endpoint) -> str:
     """A sentence about the endpoint; raises TeacherError if it is down, refuses the key, or lists other models."""
     where = f"endpoint {config.base_url}"
     key = ApiKey.from_environment(config.api_key_env) if config.api_key_env else None

@@ -1,7 +1,7 @@
-"""Child processes that cannot outlive their parent, and what they say in a log.
+"""Child processes that cannot outlive their parent, with their output in a log.
 
 command -> child, with a shell at the other end of a pipe -> exit code
-The kernel closes the pipe when this process dies, however it dies; then the shell ends the child.
+The kernel closes the pipe when this process ends for any reason; then the shell ends the child.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from pathlib import Path
 from infra.disk import writing
 
 _guards: list[subprocess.Popen[bytes]] = []
-"""Held, because the pipe is closed with the object."""
+"""Kept referenced, because the pipe closes when the object is freed."""
 _running: set[subprocess.Popen[bytes]] = set()
 """Children of `run_logged`, which may be called from several threads."""
 
 
 @dataclass(frozen=True)
 class ChildCommand:
-    """A command, and where it says what it does."""
+    """A command, and the log file of its output."""
 
     words: tuple[str, ...]
     log: Path
-    """Replaced."""
+    """An existing file is replaced."""
     variables: Mapping[str, str] = field(default_factory=dict)
-    """Environment variables beside those of this process."""
+    """Environment variables in addition to those of this process."""
 
 
 def ends_with_this_process(pid: int) -> subprocess.Popen[bytes]:
-    """Have SIGTERM sent to a process as soon as this one is gone; returns the guard, to be killed if it ends before."""
+    """Make a guard that sends SIGTERM to a process as soon as this one is gone; kill the guard if that process ends."""
     guard = subprocess.Popen(
         ["/bin/sh", "-c", f"cat >/dev/null; kill {pid} 2>/dev/null"],
         stdin=subprocess.PIPE,
@@ -45,9 +45,9 @@ def ends_with_this_process(pid: int) -> subprocess.Popen[bytes]:
 
 
 def run_logged(command: ChildCommand) -> int:
-    """Run a command to its end, all it says in its log; returns its exit code.
+    """Run a command until it ends, with all its output in its log; returns its exit code.
 
-    The child ends with this process. Raises StoreError where the log cannot be written.
+    The child ends with this process. Raises StoreError if the log cannot be written.
     """
     with writing(command.log):
         command.log.parent.mkdir(parents=True, exist_ok=True)
@@ -66,12 +66,12 @@ def run_logged(command: ChildCommand) -> int:
             child.terminate()
             child.wait()
         _running.discard(child)
-        guard.kill()  # before the child's number can belong to another process
+        guard.kill()  # before the child's pid can be given to another process
         guard.wait()
         _guards.remove(guard)
 
 
 def end_children() -> None:
-    """Ask every child of `run_logged` to end, whichever thread waits for it."""
+    """Ask every child of `run_logged`, in all threads, to end."""
     for child in tuple(_running):
         child.terminate()

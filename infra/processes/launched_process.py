@@ -1,9 +1,9 @@
-"""One of several launched processes: what it was told to do, and how it says what became of it.
+"""One of several launched processes: it reads its job, sends messages and reports its failure.
 
 job.json -> work -> messages.jsonl (progress of the main process)
-                 -> process-R.log (all that process R wrote), failure-R.json (why it could not go on)
+                 -> process-R.log (output of process R), failure-R.json (its error)
 
-It ends with whoever launched it, however that one ends. The other side is infra/processes/launcher.py.
+The process ends when its launcher ends, even if that one is killed. The other side is infra/processes/launcher.py.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ SECONDS_BETWEEN_LOOKS = 0.5
 
 
 def log_file(folder: Path, rank: int) -> Path:
-    """Where process `rank` writes what it says."""
+    """File with the output of process `rank`."""
     return folder / f"process-{rank}.log"
 
 
 def failure_file(folder: Path, rank: int) -> Path:
-    """Where process `rank` says why it could not go on."""
+    """File with the error that ended process `rank`."""
     return folder / f"failure-{rank}.json"
 
 
@@ -46,10 +46,10 @@ class LaunchedProcess:
 
     @classmethod
     def start(cls, folder: Path) -> LaunchedProcess:
-        """Take up the job in `folder`: from now on all output goes into this process's log, and it ends with its
+        """Join the job in `folder`. From now on all output of this process goes to its log, and it ends with its
         parent.
         """
-        process = cls(folder, int(os.environ.get("RANK", "0")))  # torchrun's word; a single process has none
+        process = cls(folder, int(os.environ.get("RANK", "0")))  # set by torchrun; a single process has none
         log = os.open(log_file(folder, process.rank), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
         for stream in (1, 2):
             os.dup2(log, stream)
@@ -59,25 +59,25 @@ class LaunchedProcess:
 
     @property
     def job(self) -> Mapping[str, Any]:
-        """What is to be done."""
-        told: Mapping[str, Any] = json.loads((self.folder / JOB_FILE).read_text(encoding="utf-8"))
-        return told
+        """The content of job.json."""
+        job: Mapping[str, Any] = json.loads((self.folder / JOB_FILE).read_text(encoding="utf-8"))
+        return job
 
-    def say(self, message: Mapping[str, Any]) -> None:
-        """Tell the launcher something; the main process alone may."""
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Send a message to the launcher; only the main process may."""
         with (self.folder / MESSAGES_FILE).open("a", encoding="utf-8") as file:
             file.write(json.dumps(message) + "\n")
 
     @contextmanager
     def reporting(self, *, leave: Callable[[], None]) -> Iterator[None]:
-        """Do the job inside; a failure is written down. Then the process ends at once: it waits for nobody, and no
-        library's way of being unloaded can fail a job that is done.
+        """Run the job inside this context, and write its failure to a file. Then the process ends at once, without
+        waiting for others and without unloading libraries, which could fail after the job is done.
         """
         code = 0
         try:
             yield
             leave()
-        except BaseException as error:  # noqa: BLE001 - the last stop of this process
+        except BaseException as error:  # noqa: BLE001 - every error is written down before the process ends
             traceback.print_exc()
             _write_failure(failure_file(self.folder, self.rank), error)
             code = int(getattr(error, "exit_code", 1))
@@ -99,7 +99,7 @@ def _write_failure(path: Path, error: BaseException) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """End this process as soon as its parent is gone, whatever it waits for."""
+    """End this process as soon as its parent is gone, even if it is waiting for something."""
     while os.getppid() == parent:
         time.sleep(SECONDS_BETWEEN_LOOKS)
     os._exit(1)

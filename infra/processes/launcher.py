@@ -1,10 +1,10 @@
-"""Several processes for one job, by `accelerate launch`: started, listened to, ended.
+"""Runs one job in several processes: starts them with `accelerate launch`, reads their messages, ends them.
 
 Launch -> accelerate launch -> N processes (infra/processes/launched_process.py)
-       -> messages while they work -> nothing, or one error that names the process which failed
+       -> messages while they work -> return, or one error that names the process that failed
 
-Nothing outlives the call. Ended from outside, it asks all to end, and kills what has not after a while; if this process
-is killed, the launcher is told by a guard, and each process notices that its parent is gone.
+No process outlives the call. If the call is interrupted, it asks all processes to end, and kills the rest later.
+If this process is killed, a guard ends the launcher, and each process notices that its parent is gone.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from schemas.errors import ConfigError, ThinklessError, TrainingError, nearest
 
 POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 40.0
-"""Between asking the launcher to end and killing it; it gives its own processes 30 s."""
+"""Time between asking the launcher to end and killing it; the launcher itself gives its processes 30 s."""
 LAST_LINES = 12
 LAUNCHER_LOG = "launcher.log"
 _ENDED_BY_SIGNAL = re.compile(r"rank\s*: (\d+) \(local_rank: \d+\)\s+exitcode\s*: -(\d+)")
-"""A process in the table of failures that the launcher prints at its end."""
+"""A process in the table of failures that the launcher prints when it ends."""
 _CONSEQUENCES = (signal.SIGTERM, signal.SIGABRT)
-"""How the launcher ends what is left after a failure, and how a communication library ends its own process then."""
+"""Signals that follow a failure: the launcher ends the other processes, or their communication library aborts them."""
 
 Message = Mapping[str, Any]
 
@@ -48,20 +48,20 @@ class Launch:
     """A job for several processes."""
 
     label: str
-    """How it is called in errors."""
+    """Its name in errors."""
     module: str
     """Run in each process as `python -m MODULE FOLDER`."""
     job: Mapping[str, Any]
-    """What they are told; anything that JSON can say."""
+    """Content of job.json; any JSON value."""
     processes: int
     accelerate_config: str
     """A name in infra/processes/accelerate/, or a path."""
     folder: Path
-    """For job, messages and logs; emptied at the start."""
+    """Folder for job, messages and logs; emptied at the start."""
 
 
 def accelerate_config_path(name: str) -> Path:
-    """The file of an accelerate configuration; ConfigError where there is none."""
+    """The file of an accelerate configuration; raises ConfigError if there is none."""
     shipped = Path(str(resources.files("infra").joinpath("processes", "accelerate")))
     names = sorted(path.stem for path in shipped.glob("*.yaml"))
     path = shipped / f"{name}.yaml" if name in names else Path(name).expanduser()
@@ -71,17 +71,17 @@ def accelerate_config_path(name: str) -> Path:
 
 
 def shards_the_model(name: str) -> bool:
-    """Whether an accelerate configuration spreads the model over the processes (FSDP)."""
+    """True if an accelerate configuration splits the model over the processes (FSDP)."""
     text = accelerate_config_path(name).read_text(encoding="utf-8")
     found = re.search(r"^[^#\n]*\bdistributed_type[\"']?\s*:\s*[\"']?(\w+)", text, flags=re.MULTILINE)
     return found is not None and found[1] == "FSDP"
 
 
 def run_launched(launch: Launch, *, on_message: Callable[[Message], None]) -> None:
-    """Do the job in its processes; every message of the main one is handed to `on_message`.
+    """Run the job in its processes; calls `on_message` with every message of the main one.
 
-    Raises the error that stopped it: one of schemas/errors.py as it was raised, else TrainingError with the process
-    and its last lines.
+    Raises the error that stopped the job: an error of schemas/errors.py unchanged, else TrainingError with the process
+    and the last lines of its log.
     """
     config = accelerate_config_path(launch.accelerate_config)
     with writing(launch.folder):
@@ -89,7 +89,7 @@ def run_launched(launch: Launch, *, on_message: Callable[[Message], None]) -> No
         launch.folder.mkdir(parents=True)
         (launch.folder / JOB_FILE).write_text(json.dumps(launch.job), encoding="utf-8")
         log = (launch.folder / LAUNCHER_LOG).open("wb")
-    # Port 0: any free one, for two launches may run side by side.
+    # Port 0 takes any free port, so that two launches can run at the same time.
     options = ("--config_file", config, "--num_processes", launch.processes, "--main_process_port", 0)
     words = (sys.executable, "-m", "accelerate.commands.launch", *options, "--module", launch.module, launch.folder)
     with log:
@@ -119,7 +119,7 @@ def run_launched(launch: Launch, *, on_message: Callable[[Message], None]) -> No
 
 
 def _new_messages(path: Path) -> Iterator[list[Message]]:
-    """At every `next`, the messages that have come since; a line that is still being written comes later."""
+    """Each `next` returns the messages written since the last one; an unfinished line is returned later."""
     place = 0
     while True:
         lines: list[bytes] = []
@@ -132,7 +132,7 @@ def _new_messages(path: Path) -> Iterator[list[Message]]:
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """Have the launcher end its processes and itself; with patience, then without."""
+    """Ask the launcher to end its processes and itself; kill it after PATIENCE_SECONDS."""
     try:
         if child.poll() is None:
             child.terminate()
@@ -140,22 +140,22 @@ def _end(child: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         pass
     finally:
-        # Processes of the launcher's own session; those in sessions of their own notice that their parent is gone.
+        # Kills the launcher's session. Processes in other sessions notice that their parent is gone.
         with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
         child.wait()
 
 
 def _failure(launch: Launch, *, code: int) -> ThinklessError:
-    """Why a launch failed: a process that a signal ended, else the first that said why, else the launcher itself.
+    """The error of a failed launch: a process ended by a signal, else the first reported error, else the launcher's.
 
-    Where one is gone, the others soon cannot reach it and say so: that is no reason.
+    If one process is gone, the others soon report that they cannot reach it. Those reports are not the reason.
     """
     table = (launch.folder / LAUNCHER_LOG).read_text(encoding="utf-8", errors="replace")
     for rank, number in _ENDED_BY_SIGNAL.findall(table):
         if int(number) not in _CONSEQUENCES:
             name = signal.Signals(int(number)).name
-            hint = " (the kernel's way when memory runs out)" if name == "SIGKILL" else ""
+            hint = " (the kernel sends it if memory runs out)" if name == "SIGKILL" else ""
             return _process_error(launch, rank=int(rank), what=f"was ended by {name}{hint}")
     failures = {
         rank: json.loads(failure_file(launch.folder, rank).read_text(encoding="utf-8"))
@@ -165,7 +165,7 @@ def _failure(launch: Launch, *, code: int) -> ThinklessError:
     if not failures:
         return TrainingError(
             f"{launch.label}: accelerate launch of {launch.processes} processes ended with exit code {code} before "
-            f"any of them said why; its last lines:\n{_tail(launch.folder / LAUNCHER_LOG)}"
+            f"any of them reported an error; its last lines:\n{_tail(launch.folder / LAUNCHER_LOG)}"
         )
     rank = min(failures, key=lambda r: float(failures[r]["at"]))
     kind, message = failures[rank]["kind"], failures[rank]["message"]

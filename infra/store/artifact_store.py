@@ -1,11 +1,11 @@
-"""The artifact store: directories that are whole and verified, or not there at all.
+"""The artifact store: directories that are complete and verified, or absent.
 
 open_workspace -> <key>.part (work, checkpoints in scratch/) -> describe_files -> publish -> <key> -> find
 
 Beside an artifact there may be `<key>.part` (being built), `<key>.old` (being replaced), `<key>.corrupt-N`
-(found damaged) and `<key>.quarantine-N` (failed validation). The manifest is written last; a crash between
-manifest and rename is finished by whoever looks next. Renames happen under a short lock of their own, so that a
-reader who finds damage knows that it is not looking at an exchange half done.
+(found damaged) and `<key>.quarantine-N` (failed validation). The manifest is written last; after a crash between
+manifest and rename, the next `find` completes the rename. Renames hold a short lock, so that a reader under that lock
+never takes a half-done exchange for damage.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class ArtifactStore:
     def find(self, stage: str, key: str) -> Artifact | None:
         """The artifact, after it was verified (see infra.store.verified_files); None if it has to be built.
 
-        A damaged one is moved aside with a warning that names the file. Raises StoreError where a newer
+        A damaged one is moved aside with a warning that names the file. Raises StoreError if a newer
         version of the program wrote it.
         """
         directory = self.path(stage, key)
@@ -53,7 +53,7 @@ class ArtifactStore:
             try:
                 return _verified(directory, stage=stage, key=key, record=self._record(stage, key))
             except ValueError:
-                pass  # absent, damaged, or exchanged while it was read: only the lock can tell
+                pass  # absent, damaged, or exchanged while it was read: checked again under the lock
         with self._renaming(stage, key):
             self._finish_publish(stage, key)
             if not directory.exists():
@@ -62,7 +62,9 @@ class ArtifactStore:
                 return _verified(directory, stage=stage, key=key, record=self._record(stage, key))
             except ValueError as damage:
                 aside = self._move_aside(directory, label="corrupt")
-                _log.warning("artifact %s/%s is damaged: %s; moved to %s, to be built again", stage, key, damage, aside)
+                _log.warning(
+                    "artifact %s/%s is damaged: %s; moved to %s, it will be rebuilt", stage, key, damage, aside
+                )
                 return None
 
     def manifest(self, stage: str, key: str) -> Manifest:
@@ -75,10 +77,10 @@ class ArtifactStore:
             return decode_manifest(where.read_bytes(), where=str(where))
         except FileNotFoundError:
             raise MissingArtifactError(
-                f"no artifact {stage}/{key} in {self._root}; expected a published one: `thinkless run` builds it"
+                f"no artifact {stage}/{key} in {self._root}; expected a published one; `thinkless run` builds it"
             ) from None
         except ValueError as damage:
-            raise StoreError(f"{damage}; launch the run again, which builds the artifact anew") from damage
+            raise StoreError(f"{damage}; launch the run again, which rebuilds the artifact") from damage
 
     def manifests(self) -> Iterator[Manifest]:
         """Manifests of all published artifacts, oldest first; damaged ones are left out with a warning."""
@@ -93,9 +95,10 @@ class ArtifactStore:
         yield from sorted(found, key=lambda manifest: (manifest.created_at, manifest.stage, manifest.key))
 
     def damages(self) -> Iterator[tuple[Manifest, str]]:
-        """Every published artifact with damage, and what is wrong with it, after reading every byte of all of them.
+        """Read every byte of every published artifact; yields the damaged ones and what is wrong with them.
 
-        Nothing is moved: `find`, which believes its own record no more then, does that.
+        Nothing is moved here. The record of verified files is deleted, so that `find` reads a damaged artifact again
+        and moves it aside.
         """
         for manifest in self.manifests():
             record = self._record(manifest.stage, manifest.key)
@@ -113,7 +116,9 @@ class ArtifactStore:
         timeout_seconds: float | None = None,
         on_wait: Callable[[str], None] | None = None,
     ) -> AbstractContextManager[None]:
-        """One builder per key; waits for ever unless told otherwise, as the other one is doing our work."""
+        """The lock that allows one builder per key. Without `timeout_seconds` it waits for ever: the other builder
+        makes the artifact that is wanted here.
+        """
         return file_lock(
             self._lock_file(stage, key, "build"),
             owner=owner,
@@ -122,9 +127,9 @@ class ArtifactStore:
         )
 
     def open_workspace(self, stage: str, key: str) -> Path:
-        """The directory to build in, with its scratch/ and all that an interrupted builder left there.
+        """The directory to build in, with its scratch/ and all files of an interrupted build.
 
-        To be called by the holder of the build lock.
+        Only the holder of the build lock may call it.
         """
         part = self._part(stage, key)
         with writing(part):
@@ -146,7 +151,7 @@ class ArtifactStore:
         return workspaces.output_digest(files)
 
     def publish(self, workspace: Path, manifest: Manifest) -> Artifact:
-        """Makes the workspace the artifact of its key, in the place of one that is there already.
+        """Make the workspace the artifact of its key; it replaces an existing one.
 
         A crash at any point leaves the old artifact, the new one, or a state that `find` completes to one of
         them.
@@ -162,13 +167,13 @@ class ArtifactStore:
         return _reference(self.path(stage, key), manifest)
 
     def quarantine(self, workspace: Path) -> Path:
-        """Sets a workspace that failed validation aside; the next build starts from nothing."""
+        """Move a workspace that failed validation aside; the next build starts with an empty one."""
         stage, key = workspace.parent.name, workspace.name.removesuffix(".part")
         with self._renaming(stage, key):
             return self._move_aside(workspace, label="quarantine")
 
     def _finish_publish(self, stage: str, key: str) -> None:
-        """Completes what a crash inside `publish` left, or takes it back."""
+        """Complete or undo a `publish` that a crash interrupted."""
         part, old, final = self._part(stage, key), self._old(stage, key), self.path(stage, key)
         if (part / MANIFEST_NAME).exists():
             try:
@@ -229,9 +234,9 @@ def _reference(directory: Path, manifest: Manifest) -> Artifact:
 
 
 def _verified(directory: Path, *, stage: str, key: str, record: Path | None = None) -> Artifact:
-    """The reference to an artifact without damage; ValueError saying what is wrong with it.
+    """The reference to an undamaged artifact; raises ValueError with the damage.
 
-    Without a record of what was verified before, every byte is read.
+    Without a record of earlier verifications, every byte is read.
     """
     where = directory / MANIFEST_NAME
     try:

@@ -1,8 +1,8 @@
-"""A folder to give away: a model's files, the pairs by split, and a list of what is in it.
+"""Writes an export folder: a model's files, the pairs by split, and a list of all files.
 
 model folder -> copies;  pairs.parquet -> train.parquet, validation.parquet;  all of it -> export.json with sha256
 
-The folder appears whole or not at all: it is written beside its place and renamed.
+The folder appears only when it is complete: it is written under a temporary name beside its place, then renamed.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from infra.fingerprint import file_sha256
 from schemas.errors import ConfigError, StoreError
 
 LIST_FILE = "export.json"
-"""Lists what the folder holds and its origin."""
+"""File that lists the folder's files and names their run and artifacts."""
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
-"""Endings of weight files that run code when they are loaded; none is ever given away."""
+"""Suffixes of weight files that run code when they are loaded; they are never exported."""
 
 
 @contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
-    """A folder to write in, which becomes `target` when the block ends well.
+    """A folder to write in, which becomes `target` if the block ends without an error.
 
-    Raises ConfigError if `target` is a file or a folder with something in it, StoreError if it cannot be written.
+    Raises ConfigError if `target` is a file or a folder that is not empty, StoreError if it cannot be written.
     """
     if target.is_file() or (target.is_dir() and any(target.iterdir())):
         what = "a file" if target.is_file() else "a folder that is not empty"
@@ -52,10 +52,10 @@ def new_folder(target: Path) -> Iterator[Path]:
 
 
 def copy_model(model: Path, folder: Path) -> None:
-    """Weights, configuration, tokenizer and template; raises StoreError if the weights are no safetensors."""
+    """Copy weights, configuration, tokenizer and template; raises StoreError if the weights are not safetensors."""
     files = sorted(path for path in model.rglob("*") if path.is_file())
     if not any(path.suffix == ".safetensors" for path in files) or not (model / "config.json").is_file():
-        raise StoreError(f"{model} holds no config.json and safetensors weights; build the stage again with --refresh")
+        raise StoreError(f"{model} holds no config.json and safetensors weights; rebuild the stage with --refresh")
     for path in files:
         if path.suffix in PICKLES:
             continue
@@ -65,7 +65,7 @@ def copy_model(model: Path, folder: Path) -> None:
 
 
 def write_splits(pairs: Path, folder: Path) -> dict[str, str]:
-    """The pairs as one Parquet file per split, row group by row group; split -> file name."""
+    """Write the pairs as one Parquet file per split, row group by row group; returns split -> file name."""
     folder.mkdir(parents=True, exist_ok=True)
     writers: dict[str, pq.ParquetWriter] = {}
     try:
@@ -84,7 +84,7 @@ def write_splits(pairs: Path, folder: Path) -> dict[str, str]:
 
 
 def write_list(folder: Path, about: Mapping[str, JsonValue]) -> None:
-    """`export.json`: where the folder came from, and every file in it with its sha256."""
+    """Write `export.json`: the content of `about`, and every file of the folder with its sha256."""
     files: dict[str, JsonValue] = {
         path.relative_to(folder).as_posix(): file_sha256(path) for path in sorted(folder.rglob("*")) if path.is_file()
     }

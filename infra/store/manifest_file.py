@@ -1,4 +1,4 @@
-"""How a manifest lies on disk: readable JSON in an envelope in which any flipped byte is noticed.
+"""The file of a manifest: readable JSON in an envelope whose hash detects any changed byte.
 
 Manifest -> {"manifest": {...}, "sha256": of its canonical JSON} -> manifest.json -> checked -> Manifest
 """
@@ -25,7 +25,7 @@ def encode_manifest(manifest: Manifest) -> bytes:
 def decode_manifest(content: bytes, *, where: str) -> Manifest:
     """The manifest in `content`; `where` names the file in errors.
 
-    Raises ValueError saying what differs if a byte was changed, StoreError if a newer version wrote it.
+    Raises ValueError with the difference if a byte was changed, StoreError if a newer version wrote it.
     """
     try:
         envelope = json.loads(content)
@@ -35,7 +35,7 @@ def decode_manifest(content: bytes, *, where: str) -> Manifest:
         raise ValueError(f"{where} is not a manifest ({error!r})") from error
     if _envelope(body) != content:
         raise ValueError(f"{where} does not match its own sha256")
-    # Asked only of an intact file: a flipped bit in the version must not look like a newer program.
+    # Checked only after the hash: a flipped bit in the version is damage, not a newer program.
     if version > MANIFEST_VERSION:
         raise StoreError(
             f"{where} has manifest_version={version}, written by a newer thinkless-flows; this one reads "

@@ -1,10 +1,10 @@
-"""Which files were found whole before, so that gigabytes of unchanged weights are not read at every launch.
+"""A record of verified files, so that gigabytes of unchanged weights are not read at every launch.
 
-file -> stat -> the same stamp as when its bytes were last hashed? -> trusted, else hashed -> stamps remembered
+file -> stat -> the same stamp as when its bytes were last hashed? -> trusted, else hashed -> stamps saved
 
-A stamp holds what changes with a file: size, both times, inode, device. Nobody can set the time of change (ctime) by
-hand, so a written, replaced, copied or restored file is hashed again, as is every file after a day, and as long as it
-is so young that one tick of the clock could hide another write. See docs/decisions/0008 for what this cannot see.
+A stamp holds what changes with a file: size, both times, inode, device. No program can set the time of change (ctime),
+so a written, replaced, copied or restored file is hashed again. Every file is hashed again after a day, and while it is
+so new that one tick of the clock could hide another write. docs/decisions/0008 names the changes this cannot see.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from schemas.artifact import Manifest
 from schemas.errors import StoreError
 
 SETTLED_SECONDS = 2.0
-"""A stamp counts if the file was this old when it was hashed: the coarsest clock of a file system ticks every 2 s."""
+"""A stamp counts only if the file was this old when it was hashed: the coarsest file system clock ticks every 2 s."""
 TRUSTED_SECONDS = 24 * 3600.0
 """How long a stamp counts."""
 
@@ -41,10 +41,10 @@ class Stamp(NamedTuple):
 
 
 def first_damage(directory: Path, manifest: Manifest, *, record: Path | None = None) -> str | None:
-    """The first file that is not as the manifest says, and what differs; None if all bytes are there.
+    """The first file that differs from the manifest, and the difference; None if all files match.
 
-    `record` is a file of stamps to trust and to renew; without one every byte is read. It is never needed: one that
-    is missing, damaged or cannot be written only costs time.
+    `record` is a file of stamps, which is read and updated; without one every byte is read. It is never required: if it
+    is missing, damaged or cannot be written, verification only takes longer.
     """
     stamps = {} if record is None else _read(record)
     found: dict[str, Stamp] = {}
@@ -61,7 +61,7 @@ def first_damage(directory: Path, manifest: Manifest, *, record: Path | None = N
                 found[file.name] = known
                 continue
             sha256 = file_sha256(path)
-        except (FileNotFoundError, NotADirectoryError):  # at either step: it may be exchanged just now
+        except (FileNotFoundError, NotADirectoryError):  # at either step: another process may be exchanging it
             return f"{path} is missing"
         if sha256 != file.sha256:
             return f"{path} has sha256 {sha256[:12]}, the manifest says {file.sha256[:12]}"
@@ -77,7 +77,7 @@ def _stamp(stat: os.stat_result, *, sha256: str, read_at: float) -> Stamp:
 
 
 def _trusts(known: Stamp, present: Stamp) -> bool:
-    """Whether the bytes read then are the bytes there now; a clock set back does not count as young."""
+    """True if the file is unchanged since the stamp `known`, and the stamp is neither too old nor in the future."""
     return 0 <= present.read_at - known.read_at < TRUSTED_SECONDS and known._replace(read_at=present.read_at) == present
 
 
@@ -89,5 +89,5 @@ def _read(record: Path) -> dict[str, Stamp]:
 
 
 def _write(record: Path, stamps: dict[str, Stamp]) -> None:
-    with suppress(StoreError, OSError):  # a store that may only be read is verified anew each time
+    with suppress(StoreError, OSError):  # a read-only store is verified at every launch
         write_whole(record, json.dumps(stamps).encode())

@@ -1,4 +1,4 @@
-"""What lies in an artifact's directory: its files, described before publishing.
+"""The files in an artifact's directory, described before publishing.
 
 workspace -> OutputFile per file -> output digest
 """
@@ -20,7 +20,7 @@ from schemas.artifact import OutputFile
 from schemas.errors import StoreError
 
 SCRATCH_NAME = "scratch"
-"""Sub-directory for checkpoints and chunks: survives a crash, is never published."""
+"""Sub-directory for checkpoints and chunks; it survives a crash and is never published."""
 
 Role = Literal["data", "log"]
 
@@ -28,8 +28,8 @@ Role = Literal["data", "log"]
 def describe_files(workspace: Path, *, roles: Mapping[str, Role], tables: Mapping[str, str]) -> tuple[OutputFile, ...]:
     """Every file under `workspace` outside scratch/, hashed, sorted by name.
 
-    `roles` maps patterns (`*` matches slashes too) to roles; the first match counts, and without one a file
-    is `data`, so that nothing falls out of the digest by oversight. `tables` maps file names to catalog
+    `roles` maps patterns (`*` matches slashes too) to roles; the first match counts. A file without a match is
+    `data`, so that no file is left out of the digest by mistake. `tables` maps file names to catalog
     tables. Rows are read from the metadata of Parquet files. Raises StoreError for a symbolic link.
     """
     files = []
@@ -57,7 +57,7 @@ def describe_files(workspace: Path, *, roles: Mapping[str, Role], tables: Mappin
 
 
 def output_digest(files: Sequence[OutputFile]) -> str:
-    """sha256 over names and hashes of the files with role `data`: all that downstream stages depend on."""
+    """sha256 over names and hashes of the files with role `data`, the only ones that later stages depend on."""
     data = sorted((file.name, file.sha256) for file in files if file.role == "data")
     return hashlib.sha256(canonical_json(data).encode()).hexdigest()
 

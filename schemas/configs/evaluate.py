@@ -16,35 +16,35 @@ MODELS: tuple[ModelName, ...] = get_args(ModelName)
 
 
 class EvaluateConfig(ComputeConfig):
-    """How held-out problems are answered and graded."""
+    """Configuration of the evaluation: models, sampling and limits."""
 
     models: tuple[ModelName, ...] = Field(MODELS, min_length=1)
-    """Models to evaluate: base, warm-up (`sft`), policy (`rl`). The stage depends on no other."""
+    """Models to evaluate: base, warm-up (`sft`), policy (`rl`). The stage depends on no other model."""
     temperature: float = Field(0.6, gt=0)
     """Sampling temperature (paper: 0.6)."""
     top_p: float = Field(0.95, gt=0, le=1)
     """Nucleus of the sampling distribution (paper: 0.95)."""
     num_samples: int = Field(1, ge=1)
-    """Completions per problem, model and mode (paper: 5). With one, a lucky guess counts as ability to the oracle."""
+    """Completions per problem, model and mode (paper: 5). With one, a lucky guess looks like ability to the oracle."""
     max_new_tokens: int = Field(ge=2)
-    """Limit of a completion; a longer one is truncated and counts as wrong."""
+    """Token limit of a completion; a longer one is truncated and counts as wrong."""
     short_max_tokens: int = Field(ge=1)
     """A short completion with more tokens is counted as fake short."""
     router_threshold: float = Field(0.5, ge=0, le=1)
-    """The threshold router thinks where P(think) is over it; 0.5 is the greedy choice. Not tuned on the benchmarks."""
+    """The threshold router thinks if P(think) is above this; 0.5 is the greedy choice. Not tuned on the benchmarks."""
     limit: int | None = Field(None, ge=1)
     """Use only the first problems of each benchmark, for a quick look."""
     batch_size: int = Field(256, ge=1)
-    """Completions sampled side by side; changes memory and speed, not what is sampled."""
+    """Completions sampled at once; changes memory and speed, not the completions."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the weights: bfloat16 halves memory and, on hardware made for it, time; its accuracies differ by rounding."""
+    """Type of the weights: bfloat16 halves memory and, if the hardware has it, time; accuracies differ by rounding."""
     sampler: SamplerConfig = TransformersSamplerConfig()
-    """Who samples the completions."""
+    """Sampler of the completions."""
 
     @field_validator("models")
     @classmethod
     def _models_in_the_order_of_the_pipeline(cls, models: tuple[ModelName, ...]) -> tuple[ModelName, ...]:
-        """The same models named in another order are the same evaluation, with the same key."""
+        """Sort the models, so that their order in a profile does not change the key."""
         if len(set(models)) < len(models):
             raise ValueError(f"got {', '.join(models)}, expected each model once; leave out the repetition")
         return tuple(name for name in MODELS if name in models)

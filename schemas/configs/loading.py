@@ -1,7 +1,7 @@
 """From a profile and overrides to a checked configuration.
 
 profile name or TOML file -> table -> overrides (`rl.gamma=0.3`) applied -> PipelineConfig.
-Everything that can be wrong is said before the first stage runs: unknown keys with the nearest valid name, values
+Everything that can be wrong is refused before the first stage runs: unknown keys with the nearest valid name, values
 out of range with the key they belong to, keys that would have no effect.
 """
 

@@ -10,11 +10,11 @@ from schemas.configs.stage import StageConfig
 
 
 class PairsConfig(StageConfig):
-    """Rules from generations to pairs; the rows each rule touched are counted."""
+    """Rules that make pairs from generations; the rows that each rule affects are counted."""
 
     truncated: Literal["keep_truncated", "drop"] = "drop"
-    """What happens to a pair with a truncated side. A kept one has no end token, so its end is not taught."""
+    """Rule for a pair with a truncated side. A kept one has no end token, so the student does not learn its end."""
     incorrect: Literal["keep", "drop"] = "drop"
-    """What happens to a pair with a finished side whose answer is wrong."""
+    """Rule for a pair with a finished side whose answer is wrong."""
     validation_share: float = Field(0.02, ge=0, lt=1)
-    """Share of the pairs kept out of training for the validation loss."""
+    """Share of the pairs that is left out of training, for the validation loss."""

@@ -22,12 +22,12 @@ from schemas.errors import ConfigError
 
 
 class PipelineConfig(Table):
-    """Everything a run can be told."""
+    """All settings of a run."""
 
     profile: str
     """Name of the profile it came from; not part of any stage's key."""
     seed: int = Field(0, ge=0, le=MAX_SEED)
-    """Seed of every stage that sets none of its own."""
+    """Seed of every stage that does not set its own."""
     base: BaseModelConfig
     problems: ProblemsConfig
     teach: TeachConfig
@@ -40,7 +40,7 @@ class PipelineConfig(Table):
     """Settings of stages that were added to the recipe: `[stages.NAME]`."""
 
     def added_stage(self, name: str, model: type[StageConfig]) -> StageConfig:
-        """The settings of a stage that has no field of its own; raises ConfigError for wrong ones."""
+        """The settings of a stage that has no field of its own; raises ConfigError for invalid ones."""
         try:
             return model.model_validate({"seed": self.seed, **self.stages.get(name, {})})
         except ValidationError as error:
@@ -51,7 +51,7 @@ class PipelineConfig(Table):
     @model_validator(mode="before")
     @classmethod
     def _stages_inherit_the_seed(cls, data: Any) -> Any:
-        """Stages without a seed of their own take the pipeline's."""
+        """Stages that set no seed take the pipeline's."""
         if not isinstance(data, dict):
             return data
         seed = data.get("seed", 0)

@@ -167,7 +167,7 @@ class PresetSource(SourceConfig):
 
     @classmethod
     def modules(cls) -> tuple[str, ...]:
-        """See Kind.modules: those of what it stands for."""
+        """See Kind.modules: those of a file and of the Hub."""
         return (*super().modules(), *LocalSource.modules(), *HubSource.modules())
 
     def problems(self, *, name: str, seed: int) -> Iterator[SourceProblem | UnreadableAnswer]:

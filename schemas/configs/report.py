@@ -14,4 +14,4 @@ class ReportConfig(StageConfig):
     """Headline of the page."""
     examples: int = Field(12, ge=0)
     """Held-out problems shown with their completions before anything is filtered, spread over difficulties; 0 leaves
-    the browser of examples out."""
+    out the browser of examples."""

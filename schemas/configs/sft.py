@@ -19,9 +19,9 @@ class SftConfig(TrainingConfig):
     pairs_per_step: int = Field(ge=1)
     """Pairs per optimiser step; each gives two samples."""
     micro_batch_tokens: int = Field(4096, ge=64)
-    """Most tokens (padding included) in one forward pass. Changes memory, never the gradient."""
+    """Largest number of tokens (padding included) in one forward pass. Changes memory, not the gradient."""
     optimizer: OptimizerConfig
     validate_every: int = Field(100, ge=1)
-    """Steps between two looks at the validation loss."""
+    """Steps between two measurements of the validation loss."""
     checkpoint_every: int = Field(100, ge=1)
-    """Steps between two checkpoints: the most that a crash can lose."""
+    """Steps between two checkpoints; a crash loses at most these."""

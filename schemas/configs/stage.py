@@ -1,4 +1,4 @@
-"""What the configurations of all stages have in common."""
+"""Base classes of the configurations of all stages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Table(BaseModel):
-    """A frozen configuration table; a key it does not know is refused, never ignored."""
+    """A frozen configuration table; an unknown key is refused, not ignored."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True, protected_namespaces=()
@@ -20,7 +20,7 @@ class Table(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _values_are_what_they_look_like(cls, data: Any) -> Any:
-        """`true` is no number and `"7"` is text: pydantic alone would make 1 and 7 of them."""
+        """Refuse `true` and `"7"` as numbers: pydantic alone would read them as 1 and 7."""
         if not isinstance(data, dict):
             return data
         fields = cls.model_fields
@@ -30,31 +30,31 @@ class Table(BaseModel):
         }
 
     def unused_fields(self) -> dict[str, str]:
-        """Fields that have no effect as the others are set: field -> why. Setting one by hand is refused."""
+        """Fields that have no effect with the present values of the others: field -> why. Setting one is refused."""
         return {}
 
     def local_paths(self) -> tuple[str, ...]:
-        """Files and folders on this machine that it reads: their content counts like a setting."""
+        """Files and folders on this machine that it reads; their content is part of the key."""
         return ()
 
 
 MAX_SEED = 2**63 - 1
-"""Largest seed: it has to fit into a 64-bit column."""
+"""Largest seed: it must fit into a 64-bit column."""
 
 
 class StageConfig(Table):
     """A stage's slice of the pipeline configuration: all of it, and nothing else, is part of the stage's key."""
 
     seed: int = Field(0, ge=0, le=MAX_SEED)
-    """Seed of everything random in this stage; the pipeline's `seed` where not set."""
+    """Seed of everything random in this stage; the pipeline's `seed` if not set."""
 
 
 class ComputeConfig(StageConfig):
-    """A stage that computes with a model."""
+    """Configuration of a stage that computes with a model."""
 
     num_threads: int = Field(0, ge=0)
     """CPU threads; 0 takes all cores. The order of sums depends on it, so a fixed number gives the same weights on
-    machines with more cores, and a tiny model is hardly faster with two."""
+    machines with more cores. A tiny model is hardly faster with two."""
 
 
 class OptimizerConfig(Table):
@@ -67,7 +67,7 @@ class OptimizerConfig(Table):
     decay_fraction: float = Field(0.0, ge=0, le=1)
     """Last share of the steps over which the rate falls linearly to `final_fraction` of the peak."""
     final_fraction: float = Field(0.05, ge=0, le=1)
-    """Share of the peak rate that the last step has, where the rate decays."""
+    """Share of the peak rate at the last step, if the rate decays."""
     beta1: float = Field(0.9, ge=0, lt=1)
     """Decay of the mean gradient."""
     beta2: float = Field(0.95, ge=0, lt=1)
@@ -80,7 +80,7 @@ class OptimizerConfig(Table):
 
 @functools.cache
 def _plain_types(table: type[Table], name: str) -> frozenset[type]:
-    """Types a field's type is made of, with text for choices: `Literal["a"] | tuple[float, ...]` -> str, float."""
+    """Plain types in the type of a field: `Literal["a"] | tuple[float, ...]` -> str, float."""
 
     def parts(annotation: object) -> Iterator[type]:
         if typing.get_origin(annotation) is typing.Literal:
@@ -97,7 +97,7 @@ def _plain_types(table: type[Table], name: str) -> frozenset[type]:
 
 
 class _Refused:
-    """Stands for a value of the wrong type, so that pydantic refuses it, by the field's name and with what was got."""
+    """Replaces a value of the wrong type, so that pydantic refuses it with the name of the field and the value."""
 
     def __init__(self, value: object) -> None:
         self._value = value
@@ -107,7 +107,7 @@ class _Refused:
 
 
 def _undisguised(value: object, belongs: frozenset[type]) -> object:
-    """The value, or `_Refused` for a truth value or text where only numbers belong, and for a number the other way."""
+    """The value, or `_Refused` for a bool or text in a field of numbers, and for a number in a field of bools."""
     if isinstance(value, list | tuple):
         return type(value)(_undisguised(item, belongs) for item in value)
     if not belongs or not isinstance(value, bool | int | float | str):

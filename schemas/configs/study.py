@@ -1,8 +1,8 @@
-"""What a study IS: conditions, each run under several seeds, and the claims that are read off them.
+"""Configuration of a study: conditions, each run with several seeds, and the claims measured on them.
 
 study name or TOML file -> StudyConfig -> members (condition x seed), each a list of overrides of a profile
 
-Only `rl.seed` differs between the seeds of a condition, so that all of them share one warm-up through the store.
+Only `rl.seed` differs between the seeds of a condition, so that they all share one warm-up from the store.
 """
 
 from __future__ import annotations
@@ -31,65 +31,64 @@ CLAIM_ROLES: Mapping[str, tuple[str, ...]] = {
     "reaches-oracle": ("policy",),
     "guard-recovers": ("guarded", "unguarded"),
 }
-"""Every claim that can be checked, with the parts its conditions play in it; thinkless_core/statistics/claims.py
-measures them."""
+"""Claim -> roles of its conditions, for every claim that thinkless_core/statistics/claims.py can measure."""
 
 
 class Condition(Table):
-    """One setting, run under every seed."""
+    """One setting, run with every seed."""
 
     about: str
-    """What it is for, in a sentence."""
+    """Its purpose, in a sentence."""
     overrides: tuple[str, ...] = ()
     """`dotted.key=value`, applied after those of the whole study."""
 
 
 class ClaimCheck(Table):
-    """One claim, and the conditions it is read off."""
+    """One claim, and the conditions on which it is measured."""
 
     claim: str
     """Name of the claim."""
     conditions: dict[str, str]
-    """Part -> name of the condition that plays it."""
+    """Role -> name of its condition."""
 
     @model_validator(mode="after")
-    def _every_part_is_played(self) -> Self:
+    def _every_role_has_a_condition(self) -> Self:
         if self.claim not in CLAIM_ROLES:
             raise ValueError(f"unknown claim {self.claim!r}; {nearest(self.claim, CLAIM_ROLES)}")
         roles = CLAIM_ROLES[self.claim]
         if set(self.conditions) != set(roles):
             got = ", ".join(sorted(self.conditions)) or "none"
             raise ValueError(
-                f"claim {self.claim!r} has parts {got}, expected {', '.join(roles)}; name a condition each"
+                f"claim {self.claim!r} has roles {got}, expected {', '.join(roles)}; name one condition for each"
             )
         return self
 
 
 class StudyBenchmarks(Table):
-    """Which of the profile's benchmarks play which part."""
+    """The profile's benchmarks by role."""
 
     easy: str
-    """What the short mode can do (GSM8K's part)."""
+    """Problems that the short mode can solve (the role of GSM8K)."""
     mixed: str
-    """As the training problems are mixed (MATH-500's part)."""
+    """The mix of the training problems (the role of MATH-500)."""
     hard: str
-    """What the short mode cannot do (AIME's part)."""
+    """Problems that the short mode cannot solve (the role of AIME)."""
 
 
 class StudyConfig(Table):
     """A whole study."""
 
     name: str
-    """Its name: that of the file it came from."""
+    """Its name: the stem of its file."""
     title: str
     """Headline of its page."""
     overrides: tuple[str, ...] = ()
     """Applied to every member, before its condition's own."""
     benchmarks: StudyBenchmarks
     conditions: dict[str, Condition] = Field(min_length=1)
-    """By name, in the order in which they are run."""
+    """Name -> condition, in the order in which they are run."""
     claims: tuple[ClaimCheck, ...] = ()
-    """What is read off; one claim may be checked on several conditions."""
+    """Claims to measure; one claim may be measured on several conditions."""
 
     @model_validator(mode="after")
     def _claims_name_conditions(self) -> Self:
@@ -101,7 +100,7 @@ class StudyConfig(Table):
         return self
 
     def only(self, claim: str) -> StudyConfig:
-        """The study without all that one claim does not need; raises ConfigError where it has no such claim."""
+        """The study reduced to one claim and its conditions; raises ConfigError if it has no such claim."""
         checks = tuple(check for check in self.claims if check.claim == claim)
         if not checks:
             known = {check.claim for check in self.claims}
@@ -127,7 +126,7 @@ class StudyConfig(Table):
 
 @dataclass(frozen=True)
 class MemberSpec:
-    """One run of a study, as it is asked for."""
+    """One planned run of a study."""
 
     condition: str
     seed: int
@@ -136,7 +135,7 @@ class MemberSpec:
 
     @property
     def label(self) -> str:
-        """How it is called on the screen and in file names."""
+        """Its name on the screen and in file names."""
         return f"{self.condition}-seed{self.seed}"
 
 
@@ -152,13 +151,13 @@ class FinishedMember(Table):
 
 
 class StudySummaryConfig(StageConfig):
-    """Configuration of stage `study`: what is read off which runs."""
+    """Configuration of stage `study`: the study and its finished runs."""
 
     study: StudyConfig
     members: tuple[FinishedMember, ...] = Field(min_length=1)
     """The runs that are finished."""
     num_seeds: int = Field(ge=1)
-    """Seeds asked for; a claim with fewer says so."""
+    """Requested seeds per condition; a claim measured on fewer has a note."""
 
 
 def study_names() -> tuple[str, ...]:
@@ -168,7 +167,7 @@ def study_names() -> tuple[str, ...]:
 
 
 def load_study(study: str) -> StudyConfig:
-    """A study that ships with the package, by name, or one's own, by the path of a TOML file; raises ConfigError."""
+    """A shipped study by name, or your own by the path of a TOML file; raises ConfigError."""
     names = study_names()
     try:
         if study in names:

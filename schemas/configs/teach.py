@@ -11,7 +11,7 @@ from pydantic import Field, JsonValue, field_validator, model_validator
 from schemas.configs.problems import OWN_LICENCE
 from schemas.configs.source import Licence
 from schemas.configs.stage import StageConfig, Table
-from schemas.configs.teacher import SampleRules, Teacher, TeacherConfig, Weights
+from schemas.configs.teacher import Endpoint, SampleRules, Teacher, TeacherConfig, Weights
 from schemas.mode import Mode
 
 
@@ -59,7 +59,7 @@ class SampledTeacher(TeacherConfig):
 class OpenAITeacher(SampledTeacher):
     """Any OpenAI-compatible chat endpoint: an API, or a cluster behind `vllm serve`."""
 
-    implementation: ClassVar[str | None] = "thinkless_core.teachers.chat:ChatTeacher"
+    implementation: ClassVar[str | None] = "thinkless_core.teachers.chat_teacher:ChatTeacher"
 
     kind: Literal["openai"] = "openai"
     base_url: str
@@ -83,7 +83,7 @@ class OpenAITeacher(SampledTeacher):
     backoff_seconds: float = Field(1.0, gt=0)
     """Pause before the first retry; doubles with each one, and is drawn from its upper half."""
     longest_wait_seconds: float = Field(300.0, gt=0)
-    """Longest pause, also where the server asks for one; a server that asks for more ends the run, to go on later."""
+    """Longest pause, also if the server asks for one; a server that asks for more ends the run, to go on later."""
     refused: Literal["stop", "drop"] = "stop"
     """A request the server refuses as it is (400, 413, 422: too long, filtered) ends the run, or drops the problem."""
 
@@ -113,9 +113,9 @@ class OpenAITeacher(SampledTeacher):
             raise ValueError(f"{', '.join(found)}: set by a field of its own, by the run, or secret; leave it out here")
         return extra
 
-    def endpoint(self) -> OpenAITeacher:
+    def endpoint(self) -> Endpoint:
         """See TeacherConfig.endpoint."""
-        return self
+        return Endpoint(self.base_url, self.model, self.api_key_env)
 
     def licence(self) -> Licence:
         """See TeacherConfig.licence."""

@@ -21,7 +21,6 @@ from schemas.mode import Mode
 
 if TYPE_CHECKING:
     from schemas.chat import ChatService
-    from schemas.configs.teach import OpenAITeacher
     from schemas.records.problems import Problem
 
 
@@ -30,7 +29,7 @@ class TeacherTools(NamedTuple):
 
     tokenizer: Any
     """The student's, for counting the tokens of an answer that nobody has counted."""
-    connect: Callable[[OpenAITeacher], ChatService] | None = None
+    connect: Callable[[Any], ChatService] | None = None
     """Opens the endpoint of a teacher of kind `openai`."""
     scratch: Path | None = None
     """Folder for what it keeps on disk while it answers; the system's temporary one if not given."""
@@ -41,6 +40,15 @@ class SampleRules(NamedTuple):
 
     num_samples: int = 1
     reject_wrong: bool = False
+
+
+class Endpoint(NamedTuple):
+    """A chat endpoint that a teacher asks."""
+
+    base_url: str
+    model: str
+    api_key_env: str | None = None
+    """Name of the environment variable that holds the key."""
 
 
 class Weights(NamedTuple):
@@ -112,7 +120,7 @@ class TeacherConfig(Kind):
         """The model that it loads in this process; None if it loads none."""
         return None
 
-    def endpoint(self) -> OpenAITeacher | None:
+    def endpoint(self) -> Endpoint | None:
         """The chat endpoint that it asks; None if it asks none."""
         return None
 

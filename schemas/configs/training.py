@@ -1,4 +1,4 @@
-"""Configuration that both training stages share: precision, memory, adapters, processes."""
+"""Configuration shared by both training stages: precision, memory, adapters, processes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class LoraConfig(Table):
     dropout: float = Field(0.0, ge=0, lt=1)
     """Dropout before an adapter."""
     target_modules: tuple[str, ...] = Field(("all-linear",), min_length=1)
-    """Names of the linear layers that get one, such as q_proj and v_proj; `all-linear` for all but the output head."""
+    """Names of the adapted linear layers, such as q_proj and v_proj; `all-linear`: all but the output head."""
 
 
 class LaunchConfig(Table):
@@ -31,19 +31,19 @@ class LaunchConfig(Table):
     processes: int = Field(ge=1)
     """Processes, one per GPU (or per share of a CPU's cores)."""
     accelerate_config: str = Field("ddp", min_length=1)
-    """How they work together: `single`, `ddp` or `fsdp2` (files in infra/processes/accelerate/), or the path of a file
-    of yours."""
+    """Parallelism: `single`, `ddp` or `fsdp2` (files in infra/processes/accelerate/), or the path of your own
+    configuration file of accelerate."""
 
 
 class TrainingConfig(ComputeConfig):
-    """A stage that trains a model."""
+    """Configuration of a stage that trains a model."""
 
     stage: ClassVar[str]
-    """Its name, for errors that name a key."""
+    """Name of the stage, for errors that name a key."""
     precision: Literal["float32", "mixed"] = "float32"
-    """`mixed` keeps weights and optimiser in float32 and computes in bfloat16: faster if the hardware has it."""
+    """`mixed` keeps weights and optimiser in float32 and computes in bfloat16: faster if the hardware supports it."""
     gradient_checkpointing: bool = False
-    """Layers are computed again for the gradient instead of being kept: less memory, about a third more time."""
+    """Recompute activations for the gradient instead of storing them: less memory, about a third more time."""
     lora: LoraConfig | None = None
     """Train low-rank adapters instead of all weights. None trains all."""
     launch: LaunchConfig | None = None

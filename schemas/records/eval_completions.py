@@ -16,7 +16,7 @@ class EvalCompletion(Record):
     model: str
     benchmark: str
     mode: EvalMode
-    """How it was asked: auto or forced."""
+    """Evaluation mode: auto, or a forced mode."""
     problem_id: str
     difficulty: int | None
     sample: int
@@ -32,6 +32,6 @@ class EvalCompletion(Record):
     p_think: float
     """P(<think>) over both control tokens at token 0 for this prompt, exact, temperature 1."""
     grader: str
-    """Name of the grader that `correct` comes from."""
+    """Name of the grader that decided `correct`."""
     correct_paper: bool
-    """Verdict of the reference code's lenient rules, beside the strict one."""
+    """Verdict of the reference code's lenient rules."""

@@ -8,7 +8,7 @@ from schemas.base import Record
 
 
 class RouterScore(Record):
-    """What a way of choosing the mode achieves with one model's two forced modes on one benchmark."""
+    """Result of one way of choosing the mode, from one model's two forced modes on one benchmark."""
 
     TABLE = "eval_routers"
     FILE = "routers.parquet"
@@ -17,10 +17,10 @@ class RouterScore(Record):
     model: str
     benchmark: str
     router: Literal["auto", "short", "think", "oracle", "random", "threshold"]
-    """auto: the model itself; oracle: per problem the mode that is right more often over its samples, among equals the
-    cheaper; random: at auto's think share; threshold: think where P(think) is over `threshold`."""
+    """auto: the model itself; oracle: per problem the mode that is right more often over its samples, of equals the
+    cheaper; random: at auto's think share; threshold: think if P(think) is over `threshold`."""
     threshold: float | None
-    """Only of router `threshold`."""
+    """Set only for router `threshold`."""
     n: int
     """Problems."""
     accuracy: float

@@ -17,7 +17,7 @@ class EvalSummary(Record):
     benchmark: str
     mode: EvalMode
     n: int
-    """Completions behind the row: problems times samples of each."""
+    """Number of completions: problems times samples per problem."""
     accuracy: float
     accuracy_stderr: float
     """Standard error of the mean over problems (samples of one problem averaged first)."""

@@ -8,7 +8,7 @@ from schemas.base import Record
 
 
 class Pair(Record):
-    """One problem with both sides: what SFT learns from, as two independent samples."""
+    """One problem with both sides; SFT trains on them as two independent samples."""
 
     TABLE = "pairs"
     FILE = "pairs.parquet"

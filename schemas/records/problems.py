@@ -8,7 +8,7 @@ from schemas.base import Record
 
 
 class ProblemSplit(StrEnum):
-    """What a problem is for: warm-up distillation, reinforcement learning, or a held-out benchmark."""
+    """Use of a problem: warm-up distillation, reinforcement learning, or a held-out benchmark."""
 
     SFT = "sft"
     RL = "rl"
@@ -37,9 +37,9 @@ class Problem(Record):
     instruction: str = ""
     """Written below the question for the student; the prompt's last lines."""
     verifier: str = "strict"
-    """What judges answers to it: a name, FILE.py:Class or an import path, as its source says."""
+    """The verifier of its answers: a name, FILE.py:Class or an import path, as in the settings of its source."""
 
     @property
     def question(self) -> str:
-        """The prompt without the instruction: what its source holds, and what teachers are asked."""
+        """The prompt without the instruction: the text of its source, which teachers get."""
         return self.prompt.removesuffix(f"\n{self.instruction}") if self.instruction else self.prompt

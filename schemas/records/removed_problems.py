@@ -17,7 +17,7 @@ class RemovedProblem(Record):
     source: str
     """Its origin: a generator's name, or a file or data set and its row."""
     match: Literal["text", "ngram"]
-    """`text`: the same text but for case and white space; `ngram`: words in a row that both hold."""
+    """`text`: the same text apart from case and white space; `ngram`: a shared sequence of words."""
     benchmark: str
     benchmark_problem_id: str
     """The first problem of the benchmarks that shares the text or the words."""

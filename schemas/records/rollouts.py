@@ -1,4 +1,4 @@
-"""Table `rollouts`: what RL sampled, scored."""
+"""Table `rollouts`: completions sampled in RL, with their rewards."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from schemas.mode import Mode
 
 
 class RolloutRecord(Record):
-    """One scored rollout, as logged for audit."""
+    """One scored rollout, logged for audit."""
 
     TABLE = "rollouts"
     FILE = "rollouts.parquet"
@@ -22,7 +22,7 @@ class RolloutRecord(Record):
     mode: Mode | None
     """From completion token 0; null if that is no control token (malformed)."""
     forced: bool = False
-    """Whether token 0 was given (by the objective, or by the collapse guard) and not sampled."""
+    """Whether token 0 was forced (by the objective or by the collapse guard) and not sampled."""
     completion: str
     num_tokens: int
     finish_reason: FinishReason

@@ -1,4 +1,4 @@
-"""Table `study_claims`: claims, as measured."""
+"""Table `study_claims`: measured claims."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from schemas.base import Record
 
 
 class StudyClaim(Record):
-    """One claim, as measured."""
+    """One measured claim."""
 
     TABLE = "study_claims"
     FILE = "study_claims.parquet"
@@ -17,10 +17,10 @@ class StudyClaim(Record):
     claim: str
     """Short name, such as `think-share-falls`."""
     statement: str
-    """What is claimed, in a sentence with its threshold."""
+    """The claim, in a sentence with its threshold."""
     condition: str
     quantity: str
-    """What `measured` is, with its unit."""
+    """The quantity in `measured`, with its unit."""
     measured: float
     low: float
     """Lower end of the 95% interval over seeds."""

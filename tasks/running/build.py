@@ -1,8 +1,8 @@
-"""How every stage runs: look, lock, build, validate, publish, record.
+"""Runs one stage: looks it up, locks its key, builds, validates, publishes and records it.
 
-plan -> hit in the store? -> lock of the key -> workspace (with what an interrupted build left) -> build
+plan -> hit in the store? -> lock of the key -> workspace (with the files of an interrupted build) -> build
      -> gates -> manifest -> publish -> catalog and lineage
-The store decides whether a stage is done. Prefect's cache mirrors it and is never asked alone.
+The store alone decides whether a stage is done; Prefect's cache follows it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from infra.store.artifact_store import ArtifactStore
 from schemas.artifact import MANIFEST_VERSION, Artifact, CheckResult, InputRef, Manifest
 from schemas.base import tables_of
 from schemas.configs.stage import StageConfig
-from tasks.running.context import RunContext, find_done, installed_version
-from tasks.running.progress import stage_progress
+from tasks.running.context import RunContext
+from tasks.running.find import find_done, installed_version
+from tasks.running.progress_display import stage_progress
 from tasks.running.stage import StageOutcome, StagePlan
 
 C = TypeVar("C", bound=StageConfig)
@@ -33,13 +34,13 @@ RECORDED_PACKAGES = (
     "torch", "transformers", "tokenizers", "accelerate", "numpy", "duckdb", "pyarrow", "great-expectations", "prefect",
     "math-verify", "vllm",
 )  # fmt: skip
-"""Packages whose versions go into the manifest, where they are installed."""
+"""Packages whose versions go into the manifest, if they are installed."""
 
 
 def run_stage(context: RunContext, plan: StagePlan[C]) -> Artifact:
-    """Build a stage, or return what the store already holds.
+    """Build a stage, or return its artifact from the store.
 
-    Raises ContractError if a gate fails; the rejected files are then kept aside and nothing is published.
+    Raises ContractError if a gate fails; the rejected files are then moved aside and nothing is published.
     """
     asked_at = datetime.now(UTC)
     if done := find_done(context, plan):
@@ -50,7 +51,7 @@ def run_stage(context: RunContext, plan: StagePlan[C]) -> Artifact:
         done = store.find(plan.stage, plan.key)
         if done is not None:
             built_at = datetime.fromisoformat(store.manifest(plan.stage, plan.key).created_at)
-            # Another run built it while this one waited for the lock: recent enough for --refresh, too.
+            # Another run built it while this one waited for the lock; that is recent enough for --refresh too.
             if not replaced or built_at > asked_at:
                 logger.info("%s was built by another run meanwhile", plan.label)
                 return done
@@ -95,7 +96,7 @@ def _build(store: ArtifactStore, context: RunContext, plan: StagePlan[C]) -> Art
 
 
 def _draft_manifest(context: RunContext, plan: StagePlan[C]) -> Manifest:
-    """The manifest as far as it is known before anything is built."""
+    """The manifest without the results of the build."""
     return Manifest(
         manifest_version=MANIFEST_VERSION,
         stage=plan.stage,
@@ -124,10 +125,10 @@ def _draft_manifest(context: RunContext, plan: StagePlan[C]) -> Manifest:
 
 
 def _validate(store: ArtifactStore, workspace: Path, outcome: StageOutcome) -> tuple[CheckResult, ...]:
-    """Run the stage's gates; on failure the workspace is put aside and ContractError raised."""
+    """Run the stage's gates; if one fails, move the workspace aside and raise ContractError."""
     if not outcome.gates:
         return ()
-    from infra.validation.gate import (  # slow import, only when building
+    from infra.validation.gate import (  # a slow import, needed only to build
         contract_error,
         failing,
         validate_parquet,

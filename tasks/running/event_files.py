@@ -1,7 +1,7 @@
-"""Every number of every step as TensorBoard event files, where THINKLESS_TENSORBOARD names a directory.
+"""TensorBoard event files with every number of every step, if THINKLESS_TENSORBOARD names a directory.
 
 numbers of a step -> scalars of one run per stage, `<directory>/<label>-<key>` -> `tensorboard --logdir <directory>`
-The files are a view: they are in no key and no artifact, and the run goes on where they cannot be written.
+The files are a view: no key and no artifact contains them, and the run goes on if they cannot be written.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SECONDS_BETWEEN_FLUSHES = 10
 
 
 def require_tensorboard(directory: Path) -> None:
-    """Raise ConfigError where event files are asked for and the package that writes them is missing."""
+    """Raise ConfigError if event files are requested and the package that writes them is missing."""
     if importlib.util.find_spec("tensorboard") is None:
         raise ConfigError(
             f"THINKLESS_TENSORBOARD={directory} asks for TensorBoard event files, and package `tensorboard` is not "
@@ -30,7 +30,7 @@ def require_tensorboard(directory: Path) -> None:
 
 
 class EventFile:
-    """The event files of one stage; nothing is made before the first number."""
+    """The event files of one stage; the first number creates them."""
 
     def __init__(self, directory: Path) -> None:
         require_tensorboard(directory.parent)
@@ -50,16 +50,18 @@ class EventFile:
         except OSError as error:
             self._broken = True
             logger.warning(
-                "TensorBoard event files in %s cannot be written (%s); the run goes on without", self._directory, error
+                "TensorBoard event files in %s cannot be written (%s); the run goes on without them",
+                self._directory,
+                error,
             )
 
     def close(self) -> None:
-        """Write what is still in memory."""
+        """Write the rest to disk and close the files."""
         if self._writer is not None and not self._broken:
             self._writer.close()
 
     def _open(self, first_step: int) -> Any:
-        from torch.utils.tensorboard import SummaryWriter  # slow, and optional
+        from torch.utils.tensorboard import SummaryWriter  # a slow import of an optional package
 
-        # A run that was killed wrote steps that its successor, going on from a checkpoint, writes again.
+        # A run that resumes from a checkpoint writes steps again that the killed run had written.
         return SummaryWriter(log_dir=str(self._directory), purge_step=first_step, flush_secs=SECONDS_BETWEEN_FLUSHES)

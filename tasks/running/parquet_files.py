@@ -1,4 +1,4 @@
-"""Records to Parquet files and back, in bounded memory."""
+"""Writes records to Parquet files in bounded memory, and reads them back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ ROWS_PER_GROUP = 20_000
 
 
 def write_records(path: Path, record: type[R], rows: Iterable[R]) -> int:
-    """Write rows of one record class, whole or not at all; returns how many. The same rows give the same bytes."""
+    """Write rows of one record class; returns their number. The file appears only when it is complete.
+
+    The same rows give the same bytes.
+    """
     count = 0
     unfinished = path.with_suffix(".unfinished")
     with pq.ParquetWriter(unfinished, arrow_schema(record), compression="zstd") as writer:

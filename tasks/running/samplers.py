@@ -1,4 +1,4 @@
-"""Who samples: from the configuration of a stage to the sampler of its model."""
+"""Builds the sampler of a stage's model from the stage's configuration."""
 
 from __future__ import annotations
 
@@ -22,16 +22,18 @@ class SamplerSource:
     """Samplers for the models of a stage; models of one shape share one engine."""
 
     def __init__(self, config: SamplerConfig, *, batch_size: int = 256, precision: Precision = "float32") -> None:
-        """`batch_size`: most completions side by side, and `precision` of training, where the model itself samples."""
+        """`batch_size` is the largest number of completions sampled at once, `precision` that of training; vLLM uses
+        neither.
+        """
         self._config = config
         self._precision = precision
         self._batch_size = batch_size
         self._engine: VllmEngine | None = None
 
     def sampler_of(self, model: PreTrainedModel, *, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Sampler:
-        """A sampler from `model`, now and after every change of it; `folder` holds a saved model of its shape.
+        """A sampler that always uses the current weights of `model`; `folder` holds a saved model of the same shape.
 
-        An engine starts with the first completion that is asked for.
+        A vLLM engine starts at the first call of its sampler.
         """
         if isinstance(self._config, TransformersSamplerConfig):
             sampler = SamplingCopy if self._precision == "mixed" else TransformersSampler
@@ -42,7 +44,7 @@ class SamplerSource:
         return VllmSampler(model, self._engine, tokenizer.eos_token_id)
 
     def close(self) -> None:
-        """End the engine, if there is one, and give its memory back."""
+        """End the engine, if there is one, and free its memory."""
         if self._engine is not None:
             self._engine.close()
 

@@ -1,9 +1,9 @@
-"""A stage of the pipeline, declared once: what configures it, what it reads, which tables it makes, how it is built.
+"""A stage of the pipeline, declared once: its configuration, inputs, tables and build.
 
 configuration + upstream artifacts -> Stage.plan -> StagePlan (with its key) -> found in the store, or Stage.build
 
-A plan is cheap: a run that finds everything in the store loads neither torch nor Prefect. So a stage's file imports
-what computes inside `build`.
+A plan is cheap: a run that finds everything in the store loads neither torch nor Prefect. A stage's file therefore
+imports heavy modules inside `build`.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from schemas.base import Record
 from schemas.configs.pipeline import PipelineConfig
 from schemas.configs.stage import StageConfig, Table
 from schemas.kinds import Kind, kinds_in
+from tasks.running.context import RunContext
 
 if TYPE_CHECKING:
     from infra.validation.checks import Suite
-    from tasks.running.context import RunContext
     from thinkless_core.progress import Progress
 
 C = TypeVar("C", bound=StageConfig)
@@ -33,7 +33,7 @@ C = TypeVar("C", bound=StageConfig)
 
 @dataclass(frozen=True)
 class Gate:
-    """A table to be validated before anything is published."""
+    """A table file, and the suite that validates it before anything is published."""
 
     file: str
     suite: Suite
@@ -41,7 +41,7 @@ class Gate:
 
 @dataclass(frozen=True)
 class StageOutcome:
-    """What a build left in its workspace."""
+    """Result of a build: rows, dropped rows by reason, and gates to run."""
 
     rows: int
     drops: Mapping[str, int] = field(default_factory=dict)
@@ -50,18 +50,18 @@ class StageOutcome:
 
 @dataclass(frozen=True)
 class StagePlan(Generic[C]):
-    """What one stage would build: its configuration, inputs and therefore its key."""
+    """Everything that decides what one stage builds: configuration, inputs and code; and the key made from them."""
 
     stage: str
     label: str
-    """How it is called on the screen; differs from `stage` where a stage runs twice (teach)."""
+    """Its name on the screen; differs from `stage` if a stage runs twice (teach)."""
     builder: Stage[C]
     config: C
     slice: Mapping[str, object]
-    """The configuration as it enters the key, with the hashes of files it names."""
+    """The configuration as part of the key, with the hashes of the files it names."""
     inputs: tuple[Artifact, ...]
     sources: Mapping[str, str]
-    """Module, file of this program or file of a plug-in -> sha256: what the key counts of the code."""
+    """Module, file of this program or file of a plug-in -> sha256: the code that is part of the key."""
     fingerprint: str
     key: str
 
@@ -89,11 +89,11 @@ class Stage(ABC, Generic[C]):
     name: ClassVar[str]
     config: ClassVar[type[StageConfig]]
     needs: ClassVar[tuple[str, ...]] = ()
-    """Labels of the stages whose artifacts it reads, in the order in which they are handed in."""
+    """Labels of the stages whose artifacts it reads, in the order of `StagePlan.inputs`."""
     tables: ClassVar[tuple[type[Record], ...]] = ()
     """Record classes of its tables; each names its Parquet file and its table in SQL."""
     resources: ClassVar[tuple[str, ...]] = ()
-    """Files and folders of this program that are not Python and decide its bytes, such as SQL and templates."""
+    """Files and folders of this program, other than Python, that can change its output: SQL and templates."""
 
     @property
     def label(self) -> str:
@@ -101,20 +101,20 @@ class Stage(ABC, Generic[C]):
         return self.name
 
     def settings(self, config: PipelineConfig) -> C:
-        """Its slice of the configuration: nothing else reaches its key. Raises ConfigError for a wrong one."""
+        """Its slice of the configuration, the only part in its key. Raises ConfigError for an invalid one."""
         found = getattr(config, self.name, None)
         return found if found is not None else config.added_stage(self.name, self.config)  # type: ignore[return-value]
 
     def inputs(self, config: PipelineConfig) -> tuple[str, ...]:
-        """Labels of the artifacts it reads under a configuration."""
+        """Labels of the artifacts that it reads with a given configuration."""
         return self.needs
 
     def kinds(self, config: PipelineConfig) -> Iterable[Kind | type[Kind]]:
-        """Kinds that users may add and that decide its bytes: their code is part of the key."""
+        """Kinds (schemas/kinds.py) that can change its output; their code is part of the key."""
         return kinds_in(self.settings(config))
 
     def plan(self, config: PipelineConfig, done: Mapping[str, Artifact]) -> StagePlan[C]:
-        """What it would build from the artifacts that are there, by label."""
+        """Its plan, given the finished artifacts by label."""
         settings = self.settings(config)
         return make_plan(
             self,
@@ -125,13 +125,13 @@ class Stage(ABC, Generic[C]):
 
     @abstractmethod
     def build(self, plan: StagePlan[C], context: RunContext, workspace: Path, progress: Progress) -> StageOutcome:
-        """Make the stage's files in `workspace`; work in progress lives in its `scratch/` and survives a crash."""
+        """Write the stage's files into `workspace`; its `scratch/` holds work in progress and survives a crash."""
 
 
 def make_plan(
     stage: Stage[C], settings: C, *, inputs: tuple[Artifact, ...], kinds: Iterable[Kind | type[Kind]] = ()
 ) -> StagePlan[C]:
-    """The plan of one stage; everything that can change its bytes is in its key."""
+    """The plan of one stage; its key contains everything that can change the output."""
     chosen = [kind if isinstance(kind, type) else type(kind) for kind in kinds]
     modules = dict.fromkeys([type(stage).__module__, *(module for kind in chosen for module in kind.modules())])
     sources = {**source_hashes(list(modules)), **resource_hashes(stage.resources)}
@@ -145,7 +145,7 @@ def make_plan(
 
 
 def local_paths_in(config: object) -> Iterator[str]:
-    """Files and folders on this machine that a configuration reads, wherever it names them."""
+    """All files and folders on this machine that a configuration names."""
     if isinstance(config, Table):
         yield from config.local_paths()
     if isinstance(config, BaseModel):
@@ -157,7 +157,7 @@ def local_paths_in(config: object) -> Iterator[str]:
 
 
 def _file_hashes(paths: Iterable[str]) -> dict[str, str]:
-    """Content of the files that exist, of folders all that is in them; a missing one is an error of its stage."""
+    """File -> sha256, also for all files in the folders. A missing one is skipped; its stage reports it."""
     named = {Path(path) for path in paths}
     files = {file for path in named for file in ([path] if path.is_file() else path.rglob("*"))}
     return {str(file): file_sha256(file) for file in sorted(files) if file.is_file()}

@@ -1,6 +1,6 @@
-"""The student that a training stage starts from, and the one that it makes.
+"""Loads the student that a training stage starts from, and saves the trained one.
 
-artifact of the stage before/model -> model and tokenizer, prepared for training -> (trained) -> workspace/model
+folder `model` of the stage before -> model and tokenizer, prepared for training -> (trained) -> workspace/model
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MODEL = "model"
 def load_for_training(
     before: Path, config: TrainingConfig, *, processes: int
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """The model of the artifact `before`, as `config` trains it in one of so many processes."""
+    """Model and tokenizer of the artifact `before`, prepared for training with `config` in one of `processes`."""
     use_threads(config.num_threads, processes=processes)
     model, tokenizer = load_student(before / MODEL), load_student_tokenizer(before / MODEL)
     prepare_student(model, config, tokenizer=tokenizer)
@@ -29,7 +29,7 @@ def load_for_training(
 
 
 def save_trained(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, before: Path, workspace: Path) -> None:
-    """Save the trained model, plain again, from the main process."""
+    """Save the trained model from the main process, with its adapters merged."""
     if training_accelerator().is_main_process:
         merge_student(model)
         save_folder(model, tokenizer, workspace / MODEL, trust_remote_code=is_trusted(before / MODEL))

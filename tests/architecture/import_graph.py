@@ -14,7 +14,7 @@ Graph = Mapping[str, frozenset[str]]
 
 
 def module_name(path: Path, root: Path = ROOT) -> str:
-    """`flows/study/study.py` -> `flows.study.study`; a folder's `__init__` has the folder's name."""
+    """`flows/study/run_study.py` -> `flows.study.run_study`; a folder's `__init__` has the folder's name."""
     return ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from schemas.configs.pipeline import PipelineConfig
 from schemas.configs.study import StudySummaryConfig
 from schemas.configs.teach import TeachSideConfig
+from schemas.kinds import Kind, shipped_kinds
 from tests.architecture.import_graph import PACKAGES, ROOT
 
 MAX_LINES = 300
@@ -118,8 +119,10 @@ def config_tables(model: type[BaseModel]) -> set[type[BaseModel]]:
 
 
 def tables_in(annotation: object) -> Iterator[type[BaseModel]]:
-    """Configuration tables a type is made of."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    """Configuration tables a type is made of, those of every kind that ships among them."""
+    if isinstance(annotation, type) and issubclass(annotation, Kind):
+        yield from shipped_kinds(annotation)
+    elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in getattr(annotation, "__args__", ()):
         yield from tables_in(argument)

@@ -130,7 +130,7 @@ def test_a_resource_of_a_stage_is_in_its_key() -> None:
 
 def test_tasks_load_no_prefect_so_that_training_processes_do_not() -> None:
     modules = [type(stage).__module__ for stage in RECIPE]
-    program = f"import sys, {', '.join(modules)}, tasks.running.launched; print(sorted(sys.modules))"
+    program = f"import sys, {', '.join(modules)}, tasks.running.training_process; print(sorted(sys.modules))"
     finished = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "'prefect'" not in finished.stdout
     assert "'torch'" not in finished.stdout

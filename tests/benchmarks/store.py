@@ -34,7 +34,7 @@ def hit_check(spec: Spec, turns: Turns) -> None:
     from flows.recipe import RECIPE
     from flows.request import check_request
     from schemas.artifact import Artifact
-    from tasks.running.context import find_done
+    from tasks.running.find import find_done
 
     overrides = [value for option, value in itertools.pairwise(SMALL_RUN) if option == "--set"]
     turns.begin()

@@ -49,6 +49,7 @@ def problems() -> Rows:
             "benchmark": ("it's easy: {a}" if i % 2 else "hard") if split == "test" else None,
             "source": "generator",
             "instruction": "",
+            "verifier": "strict",
         }
         for i, split in enumerate(splits)
     ]

@@ -162,7 +162,7 @@ def test_what_is_in_the_way_or_missing_is_refused_and_nothing_is_left_behind(hom
     weights = ArtifactStore(home).path("rl", next(u.key for u in record.stages if u.stage == "rl")) / "model"
     damaged = weights / "model.safetensors"
     damaged.write_bytes(damaged.read_bytes()[:-1])
-    with pytest.raises(MissingArtifactError, match=r"artifact rl/\w+ of run .* was damaged; build it again"):
+    with pytest.raises(MissingArtifactError, match=r"artifact rl/\w+ of run .* was damaged; rebuild it"):
         export(home, tmp_path / "damaged")
     unfinished = record.model_copy(update={"stages": record.stages[:4]})
     with pytest.raises(MissingArtifactError, match=r"has no stage rl .*thinkless run --profile tiny"):

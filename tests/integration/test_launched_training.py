@@ -53,7 +53,7 @@ def test_stages_launched_in_two_processes_come_to_what_one_comes_to(kind: str, h
 def is_process(member: psutil.Process, *, rank: int) -> bool:
     """Whether a process is the one of this rank."""
     try:
-        return "tasks.running.launched" in member.cmdline() and member.environ().get("RANK") == str(rank)
+        return "tasks.running.training_process" in member.cmdline() and member.environ().get("RANK") == str(rank)
     except psutil.Error:
         return False
 

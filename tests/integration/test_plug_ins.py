@@ -26,11 +26,11 @@ SUMS = '''
 from collections.abc import Iterator
 
 from schemas.configs.source import SourceConfig, SourceProblem
+from schemas.configs.teacher import TeacherConfig
 from thinkless_core.grading.verdict import Outcome, Verdict
 from thinkless_core.grading.verifier import Verifier
 from thinkless_core.rl.objectives.objective import GroupAdvantages, Objective
 from thinkless_core.rl.rewards import Reward
-from thinkless_core.teachers.one_by_one import OneByOneTeacher
 
 
 class Sums(SourceConfig):
@@ -38,20 +38,18 @@ class Sums(SourceConfig):
 
     first: int = 1
 
-    def problems(self) -> Iterator[SourceProblem]:
+    def problems(self, *, name: str, seed: int) -> Iterator[SourceProblem]:
         for a in range(self.first, self.first + 6):
             for b in range(1, 9):
                 yield SourceProblem(f"{a}+{b}=?", str((a + b) % 10), 1, f"sums:{a}-{b}")
 
 
-class Adds(OneByOneTeacher):
+class Adds(TeacherConfig):
     """Knows the sum."""
 
-    def think(self, problem):
-        return f"{problem.question[:-2]}={problem.answer}", problem.answer
-
-    def short(self, problem):
-        return problem.answer
+    def reply(self, problem, *, mode, seed):
+        thought = f"{problem.question[:-2]}={problem.answer}</think>" if mode == "think" else ""
+        return thought + problem.answer
 
 
 class LastCharacter(Verifier):
@@ -114,6 +112,7 @@ def check(home: Path, run: FinishedRun, source_file: str) -> None:
     assert [label for label, there in counted.items() if there] == ["problems", "teach-think", "teach-short", "rl"]
 
 
+@pytest.mark.slow
 def test_one_file_brings_a_kind_of_each_group_into_the_pipeline(tmp_path: Path) -> None:
     file = tmp_path / "my_sums.py"
     file.write_text(SUMS)

@@ -92,13 +92,13 @@ def test_keep_and_refresh_of_one_stage_contradict_each_other(home: Path) -> None
 def test_a_hit_made_with_other_versions_is_said_and_rebuilt_on_request(
     home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from tasks.running import context
+    from tasks.running import find
 
-    real = context.installed_version
-    monkeypatch.setattr(context, "installed_version", lambda name: "99.0" if name == "torch" else real(name))
+    real = find.installed_version
+    monkeypatch.setattr(find, "installed_version", lambda name: "99.0" if name == "torch" else real(name))
     with caplog.at_level("INFO", logger="thinkless"):
         assert run_pipeline(home, until="base").built == []
-    assert "and 99.0 is installed; --same-versions builds it anew" in caplog.text
+    assert "and 99.0 is installed; --same-versions rebuilds it" in caplog.text
     monkeypatch.setenv("THINKLESS_HOME", str(home))
     assert main(["run", "--no-prefect", "--same-versions", "--until", "base", *SETS]) == 0
     assert "to be built, because it was made with other versions" in capsys.readouterr().err

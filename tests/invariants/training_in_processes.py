@@ -7,8 +7,9 @@ The same cases, called in the tests' own process, are what one process computes.
 from __future__ import annotations
 
 import json
+import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -32,7 +33,6 @@ from tests.specimens import (
     rl_config,
     sft_config,
 )
-from thinkless_core.progress import no_progress
 from thinkless_core.rl.policy_update import sampling_logprobs, update_policy
 from thinkless_core.rl.rl_trainer import train_rl
 from thinkless_core.rl.schedules import settings_at
@@ -77,6 +77,20 @@ class Computed:
     tensors: Mapping[str, Tensor]
     """Gradients or weights, whole."""
     said: str = ""
+
+
+KEPT = "at-step-4"
+
+
+@dataclass(frozen=True)
+class KeepingStep4:
+    """A progress callback that copies the folder of a run as it is after step 4, its checkpoint included."""
+
+    folder: Path
+
+    def __call__(self, done: int, total: int, numbers: Mapping[str, float], notes: Sequence[str] = ()) -> None:
+        if done == 4:
+            shutil.copytree(self.folder, self.folder / KEPT)
 
 
 def _prepared(model: PreTrainedModel, *, sharded: bool) -> PreTrainedModel:
@@ -130,9 +144,8 @@ def nan_update(folder: Path) -> Computed:
     return Computed({}, {})
 
 
-def sft_run(folder: Path, *, sharded: bool = False, config: SftConfig = SFT, steps: int = 6) -> Computed:
-    """A warm-up, whole or its first steps."""
-    config = config.model_copy(update={"steps": steps})
+def sft_run(folder: Path, *, sharded: bool = False, config: SftConfig = SFT) -> Computed:
+    """A whole warm-up."""
     model, tokenizer = make_student(), tiny_tokenizer()
     pairs = make_pairs(9, validation_share=0.3)
     prepare_student(model, config, tokenizer=tokenizer)
@@ -142,15 +155,14 @@ def sft_run(folder: Path, *, sharded: bool = False, config: SftConfig = SFT, ste
         pairs=pairs,
         config=config,
         scratch=folder,
-        progress=no_progress,
+        progress=KeepingStep4(folder),
         sharded=sharded,
     )
     return _after(model, {f"{m.name}/{m.step}": m.value for m in log})
 
 
-def rl_run(folder: Path, *, sharded: bool = False, config: RlConfig = RL, steps: int = 6) -> Computed:
-    """An RL run with true sampling, whole or its first steps."""
-    config = config.model_copy(update={"steps": steps})
+def rl_run(folder: Path, *, sharded: bool = False, config: RlConfig = RL) -> Computed:
+    """A whole RL run with true sampling."""
     model, tokenizer = make_student(bias=LIKELY), tiny_tokenizer()
     prepare_student(model, config, tokenizer=tokenizer)
     logs = train_rl(
@@ -161,7 +173,7 @@ def rl_run(folder: Path, *, sharded: bool = False, config: RlConfig = RL, steps:
         problems=make_problems(12),
         config=config,
         scratch=folder,
-        progress=no_progress,
+        progress=KeepingStep4(folder),
         sharded=sharded,
     )
     said = json.dumps([[row.step, row.problem_id, row.completion] for row in logs.rollouts])
@@ -197,7 +209,7 @@ if find_spec("peft") is not None:
 
 
 def main() -> None:
-    """The cases asked for, plain and sharded; runs once as a whole, and once more from a shorter one's checkpoint."""
+    """The cases asked for, plain and sharded; runs once as a whole, and once more from the checkpoint of step 4."""
     torch.set_num_threads(1)
     folder, cases = Path(sys.argv[1]), sys.argv[2:]
     rank = training_accelerator().process_index
@@ -207,8 +219,7 @@ def main() -> None:
             sharded = kind == "-sharded"
             computed = [CASES[name](scratch, sharded=sharded)]
             if "run" in name:
-                CASES[name](scratch / "parts", sharded=sharded, steps=4)
-                computed.append(CASES[name](scratch / "parts", sharded=sharded))
+                computed.append(CASES[name](scratch / KEPT, sharded=sharded))
             torch.save(computed, folder / f"{scratch.name}-{rank}.pt")
     if "nan_update" in cases:
         torch.save([nan_update(folder)], folder / f"nan_update-{rank}.pt")

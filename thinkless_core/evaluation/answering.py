@@ -25,14 +25,14 @@ from thinkless_core.student.rendering import decode_completion, render_prompt
 
 @dataclass(frozen=True)
 class Reply:
-    """What the model said, and how likely it was to think about it."""
+    """An answer, and how likely the model was to think about it."""
 
     p_think: float
     """After the bias, at temperature 1."""
     mode: Mode
     completion: str
     answer: str | None
-    """None where there is none, or the completion ran into the limit."""
+    """None if there is none, or the completion ran into the limit."""
     num_tokens: int
 
 
@@ -52,7 +52,7 @@ def ask(
     """Answer `question`, with the instruction the model was trained with below it.
 
     `think_bias` is added to the think logit before the mode is drawn, at the temperature of the other tokens. Raises
-    ConfigError where prompt and completion do not fit into the model's context.
+    ConfigError if prompt and completion do not fit into the model's context.
     """
     prompt = asked(question, instruction=instruction)
     prompt_ids = render_prompt(tokenizer, prompt)

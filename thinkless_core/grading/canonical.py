@@ -1,4 +1,4 @@
-"""One spelling per value, and what stands around a value split off it.
+"""One spelling per value, and everything around a value split off it.
 
 answer text -> cleaned LaTeX (delimiters, spacing commands, variants of one command gone)
             -> Value: LaTeX without its unit, percent sign and number base, which are compared apart
@@ -23,7 +23,7 @@ class Value:
     latex: str
     """Cleaned LaTeX; what math-verify gets to read."""
     unit: str = ""
-    """Singular, lower case, abbreviations spelt out; empty where there is none."""
+    """Singular, lower case, abbreviations spelt out; empty if there is none."""
     percent: bool = False
     base: str = ""
     """Digits of the subscript in `52_8`."""

@@ -1,8 +1,8 @@
-"""The value of a formula at one point, exact where it can be.
+"""The value of a formula at one point, exact if possible.
 
-LaTeX -> tokens -> exact Fraction where only rational arithmetic occurs, else a complex float
+LaTeX -> tokens -> exact Fraction if there is only rational arithmetic, else a complex float
 
-Every letter stands for a fixed fraction drawn once from 2**61 (i and e for themselves, upper and lower case alike).
+Every letter has a fixed value, a fraction drawn once from 2**61 (i and e are themselves, upper and lower case alike).
 Formulas that differ at one point differ. Rational ones that agree there exactly are one: two different quotients of
 polynomials as short as an answer agree at such a point with a chance below 1e-14. Irrational ones that agree may still
 differ, and math-verify is asked; as it is about whatever this grammar does not know (functions, relations,
@@ -35,7 +35,7 @@ _MODULUS = 2**61 - 1
 
 
 def _point(letter: str) -> Fraction:
-    """The fraction a letter stands for, between 0.5 and 3.5, so that powers of it stay of ordinary size."""
+    """The value of a letter, between 0.5 and 3.5, so that powers of it stay of ordinary size."""
     digest = hashlib.sha256(letter.encode()).digest()
     return Fraction(1, 2) + 3 * Fraction(int.from_bytes(digest[:8], "big") % _MODULUS, _MODULUS)
 
@@ -170,7 +170,7 @@ class _Reader:
         return constant
 
     def _proper_fraction(self) -> Fraction:
-        """The fraction behind the whole part of a mixed number; 0 where there is none."""
+        """The fraction behind the whole part of a mixed number; 0 if there is none."""
         tokens = self._tokens[self._at : self._at + 7]
         braced = [*tokens[:2], *tokens[3:5], *tokens[6:]] == ["\\frac", "{", "}", "{", "}"]
         if braced and tokens[2].isdigit() and tokens[5].isdigit():
@@ -179,7 +179,7 @@ class _Reader:
         return Fraction(0)
 
     def _argument(self) -> Number:
-        """What stands in braces, or the one token without them."""
+        """The value in braces, or of the one token without them."""
         if self._peek() == "{":
             return self._atom(first=False)
         token = self._peek()
@@ -237,7 +237,7 @@ def settle(first: str, second: str) -> bool | None:
 def is_gap(first: Number, second: Number) -> bool:
     """Whether two values differ by more than any rounding could.
 
-    math-verify rounds to 6 decimals where one side has a decimal point; a gap well beyond that is a difference.
+    math-verify rounds to 6 decimals if one side has a decimal point; a gap well beyond that is a difference.
     """
     try:
         a, b = complex(first), complex(second)

@@ -1,4 +1,4 @@
-"""What can be said about two values without math-verify: a hundred times cheaper, and never in doubt.
+"""Comparison of two values without math-verify: a hundred times cheaper, and exact.
 
 two Values -> one spelling? words? numbers, formulas, tuples, lists, matrices, `x = ...` entry by entry
            -> right, wrong, or not known
@@ -47,7 +47,7 @@ def plain_number(text: str) -> str | None:
 
 
 def _compare_percentage(answer: Value, reference: Value) -> bool | None:
-    """One of the two has a percent sign: 50% is 50 where the sign was left out, and 0.5 where it was worked out."""
+    """One of the two has a percent sign: 50% is 50 if the sign was left out, and 0.5 if it was worked out."""
     share, number = (answer, reference) if answer.percent else (reference, answer)
     verdicts = [settle(share.latex, number.latex), settle(f"\\frac{{{share.latex}}}{{100}}", number.latex)]
     if True in verdicts:

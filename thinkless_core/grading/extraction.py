@@ -1,4 +1,4 @@
-"""Where a completion's final value stands.
+"""Finds the final value of a completion.
 
 completion text -> text after `</think>`, or after `<short>` -> final value
 
@@ -26,9 +26,9 @@ _SENTENCE_END = re.compile(r"\n|[.!?](?=\s|\**$)|,\s+(?=(?:as|because|since|so|w
 
 
 def extract_answer(completion: str) -> str | None:
-    """The final value of a completion (control token first), or None where there is none.
+    """The final value of a completion (control token first), or None if there is none.
 
-    A think completion's value stands after its last `</think>`; one that never stopped thinking has none. The
+    A think completion's value comes after its last `</think>`; one that never stopped thinking has none. The
     caller decides about truncation: a short completion that ran into the limit still yields its text here.
     """
     if completion.startswith(Mode.THINK.token):
@@ -43,7 +43,7 @@ def extract_answer(completion: str) -> str | None:
 
 
 def _final_value(text: str) -> str:
-    """The value in the text that follows the thinking; empty where there is none."""
+    """The value in the text that follows the thinking; empty if there is none."""
     boxed = last_boxed(text)
     if boxed is not None:
         return boxed.strip()

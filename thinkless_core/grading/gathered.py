@@ -66,7 +66,7 @@ def compare_unordered(ours: list[str], theirs: list[str]) -> bool | None:
 
 
 def compare_unions(ours: list[str], theirs: list[str]) -> bool | None:
-    """False where a piece differs once overlaps are merged; else not known."""
+    """False if a piece differs once overlaps are merged; else not known."""
     first, second = _merged(ours), _merged(theirs)
     if first is None or second is None:
         return None

@@ -27,7 +27,7 @@ PAIRS_PER_WORKER = 64
 
 
 class GradingProcess:
-    """One process that compares values. Raises EvaluationError where math-verify cannot be loaded."""
+    """One process that compares values. Raises EvaluationError if math-verify cannot be loaded."""
 
     def __init__(self) -> None:
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as complaints:
@@ -59,7 +59,7 @@ class GradingProcess:
         return self._process.stdin
 
     def compare(self, answer: str, reference: str, *, timeout_seconds: float) -> str:
-        """`equal`, `different` or `unparsable`; `timeout` or `crashed` where it cost the process its life."""
+        """`equal`, `different` or `unparsable`; `timeout` or `crashed` if the process died of it."""
         try:
             pair = {"answer": answer, "reference": reference, "seconds": timeout_seconds}
             self._lines_out.write(json.dumps(pair) + "\n")
@@ -79,7 +79,7 @@ class GradingProcess:
         return self._process.poll() is None
 
     def close(self) -> None:
-        """End it, in whatever it is."""
+        """End it, whatever it is doing."""
         self._process.kill()
         self._process.wait()
         self._lines_in.close()

@@ -1,4 +1,4 @@
-"""Is a final value right? By exact comparison where that is certain, else by math-verify within a time limit.
+"""The strict verifier: exact comparison if that is certain, else math-verify within a time limit.
 
 (answer, reference) -> spelling, number, formula compared exactly -> right | wrong
                     -> in doubt: a grading process asks math-verify -> right | wrong | out of time

@@ -46,7 +46,7 @@ _NO_UNIT = {
 
 
 def split_unit(latex: str) -> tuple[str, str]:
-    """(value, unit), the unit empty where there is none; a scale word such as `million` multiplies a whole number."""
+    """(value, unit), the unit empty if there is none; a scale word such as `million` multiplies a whole number."""
     match = _VALUE_AND_UNIT.match(latex)
     if match is None:
         return latex, ""
@@ -63,7 +63,7 @@ def split_unit(latex: str) -> tuple[str, str]:
 
 
 def split_unit_letter(latex: str) -> tuple[str, str]:
-    """(`5`, `meter`) of `5 m`; the unit is empty where the last letter abbreviates none.
+    """(`5`, `meter`) of `5 m`; the unit is empty if the last letter abbreviates none.
 
     A letter behind a number may as well be a variable: only the value it is compared with can tell.
     """

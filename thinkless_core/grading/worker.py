@@ -26,7 +26,7 @@ WALL_PER_CPU = 6.0
 
 
 def compare(answer: str, reference: str) -> str:
-    """`equal`, `different`, or `unparsable` where math-verify cannot read one of the two values (LaTeX, no `$`).
+    """`equal`, `different`, or `unparsable` if math-verify cannot read one of the two values (LaTeX, no `$`).
 
     Runs without math-verify's own time limits; raises nothing but what ends a process.
     """

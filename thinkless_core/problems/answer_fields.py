@@ -99,7 +99,7 @@ def subject_name(text: str) -> str:
 def trace_completion(trace: str) -> str | None:
     """A recorded answer as a think completion without its control token, `reasoning</think>answer`.
 
-    None where the trace never closes its thinking, closes it twice, or has nothing on either side.
+    None if the trace never closes its thinking, closes it twice, or has nothing on either side.
     """
     reasoning, end, answer = _THINK.sub("", trace, count=1).partition(THINK_END)
     if not end or THINK_END in answer or not reasoning.strip() or not answer.strip():
@@ -108,7 +108,7 @@ def trace_completion(trace: str) -> str | None:
 
 
 def solution_completion(solution: str) -> str | None:
-    """A worked solution as a short completion without its control token; None where it has no value after its mark.
+    """A worked solution as a short completion without its control token; None if it has no value after its mark.
 
     GSM8K's calculator marks (`48/2 = <<48/2=24>>24`) are left out, and its last line `#### 24` is put the way the
     models are asked to answer: `The answer is \\boxed{24}.` A solution without a mark stays as it is.

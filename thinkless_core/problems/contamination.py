@@ -57,7 +57,7 @@ class HeldOut:
                 self._ngrams.setdefault(ngram, problem)
 
     def find(self, prompts: Sequence[tuple[str, str]]) -> list[RemovedProblem | None]:
-        """Per training problem, given as (text, where it stood): what it shares with a benchmark; None where clean."""
+        """Per training problem, given as (text, where it stood): what it shares with a benchmark; None if clean."""
         shared: dict[int, tuple[list[str], int]] = {}
         seen_in: Counter[str] = Counter()
         for index, (prompt, _) in enumerate(prompts):

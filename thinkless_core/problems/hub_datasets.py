@@ -1,9 +1,9 @@
-"""Rows of a Hugging Face Hub data set, and what to do where the Hub does not give it.
+"""Rows of a Hugging Face Hub data set, and the way out if the Hub does not give it.
 
 HubSource -> the datasets library, one configuration after another -> (where, fields)
 
-Whatever the client raises becomes one of two errors: SourceError where trying again cannot help (no such data set,
-gated, no such split, offline), Transient where the Hub is overloaded or the connection breaks.
+Whatever the client raises becomes one of two errors: SourceError if trying again cannot help (no such data set,
+gated, no such split, offline), Transient if the Hub is overloaded or the connection breaks.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class HubReader(RowReader):
 
 def _load(source: HubSource, name: str | None) -> tuple[Any, str]:
     """The rows, and what to call the version they came from: the commit, where the client tells."""
-    from datasets import load_dataset_builder  # slow import, only where a Hub data set is read
+    from datasets import load_dataset_builder  # slow import, only for a Hub data set
 
     builder = load_dataset_builder(source.id, name, revision=source.revision)
     if source.streaming:
@@ -81,7 +81,7 @@ def _explained(source: HubSource, name: str | None) -> Iterator[None]:
 
 
 def explain(error: Exception, *, source: HubSource, name: str | None) -> ThinklessError:
-    """An error of the Hub's client in our words: SourceError, or Transient where another try may help."""
+    """An error of the Hub's client in our words: SourceError, or Transient if another try may help."""
     from huggingface_hub.errors import OfflineModeIsEnabled
 
     which = f"Hub data set {source.id!r}"
@@ -104,7 +104,7 @@ def explain(error: Exception, *, source: HubSource, name: str | None) -> Thinkle
     if "DatasetNotFoundError" in text or "RepositoryNotFound" in text or "HFValidationError" in text:
         return SourceError(
             f"{which} does not exist, or is private; check problems.*.id (`owner/name`), log in with `hf auth "
-            f"login` or set HF_TOKEN where it is private, {_OWN_COPY}"
+            f"login` or set HF_TOKEN if it is private, {_OWN_COPY}"
         )
     if "LocalEntryNotFound" not in text and isinstance(error, ValueError | RuntimeError | FileNotFoundError):
         asked = f"config_name={name!r}, split={source.split!r}"

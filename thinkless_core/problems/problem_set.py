@@ -41,7 +41,7 @@ def normalise(text: str) -> str:
 
 
 def problem_id(name: str, question: str) -> str:
-    """A stable identity: the split or benchmark it stands in, and a hash of its text, without the instruction."""
+    """A stable identity: its split or benchmark, and a hash of its text, without the instruction."""
     return f"{name}-{hashlib.sha256(question.encode()).hexdigest()[:12]}"
 
 
@@ -91,7 +91,7 @@ def build_problem_set(config: ProblemsConfig) -> ProblemSet:
 def _clean(
     problems: Sequence[SourceProblem], held_out: HeldOut, drops: Counter[str], removed: list[RemovedProblem]
 ) -> list[SourceProblem]:
-    """Problems that share nothing with a benchmark; raises SourceError where none is left."""
+    """Problems that share nothing with a benchmark; raises SourceError if none is left."""
     clean = []
     for p, found in zip(problems, held_out.find([(p.prompt, p.source) for p in problems]), strict=True):
         if found is None:

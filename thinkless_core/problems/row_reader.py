@@ -110,7 +110,7 @@ def _problem_of_row(row: Mapping[str, JsonValue], *, where: str, source: RowSour
 
 
 def _refuse_too_many(unreadable: Sequence[UnreadableAnswer], *, num_rows: int, source: RowSource) -> None:
-    """Raises SourceError where more answers than allowed, or all, cannot be extracted."""
+    """Raises SourceError if more answers than allowed, or all, cannot be extracted."""
     if len(unreadable) < num_rows and len(unreadable) <= source.max_unreadable_share * num_rows:
         return
     listed = "; ".join(f"{row.where}: {row.reason}" for row in unreadable[:NUM_LISTED])

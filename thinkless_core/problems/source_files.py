@@ -16,7 +16,7 @@ from thinkless_core.problems.row_reader import Row, RowReader
 
 
 def wanted_columns(paths: Iterable[str], names: Collection[str]) -> list[str] | None:
-    """Columns that hold the fields at `paths`; None (all of them) where one is missing and is to be complained of."""
+    """Columns that hold the fields at `paths`; None (all of them) if one is missing, for the error to list."""
     wanted = {path if path in names else path.partition(".")[0] for path in paths}
     return sorted(wanted) if wanted <= set(names) else None
 

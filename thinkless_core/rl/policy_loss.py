@@ -12,8 +12,8 @@ loss of the step is the sum of its micro-batches' losses.
 A control token that was drawn with a known probability q, and not chosen by the policy, is weighted by the importance
 u_i = pi_old(c_i) / q(c_i), a constant: w_i0 L_i0 becomes w_i0 u_i L_i0. Only rho = pi / pi_old is clipped: that is the
 part of the ratio that an update can move.
-Differs from the paper: the mean over a group (1/G) is taken over all rollouts of the step (1/B). Groups have one size,
-so this is the mean over prompts of the group means.
+Differs from the paper: the mean over a group (1/G) is taken over all rollouts of the step (1/B). Groups are of one
+size, so this is the mean over prompts of the group means.
 
 Shapes: B rollouts, T completion tokens (index 0 = control token). Masks are bool, True = counts.
 """

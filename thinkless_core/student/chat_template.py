@@ -1,7 +1,7 @@
-r"""A chat template that leaves the first token of an answer to the model, and forgets none of it.
+r"""A chat template that leaves the first token of an answer to the model, and keeps all of the answer.
 
 template -> probes -> it is fine: kept as it is, character by character
-                   -> edited where a known phrase is at fault -> probes
+                   -> edited if a known phrase is at fault -> probes
                    -> wrapped: rendered by itself, then assistant turns put in verbatim -> probes
 
 What the probes ask of a template, on made-up conversations:

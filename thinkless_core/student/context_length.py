@@ -1,4 +1,4 @@
-"""Prompts and completions that are longer than what a model can attend to: said before anything is computed.
+"""Prompts and completions that are longer than the model's context: refused before anything is computed.
 
 prompts + limit of new tokens -> ConfigError, or nothing
 """
@@ -14,7 +14,7 @@ from thinkless_core.student.rendering import render_prompt
 
 
 def context_length(model: PreTrainedModel | PreTrainedConfig) -> int | None:
-    """Most tokens, prompt and completion together, that the model was made for; None where it does not say."""
+    """Most tokens, prompt and completion together, that the model was made for; None if it does not say."""
     config = model.config if isinstance(model, PreTrainedModel) else model
     length = getattr(config.get_text_config(), "max_position_embeddings", None)
     return length if isinstance(length, int) and length > 0 else None
@@ -29,7 +29,7 @@ def refuse_over_context(
     stage: str,
     setting: str,
 ) -> None:
-    """Raise ConfigError where a prompt and `max_new_tokens` together are longer than `context`.
+    """Raise ConfigError if a prompt and `max_new_tokens` together are longer than `context`.
 
     `setting` is what the user calls the limit of new tokens, such as rl.max_new_tokens.
     """

@@ -46,7 +46,7 @@ class ControlTokens:
 
     @classmethod
     def of(cls, tokenizer: PreTrainedTokenizerBase) -> ControlTokens:
-        """Look the control tokens up; raises ConfigError where one is not a single token."""
+        """Look the control tokens up; raises ConfigError if one is not a single token."""
         ids = {}
         for text in CONTROL_TEXTS:
             encoded = tokenizer(text, add_special_tokens=False).input_ids
@@ -63,7 +63,7 @@ class ControlTokens:
         return self.short_id if mode is Mode.SHORT else self.think_id
 
     def mode_of(self, token_id: int) -> Mode | None:
-        """The mode a first token stands for; None if it is no control token (malformed)."""
+        """The mode of a first token; None if it is no control token (malformed)."""
         return {self.short_id: Mode.SHORT, self.think_id: Mode.THINK}.get(token_id)
 
 
@@ -91,9 +91,9 @@ def extend_embeddings(
 ) -> None:
     """Give each new token a row of its own, in the embedding and, where they are not tied, in the head.
 
-    All other rows stay as they are, bit by bit. Rows are added only where the matrix has none to spare (many models
+    All other rows stay as they are, bit by bit. Rows are added only if the matrix has none to spare (many models
     have more rows than tokens), and then as many as keep its row count a multiple of 128 or 64 if it was one; such
-    spare rows are the mean without noise. Raises ConfigError where the vocabulary cannot be extended.
+    spare rows are the mean without noise. Raises ConfigError if the vocabulary cannot be extended.
     """
     new_ids = {text: int(tokenizer.convert_tokens_to_ids(text)) for text in new_texts}
     vocabulary = tokenizer.get_vocab()
@@ -126,7 +126,7 @@ def extend_embeddings(
 
 
 def _matrices(model: PreTrainedModel) -> tuple[Tensor, Tensor]:
-    """Weights (N, H) of the embedding and of the head; the same object where they are tied."""
+    """Weights (N, H) of the embedding and of the head; the same object if they are tied."""
     try:
         layers = (model.get_input_embeddings(), model.get_output_embeddings())
     except NotImplementedError:

@@ -1,6 +1,6 @@
-"""Where new mode tokens begin: as what the model would have begun its answer with.
+"""Initialises new mode tokens to be about as probable as the model's usual first token.
 
-a few questions -> next-token distribution p where the answer begins -> head row of a new mode token = sum_i p_i row_i
+a few questions -> distribution p of the answer's first token -> head row of a new mode token = sum_i p_i row_i
 
 With the mean of all rows SmolLM2-135M gave a new token a probability of 4e-9, and a warm-up of thirty steps ended
 before it was ever sampled (docs/experiments.md). With this row its probability is exp(-H), H the entropy of p: the

@@ -106,7 +106,7 @@ def build_base(config: BaseModelConfig) -> tuple[PreTrainedModel, PreTrainedToke
 
 
 def _read(load: Callable[..., T], source: PretrainedModel) -> T:
-    """What `load` makes of the configured place; raises ConfigError where it cannot be loaded."""
+    """What `load` makes of the configured place; raises ConfigError if it cannot be loaded."""
     try:
         return load(
             source.location,

@@ -56,7 +56,7 @@ def ask_teacher(
 ) -> list[Generation]:
     """Replies as generations in the order of the problems, judged; a problem without a usable answer goes to `on_drop`.
 
-    Raises TeacherError, and Transient where trying later may help.
+    Raises TeacherError, and Transient if trying later may help.
     """
     best: dict[str, Generation | DroppedAnswer] = {}
     waiting = list(problems)

@@ -23,7 +23,7 @@ from thinkless_core.sampling.transformers_sampler import TransformersSampler
 from thinkless_core.student.control_tokens import ControlTokens
 from thinkless_core.student.model_files import load_tokenizer
 from thinkless_core.student.rendering import decode_completion, render_prompt
-from thinkless_core.teachers.chat import over_context, user_turn
+from thinkless_core.teachers.chat_teacher import over_context, user_turn
 from thinkless_core.teachers.reasoning import Written, as_reply, continued, opens_thought
 from thinkless_core.teachers.reply import TeacherReply, UnusableReply
 
@@ -36,7 +36,7 @@ class _Loaded(NamedTuple):
 
 
 class LocalModelTeacher:
-    """A local folder or Hub id; loaded at the first question, on a GPU where there is one."""
+    """A local folder or Hub id; loaded at the first question, on a GPU if there is one."""
 
     def __init__(self, config: TransformersTeacher, tools: TeacherTools) -> None:
         self.config = config
@@ -51,7 +51,7 @@ class LocalModelTeacher:
     def answer(
         self, problems: Sequence[Problem], *, mode: Mode, max_tokens: int, seed: int
     ) -> list[TeacherReply | UnusableReply]:
-        """See Teacher.answer; raises TeacherError where the model cannot be loaded or a prompt is too long for it."""
+        """See Teacher.answer; raises TeacherError if the model cannot be loaded or a prompt is too long for it."""
         loaded = self._loaded = self._loaded or _load(self.config)
         prompts = [render_prompt(loaded.tokenizer, user_turn(problem, self.config)) for problem in problems]
         context = getattr(loaded.model.config, "max_position_embeddings", None)

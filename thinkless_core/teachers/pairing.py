@@ -37,7 +37,7 @@ class PairRules:
 def apply_rules(faults: Mapping[tuple[str | None, str | None], int], *, config: PairsConfig) -> PairRules:
     """The rules over all problems; `faults` counts them by what is wrong with the think and the short side.
 
-    Every rule that applies is counted, on both sides. Raises SourceError where no pair is left.
+    Every rule that applies is counted, on both sides. Raises SourceError if no pair is left.
     """
     dropping = [MISSING]
     if config.truncated == "drop":

@@ -1,4 +1,4 @@
-"""From what a language model wrote to the body of a completion, or the reason why it can be none.
+"""The body of a completion from what a language model wrote, or the reason why there is none.
 
 content, reasoning field -> thought | answer -> `thought</think>answer` or `answer` -> TeacherReply | UnusableReply
 
@@ -30,14 +30,14 @@ class Written(NamedTuple):
 
     content: str
     reasoning: str
-    """Empty where the model has no field for it."""
+    """Empty if the model has no field for it."""
     finish_reason: FinishReason
     num_tokens: int | None
-    """None where the model does not say; the student's tokens are counted then."""
+    """None if the model does not say; the student's tokens are counted then."""
 
 
 def continued(text: str, *, opened: bool) -> str:
-    """What a model wrote, with the `<think>` in front that its template wrote where it `opened` the thought."""
+    """What a model wrote, with `<think>` in front if the template `opened` the thought."""
     return Mode.THINK.token + text if opened else text
 
 
@@ -104,7 +104,7 @@ def _parts(written: Written, mode: Mode) -> _Parts:
 
 
 def _fault(body: str, *, mode: Mode, finish_reason: FinishReason, special: Set[str]) -> str | None:
-    """Why this body cannot be a completion's, in a word; None where it can."""
+    """Why this body cannot be a completion's, in a word; None if it can."""
     if not _visible(body):
         return "empty"
     if any(token in body for token in special):

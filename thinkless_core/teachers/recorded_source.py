@@ -21,7 +21,7 @@ from schemas.records.problems import Problem
 from thinkless_core.problems.answer_fields import solution_completion
 from thinkless_core.problems.problem_set import normalise
 from thinkless_core.teachers.reasoning import Written, as_reply
-from thinkless_core.teachers.recordings import RecordingTeacher
+from thinkless_core.teachers.recorded_file import RecordingTeacher
 from thinkless_core.teachers.reply import Teacher, TeacherReply, UnusableReply
 
 NOT_RECORDED = "not_recorded"
@@ -57,7 +57,7 @@ class RecordedSourceTeacher:
     def answer(
         self, problems: Sequence[Problem], *, mode: Mode, max_tokens: int, seed: int
     ) -> list[TeacherReply | UnusableReply]:
-        """See Teacher.answer; raises SourceError, and Transient where trying later may help."""
+        """See Teacher.answer; raises SourceError, and Transient if trying later may help."""
         if self._recorded is None or self._recorded[0] is not mode:
             self.close()
             self._recorded = mode, _Spool(self.completions(mode), self._tools.scratch)
@@ -107,7 +107,7 @@ class _Spool:
             begin += written
 
     def find(self, question: str) -> str | None:
-        """The text of a question, however its white space is written; None where there is none."""
+        """The text of a question, however its white space is written; None if there is none."""
         place = self._places.get(_digest(question))
         if place is None:
             return None

@@ -47,7 +47,7 @@ class Teacher(Protocol):
     def answer(
         self, problems: Sequence[Problem], *, mode: Mode, max_tokens: int, seed: int
     ) -> Sequence[TeacherReply | UnusableReply]:
-        """One reply per problem, cut at `max_tokens`; raises TeacherError, Transient where trying later may help."""
+        """One reply per problem, cut at `max_tokens`; raises TeacherError, Transient if trying later may help."""
         ...
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ from schemas.finish_reason import FinishReason
 from schemas.mode import Mode
 from schemas.records.problems import Problem
 from thinkless_core.sampling.vllm_engine import cache_bytes, end_engine, failures, import_vllm
-from thinkless_core.teachers.chat import over_context, request_seed_of, user_turn
+from thinkless_core.teachers.chat_teacher import over_context, request_seed_of, user_turn
 from thinkless_core.teachers.reasoning import Written, as_reply, continued, opens_thought
 from thinkless_core.teachers.reply import TeacherReply, UnusableReply
 
@@ -41,7 +41,7 @@ class VllmEngineTeacher:
     def answer(
         self, problems: Sequence[Problem], *, mode: Mode, max_tokens: int, seed: int
     ) -> list[TeacherReply | UnusableReply]:
-        """See Teacher.answer; raises TeacherError where vLLM is absent, or refuses the model or a prompt."""
+        """See Teacher.answer; raises TeacherError if vLLM is absent, or refuses the model or a prompt."""
         vllm = _import_vllm()
         if self._engine is None:
             self._began_group = not dist.is_initialized()
@@ -125,7 +125,7 @@ def _start(vllm: Any, config: VllmTeacher) -> Any:
     except failures() as error:
         raise TeacherError(
             f"vLLM cannot start with {config.model!r}: {error}; check the model's name, and lower "
-            "teacher.gpu_memory_utilization or teacher.max_model_len where memory is short"
+            "teacher.gpu_memory_utilization or teacher.max_model_len if memory is short"
         ) from error
 
 

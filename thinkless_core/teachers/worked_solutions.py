@@ -40,7 +40,7 @@ class ThinkingAloudTeacher(RecordedSourceTeacher):
 
 
 def think_aloud(solution: str, *, rechecks: int) -> str | None:
-    """A think completion without its control token; None where the solution has no value after its mark."""
+    """A think completion without its control token; None if the solution has no value after its mark."""
     steps, mark, value = (part.strip() for part in solution.rpartition(MARK))
     if not mark or not value or not steps:
         return None

@@ -149,55 +149,16 @@ def train_sft(
     if writes:
         log.cut_after(done)
     wait_for_all(accelerator)
+    pad_id = tokenizer.pad_token_id
     model.train()
     for step in range(done + 1, config.steps + 1):
-        # Dropout, if a model has it.
-        torch.manual_seed(derive_seed("sft-step", config.seed, step, *process_stream(accelerator)))
-        rate = learning_rate(config.optimizer, step=step, num_steps=config.steps)
-        set_learning_rate(optimizer, rate)
         chosen = batch_indices(len(encoded), batch_size=config.pairs_per_step, step=step - 1, seed=config.seed)
-        with memory_explained("sft", config.micro_batch_tokens):
-            losses = accumulate_sft_loss(
-                model,
-                join([encoded[i] for i in chosen]),
-                pad_id=tokenizer.pad_token_id,
-                micro_batch_tokens=config.micro_batch_tokens,
-                accelerator=accelerator,
-                precision=config.precision,
-            )
-        sum_gradients(model, accelerator=accelerator)
-        grad_norm = clip_gradients(model, max_norm=config.optimizer.max_grad_norm)
-        if not math.isfinite(losses.all) or not math.isfinite(grad_norm):
-            raise TrainingError(
-                f"sft step {step}: loss {losses.all} with gradient norm {grad_norm} is not finite; "
-                "lower sft.optimizer.learning_rate. The last good checkpoint is kept"
-            )
-        optimizer.step()
-        optimizer.zero_grad()
-        numbers = {
-            "loss": losses.all,
-            "think_loss": losses.think,
-            "short_loss": losses.short,
-            "learning_rate": rate,
-            "grad_norm": grad_norm,
-        }
+        batch = join([encoded[i] for i in chosen])
+        numbers = _train_step(
+            model, batch, optimizer=optimizer, accelerator=accelerator, config=config, pad_id=pad_id, step=step
+        )
         if held_out and (step % config.validate_every == 0 or step == config.steps):
-            model.eval()
-            with gathered(model), torch.inference_mode():
-                validation = accumulate_sft_loss(
-                    model,
-                    join(held_out),
-                    pad_id=tokenizer.pad_token_id,
-                    micro_batch_tokens=config.micro_batch_tokens,
-                    accelerator=accelerator,
-                    precision=config.precision,
-                )
-            model.train()
-            numbers |= {
-                "validation_loss": validation.all,
-                "validation_think_loss": validation.think,
-                "validation_short_loss": validation.short,
-            }
+            numbers |= _validation_losses(model, join(held_out), accelerator=accelerator, config=config, pad_id=pad_id)
         if writes:
             log.append([Metric(stage="sft", step=step, name=name, value=value) for name, value in numbers.items()])
         if step % config.checkpoint_every == 0 or step == config.steps:
@@ -206,3 +167,67 @@ def train_sft(
             progress(step, config.steps, numbers)
     make_whole(model, keeps=writes)
     return log
+
+
+def _train_step(
+    model: PreTrainedModel,
+    batch: SidedSamples,
+    *,
+    optimizer: torch.optim.Optimizer,
+    accelerator: Accelerator,
+    config: SftConfig,
+    pad_id: int,
+    step: int,
+) -> dict[str, float]:
+    """One optimiser step; returns its metrics."""
+    # Dropout, if a model has it.
+    torch.manual_seed(derive_seed("sft-step", config.seed, step, *process_stream(accelerator)))
+    rate = learning_rate(config.optimizer, step=step, num_steps=config.steps)
+    set_learning_rate(optimizer, rate)
+    with memory_explained("sft", config.micro_batch_tokens):
+        losses = accumulate_sft_loss(
+            model,
+            batch,
+            pad_id=pad_id,
+            micro_batch_tokens=config.micro_batch_tokens,
+            accelerator=accelerator,
+            precision=config.precision,
+        )
+    sum_gradients(model, accelerator=accelerator)
+    grad_norm = clip_gradients(model, max_norm=config.optimizer.max_grad_norm)
+    if not math.isfinite(losses.all) or not math.isfinite(grad_norm):
+        raise TrainingError(
+            f"sft step {step}: loss {losses.all} with gradient norm {grad_norm} is not finite; "
+            "lower sft.optimizer.learning_rate. The last good checkpoint is kept"
+        )
+    optimizer.step()
+    optimizer.zero_grad()
+    return {
+        "loss": losses.all,
+        "think_loss": losses.think,
+        "short_loss": losses.short,
+        "learning_rate": rate,
+        "grad_norm": grad_norm,
+    }
+
+
+def _validation_losses(
+    model: PreTrainedModel, batch: SidedSamples, *, accelerator: Accelerator, config: SftConfig, pad_id: int
+) -> dict[str, float]:
+    """Losses on pairs that are not trained on, as metrics."""
+    model.eval()
+    with gathered(model), torch.inference_mode():
+        losses = accumulate_sft_loss(
+            model,
+            batch,
+            pad_id=pad_id,
+            micro_batch_tokens=config.micro_batch_tokens,
+            accelerator=accelerator,
+            precision=config.precision,
+        )
+    model.train()
+    return {
+        "validation_loss": losses.all,
+        "validation_think_loss": losses.think,
+        "validation_short_loss": losses.short,
+    }

@@ -23,8 +23,8 @@ from infra.report.data.evidence_rows import (
     ThinkByDifficulty,
 )
 from infra.report.data.examples import Example, read_examples
+from infra.report.data.in_memory_tables import connect, read_rows
 from infra.report.data.inputs import TABLES, ReportInputs
-from infra.report.data.tables import connect, read_rows
 from schemas.errors import EvaluationError
 from schemas.records.eval_pareto import ParetoPoint
 from schemas.records.eval_routers import RouterScore

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from infra.report.data.evidence_rows import Series
-from infra.report.data.tables import connect, read_rows
+from infra.report.data.in_memory_tables import connect, read_rows
 from schemas.base import Record
 from schemas.errors import MissingArtifactError
 from schemas.records.study_claims import StudyClaim

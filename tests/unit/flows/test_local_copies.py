@@ -41,7 +41,7 @@ def test_a_path_that_was_given_stays(tmp_path: Path) -> None:
 def test_a_folder_without_a_copy_or_no_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ConfigError, match=r"holds no copy.*aime24 \(aime24.json\), gsm8k \(gsm8k_test.jsonl\)"):
         local_copy_overrides("tiny", overrides=PRESETS, folder=tmp_path)
-    with pytest.raises(ConfigError, match="reads none by name"):
+    with pytest.raises(ConfigError, match="reads no preset that lacks a path"):
         local_copy_overrides("tiny", overrides=(), folder=tmp_path)
     assert main(["doctor", "--data", str(tmp_path / "missing")]) == 2
     assert "is no folder" in capsys.readouterr().err

@@ -67,7 +67,7 @@ def test_one_claim_alone_needs_only_its_conditions(tmp_path: Path) -> None:
     [
         ("reaches-oracle", "reaches-orakel", "unknown claim 'reaches-orakel'; did you mean 'reaches-oracle'?"),
         ('policy = "low"', 'policy = "lo"', "names an unknown condition 'lo'; did you mean 'low'?"),
-        ('policy = "low"', 'grpo = "low"', "claim 'reaches-oracle' has parts grpo, expected policy"),
+        ('policy = "low"', 'grpo = "low"', "claim 'reaches-oracle' has roles grpo, expected policy"),
         ('about = "a high alpha"', "", "conditions.high.about: Field required"),
         ("[benchmarks]", "[benchmark]", "benchmark: Extra inputs are not permitted"),
         ('title = "Two settings"', "title = ", "is not TOML"),

@@ -14,7 +14,7 @@ from infra.catalog import catalog_tables
 from infra.catalog.catalog import Catalog
 from infra.catalog.catalog_tables import create_views, views
 from infra.catalog.query import run_query
-from infra.report.data.tables import connect, read_rows
+from infra.report.data.in_memory_tables import connect, read_rows
 from infra.store.artifact_store import ArtifactStore
 from schemas import records
 from schemas.base import Record, records_to_table

@@ -19,7 +19,7 @@ def main() -> None:
     with process.reporting(leave=lambda: None):
         job = process.job
         if process.rank == 0:
-            process.say({"hello": job["greeting"]})
+            process.send({"hello": job["greeting"]})
         print(f"process {process.rank} is here", flush=True)
         if process.rank == job["failing"] and job["kind"] == "killed":
             os.kill(os.getpid(), signal.SIGKILL)

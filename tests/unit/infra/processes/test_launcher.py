@@ -67,12 +67,16 @@ def test_any_other_error_names_its_process_and_quotes_its_last_lines_at_once(tmp
 
 @pytest.mark.parametrize("failing", [0, 1])
 def test_the_process_that_a_signal_ended_is_named_and_not_those_that_miss_it(failing: int, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=rf"^sft: process {failing} of 2 was ended by SIGKILL \(the kernel's way"):
+    with pytest.raises(
+        TrainingError, match=rf"^sft: process {failing} of 2 was ended by SIGKILL \(the kernel sends it"
+    ):
         launch(tmp_path, failing=failing, kind="killed")
 
 
 def test_a_module_that_does_not_start_is_told_by_the_launcher(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"(?s)ended with exit code 1 before any of them said why.*no_such_module"):
+    with pytest.raises(
+        TrainingError, match=r"(?s)ended with exit code 1 before any of them reported an error.*no_such_module"
+    ):
         run_launched(
             Launch(
                 label="sft",

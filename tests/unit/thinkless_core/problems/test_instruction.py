@@ -19,7 +19,7 @@ from tests.unit.infra.report.published import publish
 from thinkless_core.problems.problem_set import build_problem_set
 from thinkless_core.student.tiny_model import tiny_tokenizer
 from thinkless_core.teachers.asking import ask_teacher
-from thinkless_core.teachers.chat import user_turn
+from thinkless_core.teachers.chat_teacher import user_turn
 
 BOXED = "Please reason step by step, and put your final answer within \\boxed{}."
 

@@ -20,10 +20,10 @@ from thinkless_core.rl.schedules import settings_at
 CASES = Path(__file__).parents[3] / "cases" / "rewards.jsonl"
 
 
-@pytest.mark.parametrize(
-    "case",
-    [pytest.param(row, id=row["why"]) for row in map(json.loads, CASES.read_text(encoding="utf-8").splitlines())],
-)
+ROWS = [json.loads(line) for line in CASES.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("case", ROWS, ids=[row["why"] for row in ROWS])
 def test_a_rollout_earns_what_the_case_says(case: dict[str, Any]) -> None:
     mode = None if case["mode"] is None else Mode(case["mode"])
     ids = [20] * case["ids"]

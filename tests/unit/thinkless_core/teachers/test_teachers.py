@@ -19,7 +19,7 @@ from thinkless_core.problems.problem_set import normalise
 from thinkless_core.student.rendering import render_completion
 from thinkless_core.teachers.asking import ask_teacher
 from thinkless_core.teachers.chains import ChainTeacher
-from thinkless_core.teachers.recordings import RecordingTeacher
+from thinkless_core.teachers.recorded_file import RecordingTeacher
 
 
 def chain_teacher(tokenizer: PreTrainedTokenizerFast, *weights: float) -> ChainTeacher:

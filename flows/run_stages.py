@@ -1,4 +1,4 @@
-"""One run: which stages are hits, which are built, and the record of it.
+"""One run: finds or builds each stage, and keeps the run record.
 
 request -> run record -> stage after stage: the store first, then `build` -> record
 """
@@ -19,30 +19,31 @@ from flows.request import RunRequest
 from infra.runs import RunRecord, StageUse, add_stage, finish_run, save_run, start_run
 from schemas.artifact import Artifact
 from schemas.errors import MissingArtifactError
-from tasks.running.context import RunContext, find_done, version_changes
-from tasks.running.why import reason
+from tasks.running.context import RunContext
+from tasks.running.find import find_done, version_changes
+from tasks.running.rebuild_reason import reason
 
 logger = logging.getLogger("thinkless")
 
 BuildStage = Callable[[RunContext, AnyPlan, Artifact | None], Artifact]
-"""Makes sure that a plan's artifact is there; is handed what the store holds already."""
+"""Builds a plan's artifact. The last argument is the artifact if the store already holds it, else None."""
 
 
 @dataclass
 class Recorder:
-    """The record of one run, saved at every change; the catalog hears of it."""
+    """The record of one run. Every change is saved to its file and to the catalog."""
 
     context: RunContext
     record: RunRecord
     artifacts: dict[str, Artifact] = field(default_factory=dict)
-    """By label, in the order of the pipeline."""
+    """Label -> artifact, in the order of the pipeline."""
 
     def add(self, plan: AnyPlan, artifact: Artifact, *, seconds: float) -> None:
-        """One stage's artifact, and the line about it."""
+        """Record the artifact of one stage, and log a line about it."""
         manifest = self.context.store.manifest(artifact.stage, artifact.key)
-        # Another run may have built it while this one waited for its lock: a hit like any other.
+        # Another run may have built it while this one waited for the lock. That counts as a hit.
         cached = manifest.run_id != self.context.run_id
-        if cached:  # a crash may have come between publishing and registering
+        if cached:  # a crash may have happened between publishing and registering
             self.context.catalog.ensure(manifest, Path(artifact.path))
         self.artifacts[plan.label] = artifact
         use = StageUse(stage=plan.stage, key=artifact.key, cached=cached, kept=artifact.kept)
@@ -53,12 +54,12 @@ class Recorder:
         if cached:
             for package, (made_with, installed) in version_changes(manifest).items():
                 logger.info(
-                    "%-12s made with %s %s, and %s is installed; --same-versions builds it anew",
+                    "%-12s made with %s %s, and %s is installed; --same-versions rebuilds it",
                     plan.label, package, made_with, installed,
                 )  # fmt: skip
 
     def save(self) -> None:
-        """Write the record and bring it into the catalog."""
+        """Write the record to its file and to the catalog."""
         save_run(self.context.settings.home, self.record)
         self.context.catalog.record_run(self.record)
 
@@ -68,7 +69,7 @@ def recorded(context: RunContext, config: dict[str, JsonValue]) -> Iterator[Reco
     """Open a run's record, and close it however the run ends."""
     recorder = Recorder(context, start_run(context.run_id, profile=context.profile, config=config))
     recorder.save()
-    logger.setLevel(logging.INFO)  # a worker's process sets nothing up; its lines go to the run's page in the UI
+    logger.setLevel(logging.INFO)  # a Prefect worker sets no level; its lines go to the run's page in the UI
     logger.info("run %s  profile %s  store %s", context.run_id, context.profile, context.settings.home)
     try:
         yield recorder
@@ -81,7 +82,10 @@ def recorded(context: RunContext, config: dict[str, JsonValue]) -> Iterator[Reco
 
 
 def run_stages(request: RunRequest, build: BuildStage) -> Recorder:
-    """Find or build every stage asked for, on record. Raises MissingArtifactError if `only` forbids to build one."""
+    """Find or build every requested stage and record the run.
+
+    Raises MissingArtifactError if a missing stage may not be built because of `only`.
+    """
     context = request.new_context()
     with recorded(context, request.config.model_dump(mode="json")) as recorder:
         for stage in stages_until(request.last):
@@ -92,16 +96,17 @@ def run_stages(request: RunRequest, build: BuildStage) -> Recorder:
                 refuse_unless_asked_for(request, plan)
                 log_reason(context, plan)
             built = build(context, plan, done)
-            # Prefect's copy of the reference may name a directory of another machine or time: the store decides.
+            # Prefect's cached reference may name a directory of another machine or an older path: use the store's.
             artifact = done or context.store.find(plan.stage, plan.key) or built
             recorder.add(plan, artifact, seconds=time.monotonic() - started)
     return recorder
 
 
 def run_from_store(request: RunRequest) -> Mapping[str, Artifact] | None:
-    """A run whose stages are all in the store, recorded like any other; None, and no trace, if one is not.
+    """Run without building, if every stage is in the store, and record the run. Returns None and records nothing if a
+    stage is missing.
 
-    Raises MissingArtifactError if `only` forbids to build what is missing.
+    Raises MissingArtifactError if the missing stage may not be built because of `only`.
     """
     context = request.new_context()
     hits: list[tuple[AnyPlan, Artifact, float]] = []
@@ -122,7 +127,7 @@ def run_from_store(request: RunRequest) -> Mapping[str, Artifact] | None:
 
 
 def refuse_unless_asked_for(request: RunRequest, plan: AnyPlan) -> None:
-    """Raises MissingArtifactError for a stage that has to be built while `only` names another one."""
+    """Raise MissingArtifactError if a stage has to be built and `only` names another stage."""
     if request.only not in (None, plan.stage):
         raise MissingArtifactError(
             f"stage {plan.stage} ({plan.key}) is not in the store, and --only {request.only} builds nothing else; "
@@ -131,7 +136,7 @@ def refuse_unless_asked_for(request: RunRequest, plan: AnyPlan) -> None:
 
 
 def log_reason(context: RunContext, plan: AnyPlan) -> None:
-    """Say in one line why a stage is built."""
+    """Log one line: why a stage is built."""
     if plan.stage in context.refresh:
         because = "--refresh asks for it"
     elif context.store.find(plan.stage, plan.key) is not None:

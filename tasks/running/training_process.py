@@ -1,6 +1,6 @@
-"""What each launched process runs: `python -m tasks.running.launched FOLDER`.
+"""Entry point of each launched training process: `python -m tasks.running.training_process FOLDER`.
 
-FOLDER/job.json -> `train` of the stage's module -> progress of the main process to the launcher
+FOLDER/job.json -> `train` of the stage's module -> progress of the main process, sent to the launcher
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _train(process: LaunchedProcess, job: Mapping[str, Any]) -> None:
     module = importlib.import_module(module_name)
 
     def progress(done: int, total: int, numbers: Mapping[str, float], notes: Sequence[str] = ()) -> None:
-        process.say({"done": done, "total": total, "numbers": dict(numbers), "notes": list(notes)})
+        process.send({"done": done, "total": total, "numbers": dict(numbers), "notes": list(notes)})
 
     module.train(
         getattr(module, class_name).config.model_validate(job["config"]),
@@ -41,7 +41,7 @@ def _train(process: LaunchedProcess, job: Mapping[str, Any]) -> None:
 
 
 def _leave() -> None:
-    """Say goodbye to the other processes."""
+    """Leave the group of processes."""
     from thinkless_core.training.processes import leave_group
 
     leave_group()

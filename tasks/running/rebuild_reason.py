@@ -1,6 +1,6 @@
-"""Why a stage has to be built: what differs between its plan and the nearest artifact in the store.
+"""The reason why a stage has to be built: the differences between its plan and the nearest artifact in the store.
 
-StagePlan + manifests of its stage -> Differences to the nearest -> one line, or all of them
+StagePlan + manifests of its stage -> Differences from the nearest -> one line, or all differences
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from schemas.artifact import Manifest
 from tasks.running.stage import StagePlan
 
 SHOWN = 3
-"""Differences in the short form."""
+"""Number of differences in the short form."""
 
 
 class Differences(NamedTuple):
-    """How a plan differs from an artifact; all empty if its key is the same."""
+    """Differences between a plan and an artifact; all empty if the keys are equal."""
 
     config: tuple[str, ...] = ()
     """`rl.gamma 0.5 -> 0.3`, and files that the configuration names."""
@@ -26,7 +26,7 @@ class Differences(NamedTuple):
     """`thinkless_core/rl/policy_loss.py changed`."""
 
     def besides_sources(self) -> bool:
-        """Whether more differs than code."""
+        """True if configuration or inputs differ."""
         return bool(self.config or self.inputs)
 
     def all(self) -> tuple[str, ...]:
@@ -53,7 +53,7 @@ class Reason(NamedTuple):
 
 
 def reason(plan: StagePlan[Any], manifests: Iterable[Manifest]) -> Reason:
-    """What keeps a plan from being a hit, measured against the artifact that differs least, the newest of equals."""
+    """Why a plan is no hit: its differences from the artifact that differs least (of equals, the newest)."""
     nearest: tuple[int, Manifest, Differences] | None = None
     for manifest in manifests:  # oldest first
         if manifest.stage != plan.stage or manifest.config.get("mode") != plan.slice.get("mode"):
@@ -66,7 +66,7 @@ def reason(plan: StagePlan[Any], manifests: Iterable[Manifest]) -> Reason:
 
 
 def differences(plan: StagePlan[Any], manifest: Manifest) -> Differences:
-    """What a plan would do differently from the run that made an artifact."""
+    """The differences between a plan and the artifact of a manifest."""
     return Differences(
         config=tuple(_config_changes(manifest.config, plan.slice, stage=plan.stage)),
         inputs=tuple(_input_changes(plan, manifest)),
@@ -81,7 +81,7 @@ def _config_changes(old: Mapping[str, Any], new: Mapping[str, Any], *, stage: st
         if was == now and (key in before) == (key in after):
             continue
         if key[0] == "files":
-            yield f"file {key[-1]} {'changed' if key in before and key in after else 'is another one'}"
+            yield f"file {key[-1]} {'changed' if key in before and key in after else 'is a different file'}"
         else:
             yield f"{'.'.join((stage, *key))} {_shown(was, key in before)} -> {_shown(now, key in after)}"
 
@@ -127,6 +127,6 @@ def _source_changes(plan: StagePlan[Any], manifest: Manifest) -> Iterator[str]:
 
 
 def _file_of(name: str) -> str:
-    """`thinkless_core.rl.policy_loss` -> `thinkless_core/rl/policy_loss.py`; a file's name stays."""
+    """`thinkless_core.rl.policy_loss` -> `thinkless_core/rl/policy_loss.py`; a file's name is returned as it is."""
     is_module = "/" not in name and not name.endswith((".py", ".sql"))
     return f"{name.replace('.', '/')}.py" if is_module else name

@@ -7,8 +7,8 @@ from typing import Any
 
 from schemas.artifact import MANIFEST_VERSION, Artifact, InputRef, Manifest
 from schemas.configs.loading import load_config
+from tasks.running.rebuild_reason import Differences, differences, reason
 from tasks.running.stage import StagePlan
-from tasks.running.why import Differences, differences, reason
 from tasks.train_sft import TrainSft
 
 BASE = Artifact(stage="base", key="b", digest="b" * 64, path="/none", rows=1)

@@ -1,9 +1,9 @@
-"""The members of a study: which are finished, how long one takes, and how one is run.
+"""Members of a study: finds the finished ones, estimates the time of one, and runs one.
 
 StudyRequest -> member (condition x seed) -> found in the store, or a process of its own: `thinkless run --no-prefect`
 
-A member is an ordinary run until `evaluate`: relaunched, it goes on from its checkpoints, and a finished one is a hit.
-Each has its own process because torch's number of threads belongs to the process.
+A member is an ordinary run that stops after `evaluate`: a relaunched one resumes from its checkpoints, and a
+finished one is a hit. Each has its own process because torch's number of threads is a setting of the process.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from schemas.errors import ConfigError, StoreError
 
 LAST_STAGE = "evaluate"
 GUESSED_SECONDS = 75.0
-"""A member's time where the store has none to learn from: RL and evaluation of the tiny profile on one core."""
+"""Assumed time of a member if the store has no finished one: RL and evaluation of the tiny profile on one core."""
 START_SECONDS = 8.0
-"""Imports of one process, which no manifest counts."""
+"""Time of the imports in one process, which the manifests do not include."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,12 @@ class MemberRun:
     def last_words(self) -> str:
         """The last line of its log."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        return next((line for line in reversed(lines) if line.strip()), "it printed nothing")
+        return next((line for line in reversed(lines) if line.strip()), "its log is empty")
 
 
 @dataclass
 class MemberFinder:
-    """Looks members up in the store; each artifact that several of them share is verified once."""
+    """Looks members up in the store; an artifact that several members share is verified once."""
 
     store: ArtifactStore
     _seen: dict[tuple[str, str], Artifact | None] = field(default_factory=dict)
@@ -106,14 +106,14 @@ def check_study(
     claim: str | None = None,
     overrides: Sequence[str] = (),
 ) -> StudyRequest:
-    """A checked launch; raises ConfigError or StoreError for a fault of any member, before one is run."""
+    """Check the study and the configuration of every member; raises ConfigError or StoreError."""
     if jobs is not None and jobs < 1:
         raise ConfigError(f"--jobs is {jobs}, expected at least 1; leave it out for one per core")
     study = load_study(name)
     study = study.only(claim) if claim else study
     members = study.members(num_seeds=num_seeds, overrides=overrides)
     threads = 1
-    for member in members[: len(study.conditions)]:  # seeds of a condition differ in nothing that could be wrong
+    for member in members[: len(study.conditions)]:  # the seeds of a condition share all that can be wrong
         try:
             config = load_config(profile, overrides=member.overrides)
         except ConfigError as error:
@@ -122,7 +122,7 @@ def check_study(
             if benchmark not in config.problems.benchmarks:
                 known = ", ".join(config.problems.benchmarks)
                 raise ConfigError(
-                    f"study {study.name}: benchmarks.{role} is {benchmark!r}, which profile {profile} has not; "
+                    f"study {study.name}: benchmarks.{role} is {benchmark!r}, which profile {profile} does not have; "
                     f"name one of {known}"
                 )
         threads = max(threads, config.rl.num_threads or num_cores())
@@ -136,31 +136,31 @@ def num_cores() -> int:
 
 
 def find_members(request: StudyRequest) -> dict[MemberSpec, FoundMember | None]:
-    """Every member, finished or not."""
+    """Every member -> its artifacts, or None if it is not finished."""
     finder = MemberFinder(ArtifactStore(request.settings.home))
     return {spec: finder.find(request.profile, spec) for spec in request.members}
 
 
 def member_command(request: StudyRequest, spec: MemberSpec) -> ChildCommand:
-    """What runs one member in a process of its own."""
+    """The command that runs one member in a process of its own."""
     run = [sys.executable, "-m", "flows.cli", "run", "--no-prefect", "--profile", request.profile]
     words = [*run, "--until", LAST_STAGE, *(word for override in spec.overrides for word in ("--set", override))]
     variables = {
         "THINKLESS_HOME": str(request.settings.home),
-        # A member whose configuration sets no number of threads gets an equal share of the cores.
+        # Libraries whose threads the configuration does not set share the cores between the members.
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(max(1, num_cores() // request.jobs))),
     }
     return ChildCommand(tuple(words), request.log_of(spec), variables)
 
 
 def run_member(request: StudyRequest, spec: MemberSpec) -> MemberRun:
-    """Run one member to its end."""
+    """Run one member and wait until it ends."""
     started, command = time.monotonic(), member_command(request, spec)
     return MemberRun(spec, run_logged(command), time.monotonic() - started, command.log)
 
 
 def seconds_per_member(request: StudyRequest, found: Sequence[FoundMember]) -> float:
-    """Mean time of the finished members, from their manifests; a guess if there is none."""
+    """Mean time of the finished members, from their manifests; GUESSED_SECONDS if there is none."""
     store = ArtifactStore(request.settings.home)
     seconds = []
     for member in found:

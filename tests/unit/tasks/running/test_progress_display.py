@@ -16,9 +16,9 @@ from rich.console import Console
 
 from schemas.errors import ConfigError
 from tasks.headline import Headline
-from tasks.running import progress as module
+from tasks.running import progress_display as module
 from tasks.running.event_files import EventFile, require_tensorboard
-from tasks.running.progress import stage_progress
+from tasks.running.progress_display import stage_progress
 
 RL_STEP = {
     "reward_mean": 0.3125,
@@ -99,7 +99,7 @@ def test_a_bar_keeps_to_one_line_with_as_many_numbers_as_fit(width: int, monkeyp
 def test_a_run_without_prefect_does_not_load_it_to_show_progress() -> None:
     script = """
 import sys
-from tasks.running.progress import stage_progress
+from tasks.running.progress_display import stage_progress
 with stage_progress("rl") as progress:
     progress(1, 1, {"reward_mean": 0.5})
 print("prefect" in sys.modules, "torch" in sys.modules)

@@ -1,8 +1,8 @@
-"""Training of a stage: in this process, or in several that `accelerate launch` starts.
+"""Trains a stage's model: in this process, or in several that `accelerate launch` starts.
 
 plan -> (launch?) no:  `train` of the stage's module, called here
-                  yes: job.json -> N x `python -m tasks.running.launched` -> the same `train` -> progress back into this
-                  process
+                  yes: job.json -> N x `python -m tasks.running.training_process` -> the same `train`
+                       -> progress back into this process
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ C_contra = TypeVar("C_contra", bound=TrainingConfig, contravariant=True)
 
 
 class Train(Protocol[C_contra]):
-    """What a stage that trains a model calls `train`."""
+    """The function `train` of the module of a stage that trains a model."""
 
     def __call__(
         self,
@@ -37,16 +37,16 @@ class Train(Protocol[C_contra]):
         processes: int = 1,
         sharded: bool = False,
     ) -> None:
-        """Train from the input artifacts' folders; logs and checkpoints into `workspace/scratch`, the result into
+        """Train on the artifacts in the folders `inputs`. Logs and checkpoints go to `workspace/scratch`, the result to
         `workspace/model`.
 
-        Called in each of `processes`; the main one alone writes. `sharded` spreads the model over them.
+        It is called in each of `processes` processes; only the main one writes. `sharded` splits the model over them.
         """
         ...
 
 
 def run_training(plan: StagePlan[C], workspace: Path, progress: Progress, *, train: Train[C]) -> None:
-    """Train a stage's model where its configuration says; raises what training raises."""
+    """Train a stage's model in this process or in several, as its configuration says; passes on errors of training."""
     inputs = tuple(Path(artifact.path) for artifact in plan.inputs)
     launch = plan.config.launch
     if launch is None:
@@ -54,7 +54,7 @@ def run_training(plan: StagePlan[C], workspace: Path, progress: Progress, *, tra
         return
     _check_gpus(launch, stage=plan.stage)
 
-    def pass_on(message: Message) -> None:
+    def report_progress(message: Message) -> None:
         progress(message["done"], message["total"], message["numbers"], notes=tuple(message["notes"]))
 
     job = {
@@ -68,21 +68,21 @@ def run_training(plan: StagePlan[C], workspace: Path, progress: Progress, *, tra
     run_launched(
         Launch(
             label=plan.label,
-            module="tasks.running.launched",
+            module="tasks.running.training_process",
             job=job,
             processes=launch.processes,
             accelerate_config=launch.accelerate_config,
             folder=workspace / SCRATCH_NAME / "launch",
         ),
-        on_message=pass_on,
+        on_message=report_progress,
     )
 
 
 def _check_gpus(launch: LaunchConfig, *, stage: str) -> None:
-    """Refuse more processes than GPUs; on a CPU any number may share its cores."""
+    """Refuse more processes than GPUs; without a GPU, any number of processes may share the CPU."""
     num_gpus = 0 if parse_flag_from_env("ACCELERATE_USE_CPU") else torch.cuda.device_count()
     if 0 < num_gpus < launch.processes:
         raise ConfigError(
-            f"{stage}.launch.processes: {launch.processes} processes need a GPU each, and this machine shows "
+            f"{stage}.launch.processes: {launch.processes} processes need a GPU each, and this machine has "
             f"{num_gpus}; set {stage}.launch.processes={num_gpus}"
         )

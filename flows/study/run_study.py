@@ -1,10 +1,9 @@
-"""One launch of a study: its members side by side, then what is read off them.
+"""Runs a study: its members in parallel, then the summary.
 
-request -> members found in the store | run, some at a time -> stage `study` -> StudyResult
+request -> members found in the store | run, `jobs` at a time -> stage `study` -> StudyResult
 
-Nothing is repeated: a finished member is a hit, an interrupted one goes on from its checkpoints, one that fails is
-reported with its log while the others go on. Prefect is not needed; flows/prefect/study_flow.py shows the same on a
-server.
+No work is repeated: a finished member is a hit, an interrupted one resumes from its checkpoints. If a member fails, the
+others go on and the result names its log. This needs no Prefect; flows/prefect/study_flow.py runs the same on a server.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from pydantic import JsonValue
 from flows.direct import build_here
 from flows.recipe import AnyPlan
 from flows.request import new_run_id
-from flows.run import recorded
-from flows.study.study_members import (
+from flows.run_stages import recorded
+from flows.study.members import (
     MemberRun,
     StudyRequest,
     find_members,
@@ -32,28 +31,29 @@ from infra.processes.child_process import end_children
 from schemas.artifact import Artifact
 from schemas.configs.study import FinishedMember, MemberSpec, StudySummaryConfig
 from schemas.errors import MissingArtifactError
-from tasks.running.context import RunContext, find_done
+from tasks.running.context import RunContext
+from tasks.running.find import find_done
 from tasks.summarise_study import plan_study
 
 logger = logging.getLogger("thinkless")
 
 RunMembers = Callable[[StudyRequest, Sequence[MemberSpec]], Iterator[MemberRun]]
-"""Runs members and hands out each as it ends."""
+"""Runs members and yields each as it ends."""
 
 
 @dataclass(frozen=True)
 class StudyResult:
-    """Result of a launch."""
+    """Result of one launch of a study."""
 
     summary: Artifact | None
-    """Of the finished members; None if there is none."""
+    """Artifact of stage `study`, over the finished members; None if no member is finished."""
     failed: tuple[MemberRun, ...]
     missing: tuple[MemberSpec, ...]
-    """Members that are not finished, failed ones among them."""
+    """Members that are not finished, including failed ones."""
 
 
 def run_study(request: StudyRequest, run_members: RunMembers) -> StudyResult:
-    """Run what is not finished, then summarise all that is."""
+    """Run the unfinished members, then summarise all finished ones."""
     logger.setLevel(logging.INFO)
     found = find_members(request)
     waiting = [spec for spec, member in found.items() if member is None]
@@ -76,7 +76,7 @@ def run_study(request: StudyRequest, run_members: RunMembers) -> StudyResult:
 
 
 def run_side_by_side(request: StudyRequest, specs: Sequence[MemberSpec]) -> Iterator[MemberRun]:
-    """Members in processes of their own, `jobs` at a time, as they end."""
+    """Run each member in a process of its own, `jobs` at a time; yields each as it ends."""
     with ThreadPoolExecutor(max_workers=request.jobs) as pool:
         try:
             for future in as_completed([pool.submit(run_member, request, spec) for spec in specs]):
@@ -88,7 +88,7 @@ def run_side_by_side(request: StudyRequest, specs: Sequence[MemberSpec]) -> Iter
 
 
 def summarise(request: StudyRequest, *, failed: tuple[MemberRun, ...] = ()) -> StudyResult:
-    """What can be read off the members that are finished, on record as a run of its own."""
+    """Summarise the finished members, recorded as a run of its own."""
     found = find_members(request)
     missing = tuple(spec for spec, member in found.items() if member is None)
     finished = [member for member in found.values() if member is not None]

@@ -1,7 +1,7 @@
-"""How far a stage is: a bar on a terminal, a line now and then in a log, an artifact in Prefect's UI, event files.
+"""Shows the progress of a stage: a bar on a terminal or lines in a log, an artifact in Prefect's UI, event files.
 
 Progress callback of the core -> headline of the stage -> terminal or log, Prefect
-                              -> all numbers           -> TensorBoard event files, where asked for
+                              -> all numbers           -> TensorBoard event files, if requested
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ SECONDS_BETWEEN_LINES = 15.0
 SECONDS_BETWEEN_ARTIFACT_UPDATES = 3.0
 
 Show = Callable[[int, int, str], None]
-"""Shows how many pieces of how many are done, with a headline."""
+"""Shows the pieces done, their total and a headline."""
 
 
 @contextmanager
 def stage_progress(label: str, *, event_dir: Path | None = None) -> Iterator[ProgressCallback]:
-    """A callback that shows the progress of one stage wherever somebody looks.
+    """A callback that shows the progress of one stage on the terminal or in the log, and in Prefect's UI.
 
-    `event_dir` takes the stage's TensorBoard event files; ConfigError where their package is missing.
+    `event_dir` is the folder of the stage's TensorBoard event files. Raises ConfigError if their package is missing.
     """
     console = Console(stderr=True)
     headline = Headline(label)
@@ -64,7 +64,7 @@ def stage_progress(label: str, *, event_dir: Path | None = None) -> Iterator[Pro
 
 
 class _Lines:
-    """A line in the log every few seconds, and one at the end."""
+    """Progress as a line in the log every few seconds, and one at the end."""
 
     def __init__(self, label: str) -> None:
         self._label = label
@@ -87,7 +87,7 @@ def _bar(label: str, console: Console) -> Iterator[Show]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        # What is left of the line, and never a second one: the numbers give way, not the count of steps.
+        # The rest of the line. A text that is too long is cut, so that it needs no second line.
         TextColumn("{task.fields[text]}", markup=False, table_column=Column(ratio=1, no_wrap=True)),
         console=console,
         expand=True,
@@ -102,7 +102,7 @@ def _bar(label: str, console: Console) -> Iterator[Show]:
 
 
 class _UiProgress:
-    """A Prefect progress artifact of the current task run, updated every few seconds; nothing outside of one."""
+    """A Prefect progress artifact of the current task run, updated every few seconds; nothing outside a task run."""
 
     def __init__(self, label: str) -> None:
         self._label = label
@@ -118,8 +118,8 @@ class _UiProgress:
         self._last = time.monotonic()
         from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
-        # The picture of progress must never end the work it pictures, nor hold it up twice: a server that is gone
-        # is tried for a minute by Prefect's client before it gives up.
+        # A lost server may not stop the stage, nor delay it more than once: Prefect's client retries for a minute
+        # before it gives up.
         try:
             percent = 100.0 * done / total
             description = f"{self._label} {done}/{total}  {text}".strip()
@@ -130,16 +130,16 @@ class _UiProgress:
                 self._artifact = made if isinstance(made, uuid.UUID) else None
             else:
                 update_progress_artifact(artifact_id=self._artifact, progress=percent, description=description)
-        except Exception as error:  # noqa: BLE001 - whatever the server answers, training goes on
+        except Exception as error:  # noqa: BLE001 - training goes on after any failure of the server
             self._gone = True
-            logger.warning("Prefect's server does not answer (%s); progress is shown here only", error)
+            logger.warning("Prefect's server does not answer (%s); progress is only shown here", error)
 
     def _is_fresh(self) -> bool:
         return time.monotonic() - self._last < SECONDS_BETWEEN_ARTIFACT_UPDATES
 
 
 def _in_task_run() -> bool:
-    """Whether Prefect runs this; a run without it does not load it to be told so."""
+    """True inside a Prefect task run. Does not import Prefect: if it is not loaded, there is no task run."""
     if "prefect.context" not in sys.modules:
         return False
     from prefect.context import TaskRunContext

@@ -1,0 +1,57 @@
+"""Finds the artifact of a plan: in the store by its key, or kept although its sources changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import metadata
+from typing import TypeVar
+
+from schemas.artifact import Artifact, Manifest
+from schemas.configs.stage import StageConfig
+from tasks.running.context import RunContext
+from tasks.running.rebuild_reason import differences
+from tasks.running.stage import StagePlan
+
+C = TypeVar("C", bound=StageConfig)
+
+RESULT_PACKAGES = ("torch", "transformers", "vllm", "math-verify")
+"""Packages whose versions can change a model's output or a verdict."""
+
+
+def find_done(context: RunContext, plan: StagePlan[C]) -> Artifact | None:
+    """The published, verified artifact of a plan; None if it has to be built or rebuilt."""
+    if plan.stage in context.refresh:
+        return None
+    found = context.store.find(plan.stage, plan.key)
+    if found is not None:
+        outdated = context.same_versions and version_changes(context.store.manifest(plan.stage, plan.key))
+        return None if outdated else found
+    return _kept(context, plan) if plan.stage in context.keep else None
+
+
+def _kept(context: RunContext, plan: StagePlan[C]) -> Artifact | None:
+    """The newest artifact that differs from a plan only in its sources."""
+    for manifest in reversed(list(context.store.manifests())):
+        if manifest.stage == plan.stage and not differences(plan, manifest).besides_sources():
+            found = context.store.find(manifest.stage, manifest.key)
+            if found is not None:
+                return found.model_copy(update={"kept": True})
+    return None
+
+
+def version_changes(manifest: Manifest) -> Mapping[str, tuple[str, str]]:
+    """Package -> (version the artifact was made with, version installed), if they differ."""
+    changes = {}
+    for name in RESULT_PACKAGES:
+        made_with, installed = manifest.packages.get(name), installed_version(name)
+        if made_with is not None and installed is not None and made_with != installed:
+            changes[name] = (made_with, installed)
+    return changes
+
+
+def installed_version(package: str) -> str | None:
+    """Version of an installed package; None if it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
