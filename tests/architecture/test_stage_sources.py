@@ -56,7 +56,7 @@ OUTSIDE = {
 EDIT_AND_TELL = """
 import json, pathlib, sys
 from infra import fingerprint
-from infra.module_sources import module_sources
+from infra.python_sources import module_sources
 
 def keys(module):
     fingerprint._source_hashes.cache_clear()
