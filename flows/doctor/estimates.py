@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from flows.doctor.machine import ASSUMED_GPU, Plan, gigabytes
 from flows.doctor.student import amount
-from thinkless_core.estimates.size_estimate import ModelShape, StageMemory
+from thinkless_core.estimates.memory_formulas import ModelShape, StageMemory
 from thinkless_core.estimates.stage_memory import PROMPT_TOKENS
 from thinkless_core.estimates.work_estimate import MEAN_SHARE, OWN_SAMPLER_SLOWER, StageWork
 

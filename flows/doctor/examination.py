@@ -9,7 +9,7 @@ from flows.doctor.finding import Finding, Findings
 from flows.doctor.needs import hub_data, hub_models
 from infra.processes.launcher import shards_the_model
 from schemas.configs.pipeline import PipelineConfig
-from thinkless_core.estimates.size_estimate import ModelShape
+from thinkless_core.estimates.memory_formulas import ModelShape
 
 HUB_BYTES_PER_ROW = 10_000
 """Assumed size of a downloaded row, and of its copy as Arrow; rows with reasoning traces are the large ones."""

@@ -13,7 +13,7 @@ from flows.doctor.finding import Finding, checked
 from flows.doctor.needs import gpus
 from infra.settings import Settings
 from schemas.configs.pipeline import PipelineConfig
-from thinkless_core.estimates.size_estimate import ModelShape, StageMemory
+from thinkless_core.estimates.memory_formulas import ModelShape, StageMemory
 from thinkless_core.estimates.stage_memory import num_processes
 from thinkless_core.estimates.work_estimate import Machine, StageWork
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from flows.doctor.finding import Finding, checked
 from schemas.configs.base_model import PACKAGE, PretrainedModel
 from schemas.configs.pipeline import PipelineConfig
-from thinkless_core.estimates.size_estimate import ModelShape
+from thinkless_core.estimates.memory_formulas import ModelShape
 from thinkless_core.estimates.stage_memory import longest_rollout, prompt_tokens
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from infra.processes.vllm_settings import run_engine_in_this_process
+from infra.processes.vllm_environment import run_engine_in_this_process
 from schemas.configs.sampler import SamplerConfig, TransformersSamplerConfig
 from thinkless_core.sampling.sampler import Sampler
 from thinkless_core.sampling.sampling_copy import SamplingCopy

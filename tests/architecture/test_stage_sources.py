@@ -13,6 +13,7 @@ import pytest
 from flows.prefect.deployments import prefect_yaml
 from flows.recipe import RECIPE
 from infra.fingerprint import PLUMBING, source_hashes
+from schemas.configs.loading import load_config
 from tasks.summarise_study import SummariseStudy
 
 ROOT = Path(__file__).parents[2]
@@ -56,28 +57,35 @@ OUTSIDE = {
 EDIT_AND_TELL = """
 import json, pathlib, sys
 from infra import fingerprint
-from infra.module_sources import module_sources
+from infra.python_sources import module_sources
 
-def keys(module):
+def keys(modules):
     fingerprint._source_hashes.cache_clear()
-    return fingerprint.combined(fingerprint.source_hashes([module]))
+    return fingerprint.combined(fingerprint.source_hashes(modules))
 
 changed = {}
-for stage, module, file, old, new in json.load(sys.stdin):
+for stage, modules, file, old, new in json.load(sys.stdin):
     path = pathlib.Path(file)
     text = path.read_text()
     assert old in text, (file, old)
-    before = keys(module)
+    before = keys(modules)
     path.write_text(text.replace(old, new, 1))
-    changed[f"{stage} {file} {new.strip().splitlines()[-1]}"] = keys(module) != before
+    changed[f"{stage} {file} {new.strip().splitlines()[-1]}"] = keys(modules) != before
     path.write_text(text)
 print(json.dumps(changed))
 """
 
 
+def entries_of(stage: str) -> list[str]:
+    """The stage's own module, and those of the kinds that profile tiny chooses for it."""
+    of_stage = STAGES[stage]
+    kinds = () if stage == "study" else of_stage.kinds(load_config("tiny"))
+    return [type(of_stage).__module__, *(module for kind in kinds for module in kind.modules())]
+
+
 def sources_of(stage: str) -> set[str]:
     """Modules in a stage's key."""
-    return set(source_hashes([type(STAGES[stage]).__module__]))
+    return set(source_hashes(entries_of(stage)))
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -99,20 +107,18 @@ def test_an_edit_inside_changes_the_key_and_an_edit_outside_does_not(tmp_path: P
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
     future = "from __future__ import annotations\n"
     edits, expected = [], []
-    for stage, of_stage in STAGES.items():
-        entry = type(of_stage).__module__
+    for stage in STAGES:
         outside = "schemas.records.study_claims" if stage not in ("study", "report") else "thinkless_core.rl.rl_trainer"
         for module, changes in ((INSIDE[stage][0], True), (outside, False)):
-            edits.append([stage, entry, file_of(module), future, f"{future}EDITED = 1\n"])
+            edits.append([stage, entries_of(stage), file_of(module), future, f"{future}EDITED = 1\n"])
             expected.append(changes)
-    rl = "tasks.train_rl"
     for file, old, new, changes in (
         ("thinkless_core/sampling/transformers_sampler.py", future, f"{future}EDITED = 2\n", True),
         ("thinkless_core/rl/rl_trainer.py", future, f"{future}# A comment.\n", False),
         ("thinkless_core/rl/rl_trainer.py", "lower prompts_per_step", "lower rl.prompts_per_step", False),
         ("schemas/records/eval_summary.py", "    accuracy: float\n", "    median: float\n    accuracy: float\n", False),
     ):
-        edits.append(["rl", rl, file, old, new])
+        edits.append(["rl", entries_of("rl"), file, old, new])
         expected.append(changes)
     finished = subprocess.run(
         [sys.executable, "-c", EDIT_AND_TELL],

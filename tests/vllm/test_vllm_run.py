@@ -8,7 +8,7 @@ import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from flows.cli import main
-from infra.processes.vllm_settings import run_engine_in_this_process
+from infra.processes.vllm_environment import run_engine_in_this_process
 from schemas.mode import Mode
 from tests.specimens import make_problems
 from tests.vllm.conftest import CONFIG, SHAPE

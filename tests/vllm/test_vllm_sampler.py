@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
 
-from infra.processes.vllm_settings import run_engine_in_this_process
+from infra.processes.vllm_environment import run_engine_in_this_process
 from schemas.configs.training import LoraConfig
 from schemas.errors import ConfigError
 from schemas.finish_reason import FinishReason

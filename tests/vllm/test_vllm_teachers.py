@@ -9,7 +9,7 @@ import httpx
 import pytest
 from transformers import PreTrainedTokenizerFast
 
-from infra.processes.vllm_settings import IN_PROCESS
+from infra.processes.vllm_environment import IN_PROCESS
 from schemas.configs.teach import TransformersTeacher, VllmTeacher
 from schemas.errors import TeacherError
 from schemas.mode import Mode

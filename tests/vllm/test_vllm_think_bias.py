@@ -11,7 +11,7 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from infra.processes.vllm_settings import run_engine_in_this_process
+from infra.processes.vllm_environment import run_engine_in_this_process
 from tests.vllm.conftest import CONFIG
 from thinkless_core.sampling.vllm_engine import end_engine, engine_arguments, failures
 from thinkless_core.sampling.vllm_think_bias import ThinkBias

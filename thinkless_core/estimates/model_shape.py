@@ -12,7 +12,7 @@ from transformers import AutoConfig
 
 from schemas.configs.base_model import PretrainedModel, TinyModel
 from schemas.errors import ThinklessError
-from thinkless_core.estimates.size_estimate import ModelShape
+from thinkless_core.estimates.memory_formulas import ModelShape
 from thinkless_core.student.tiny_model import tiny_tokenizer
 
 _QWEN_CODES = 151_936

@@ -1,4 +1,4 @@
-"""What each stage of a run will hold in memory: its settings put into the formulas of size_estimate.
+"""What each stage of a run will hold in memory: its settings put into the formulas of memory_formulas.py.
 
 PipelineConfig + ModelShape + memory of one GPU (None: a CPU) -> StageMemory of each stage that has the student
 """
@@ -13,7 +13,7 @@ from schemas.configs.rl import RlConfig
 from schemas.configs.sampler import SamplerConfig, VllmSamplerConfig
 from schemas.configs.schedule import values
 from schemas.configs.training import TrainingConfig
-from thinkless_core.estimates.size_estimate import (
+from thinkless_core.estimates.memory_formulas import (
     ModelShape,
     StageMemory,
     Term,

@@ -19,7 +19,7 @@ from schemas.configs.pipeline import PipelineConfig
 from schemas.configs.sampler import SamplerConfig, VllmSamplerConfig
 from schemas.configs.schedule import values
 from schemas.configs.teach import TeacherSide
-from thinkless_core.estimates.size_estimate import ModelShape
+from thinkless_core.estimates.memory_formulas import ModelShape
 from thinkless_core.estimates.stage_memory import num_processes, prompt_tokens
 
 MEAN_SHARE = 0.25

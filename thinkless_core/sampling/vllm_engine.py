@@ -5,8 +5,8 @@ folder -> engine -> `push` the weights of a model -> `generate` token ids -> tok
 
 One engine at a time: vLLM keeps what it knows of devices and groups in globals, and the first to end takes them along.
 vLLM is imported at the first use: it is no dependency of this project, and takes its time to load. The engine has to
-run in this process (VLLM_ENABLE_V1_MULTIPROCESSING=0: infra/processes/vllm_settings.py), where weights are handed over
-as tensors; where it spreads over several GPUs, they go through a file.
+run in this process (VLLM_ENABLE_V1_MULTIPROCESSING=0: infra/processes/vllm_environment.py), where weights are
+handed over as tensors; if it spreads over several GPUs, they go through a file.
 Sources: https://docs.vllm.ai/en/latest/features/sleep_mode/, vllm/v1/worker/gpu_model_runner.py (reload_weights) of
 version 0.32. Run on CPUs, in one process and in two; sleep mode and tensor parallelism were not run, for want of a GPU.
 """

@@ -9,8 +9,8 @@ from schemas.configs.loading import load_config, profile_names
 from schemas.configs.pipeline import PipelineConfig
 from schemas.configs.presets import PresetSource
 from schemas.configs.problems import HubSource
+from thinkless_core.estimates.memory_formulas import ModelShape
 from thinkless_core.estimates.model_shape import shape_of
-from thinkless_core.estimates.size_estimate import ModelShape
 from thinkless_core.estimates.stage_memory import stage_memories
 from thinkless_core.estimates.work_estimate import MEAN_SHARE, Machine, StageWork, stage_works
 

@@ -5,8 +5,8 @@ shape of the model + a stage's settings -> Terms, each with its bytes and its fo
 P parameters, T trained ones, N processes, M tokens of a forward pass, h hidden size, f MLP size, L layers,
 V vocabulary.
 Counted are the terms that grow with the model or with the settings; not counted are the CUDA context (about 0.5 GiB),
-fragmentation and what lives for one operation. tests/unit/thinkless_core/estimates/test_size_estimate.py holds them to
-what torch keeps.
+fragmentation and what lives for one operation. tests/unit/thinkless_core/estimates/test_memory_formulas.py compares
+them with what torch keeps.
 """
 
 from __future__ import annotations

@@ -8,8 +8,7 @@ from transformers import DynamicCache, Qwen2Config, Qwen2ForCausalLM
 
 from schemas.configs.base_model import TinyModel
 from schemas.configs.training import LoraConfig
-from thinkless_core.estimates.model_shape import KNOWN, shape_of
-from thinkless_core.estimates.size_estimate import (
+from thinkless_core.estimates.memory_formulas import (
     LOGITS_AT_ONCE,
     ModelShape,
     StageMemory,
@@ -20,6 +19,7 @@ from thinkless_core.estimates.size_estimate import (
     total,
     training_state,
 )
+from thinkless_core.estimates.model_shape import KNOWN, shape_of
 from thinkless_core.student.rendering import Sample
 from thinkless_core.student.tiny_model import tiny_model, tiny_tokenizer
 from thinkless_core.training.logprobs import MAX_LOGITS
