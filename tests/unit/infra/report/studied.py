@@ -18,9 +18,9 @@ CONDITIONS = {
     "grpo": {"rl.objective": "grpo"},
     "degrpo-paper": {"rl.objective": "degrpo-paper"},
     "hgpo": {"rl.objective": "hgpo"},
-    "alpha=0.01": {"rl.alpha": 0.01},
+    "alpha=0.01": {"rl.objective.alpha": 0.01},
     "alpha=0.1": {},
-    "alpha=10": {"rl.alpha": 10},
+    "alpha=10": {"rl.objective.alpha": 10},
 }
 STEPS = 60
 

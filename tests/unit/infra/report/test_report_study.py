@@ -53,9 +53,9 @@ def test_the_page_is_whole_small_and_the_same_every_time(folder: Path, page: str
 def test_every_condition_has_a_picture_and_every_benchmark_two(page: str) -> None:
     titles = re.findall(r"<figcaption><h3>(.*?)</h3>", page)
     assert titles[: len(CONDITIONS)] == list(CONDITIONS)
-    assert [t for t in titles if t.startswith("rl.alpha")] == [
-        "rl.alpha: where the choice ends",
-        "rl.alpha: how it got there",
+    assert [t for t in titles if t.startswith("rl.objective.alpha")] == [
+        "rl.objective.alpha: where the choice ends",
+        "rl.objective.alpha: how it got there",
     ]
     assert len([t for t in titles if t.startswith("tiny-")]) == 4
 
@@ -104,16 +104,16 @@ def test_a_sweep_is_what_differs_in_one_number() -> None:
 
     found = sweeps(
         [
-            member("large", ["rl.alpha=10", "rl.seed=0", 'evaluate.models=["rl"]']),
-            member("small", ["rl.alpha=0.05", "rl.seed=1", 'evaluate.models=["sft", "rl"]']),
-            member("other", ["rl.alpha=1", "rl.gamma=2"]),
+            member("large", ["rl.objective.alpha=10", "rl.seed=0", 'evaluate.models=["rl"]']),
+            member("small", ["rl.objective.alpha=0.05", "rl.seed=1", 'evaluate.models=["sft", "rl"]']),
+            member("other", ["rl.objective.alpha=1", "rl.gamma=2"]),
             member("grpo", {"rl.objective": "grpo"}),
             member("few", ["sft.steps=800"]),
             member("as-it-is", ['evaluate.models=["rl"]']),
         ]
     )
     assert [(s.setting, [(p.value, p.condition) for p in s.points]) for s in found] == [
-        ("rl.alpha", [(0.05, "small"), (10.0, "large"), (None, "as-it-is")]),
+        ("rl.objective.alpha", [(0.05, "small"), (10.0, "large"), (None, "as-it-is")]),
         ("sft.steps", [(800.0, "few"), (None, "as-it-is")]),
     ]
 
