@@ -98,7 +98,7 @@ STAYING: dict[str, tuple[Told | str, type[Exception], list[str], int]] = {
     "no choices": (Told(200, {"choices": []}), TeacherError, ["p-0", "3 times", "no choice", '{"choices": []}'], 3),
     "a refused key": (Told(401, {"error": {"message": f"bad key {KEY}"}}), TeacherError, ["401", "TEACHER_KEY"], 1),
     "a forbidden model": (Told(403), TeacherError, ["403", "TEACHER_KEY", "m"], 1),
-    "an empty account": (Told(402), TeacherError, ["paid", "top up"], 1),
+    "an empty account": (Told(402), TeacherError, ["asks for payment", "top up"], 1),
     "a used-up quota": (Told(429, {"error": {"code": "insufficient_quota"}}), TeacherError, ["top up"], 1),
     "a wrong model": (Told(404, {"error": {"message": "no m here"}}), TeacherError, ["'m'", "no m here", "/v1"], 1),
     "a refused request": (Told(400, {"message": "too long"}), TeacherError, ["p-0", "too long", 'refused="drop"'], 1),
