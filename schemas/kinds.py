@@ -79,7 +79,9 @@ def chosen(base: type[K]) -> Callable[[Any], Any]:
         found = find_kind(base, name)
         field = found.model_fields.get(base.tag)
         own = field.default if field is not None else None
-        named = {**value, base.tag: own if isinstance(own, str) and own else name}
+        # An alias of a shipped kind becomes its name; a class from outside is found again only by what was written.
+        canonical = isinstance(own, str) and own and not is_plugin(found)
+        named = {**value, base.tag: own if canonical else name}
         return found.model_validate(named)
 
     return choose

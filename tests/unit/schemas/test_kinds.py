@@ -1,0 +1,71 @@
+"""Kinds are found by name, by file and by import path, and say what is wrong if they are not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from schemas.configs.reward import RewardConfig, choose_reward
+from schemas.kinds import find_kind, is_plugin, kind_names, kinds_in
+
+FILE = """
+from thinkless_core.rl.rewards import Reward
+
+class Flat(Reward):
+    name: str = "flat"
+    worth: float = 1.0
+
+class NoReward:
+    pass
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A file of the user's own."""
+    path = tmp_path / "mine.py"
+    path.write_text(FILE)
+    return path
+
+
+def test_a_shipped_kind_has_its_name_and_modules_of_this_program() -> None:
+    reward = choose_reward("thinkless")
+    assert (reward.name, reward.modules(), reward.sources()) == ("thinkless", ("thinkless_core.rl.rewards",), {})
+    assert "thinkless" in kind_names(RewardConfig)
+
+
+def test_a_class_of_a_file_is_found_again_from_its_own_dump_whatever_its_default_name(file: Path) -> None:
+    reward = choose_reward({"name": f"{file}:Flat", "worth": 2.0})
+    assert is_plugin(type(reward))
+    assert choose_reward(reward.model_dump(mode="json")) == reward
+    assert list(reward.sources()) == ["mine.py"]
+    assert list(kinds_in({"a": [reward]})) == [reward]
+
+
+def test_an_edited_file_is_another_class(file: Path) -> None:
+    before = find_kind(RewardConfig, f"{file}:Flat")
+    assert find_kind(RewardConfig, f"{file}:Flat") is before
+    file.write_text(FILE.replace("1.0", "3.0"))
+    assert find_kind(RewardConfig, f"{file}:Flat") is not before
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("thinkles", r"unknown name 'thinkles'; did you mean 'thinkless'\?"),
+        ("absent.py:Flat", "names the file absent.py, which does not exist"),
+        ("no.such.module:Flat", "names module 'no.such.module', which cannot be imported"),
+        ("{file}:Flatt", r"has no 'Flatt'; did you mean 'Flat'\?"),
+        ("{file}:NoReward", "expected a subclass of schemas.configs.reward.RewardConfig"),
+    ],
+)
+def test_a_kind_that_cannot_be_found_is_refused_with_the_way_out(name: str, message: str, file: Path) -> None:
+    with pytest.raises(ValueError, match=message):
+        find_kind(RewardConfig, name.format(file=file))
+
+
+def test_a_file_that_fails_is_refused_with_its_own_error(file: Path) -> None:
+    file.write_text("1 / 0")
+    with pytest.raises(ValueError, match=r"mine\.py cannot be run: ZeroDivisionError"):
+        find_kind(RewardConfig, f"{file}:Flat")
