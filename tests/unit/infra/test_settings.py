@@ -44,7 +44,7 @@ def test_prepare_creates_the_home_and_leaves_nothing_in_it(tmp_path: Path) -> No
 def test_a_home_at_or_below_a_regular_file_names_path_reason_and_way_out(tmp_path: Path, below: str) -> None:
     (tmp_path / "file").write_text("in the way")
     home = tmp_path / "file" / below
-    with pytest.raises(StoreError, match=r"(?s)file.*(not a directory|stands where).*set THINKLESS_HOME"):
+    with pytest.raises(StoreError, match=r"(?s)file.*(not a directory|exists where).*set THINKLESS_HOME"):
         Settings(home=home).prepare()
 
 

@@ -11,6 +11,7 @@ from flows.doctor.examination import examine
 from flows.doctor.finding import Finding, Findings
 from flows.doctor.machine import Hardware, plan_for
 from flows.doctor.needs import gpus, hub_data, hub_models, optional_packages
+from infra.processes.launcher import shards_the_model
 from schemas.configs.loading import load_config
 from schemas.configs.pipeline import PipelineConfig
 from tests.closed_address import closed_address
@@ -95,7 +96,7 @@ def test_a_stage_that_does_not_fit_is_named_with_what_to_lower() -> None:
     shape, hardware = shape_of(config.base.model), with_gpus(4, num_bytes=16 * 10**9)
     assert shape is not None
     plan = plan_for(works_of(config), hardware)
-    stages = list(stage_memories(config, shape, gpu_bytes=plan.gpu_bytes))
+    stages = list(stage_memories(config, shape, gpu_bytes=plan.gpu_bytes, shards=shards_the_model))
     found = list(machine.memory(config, stages, plan, hardware))
     assert [finding.text.split()[0] for finding in found if not finding.fine] == ["sft", "rl", "evaluate"]
     assert "and there are 16.0 GB; lower sft.micro_batch_tokens" in found[0].text
@@ -108,7 +109,7 @@ def test_processes_share_the_memory_of_a_cpu() -> None:
     plain, launched = load_config("tiny"), load_config("tiny", overrides=["sft.launch={processes=100}"])
     shape, hardware = shape_of(plain.base.model), CPU._replace(ram_bytes=10**9)
     assert shape is not None
-    stages = list(stage_memories(plain, shape, gpu_bytes=None))
+    stages = list(stage_memories(plain, shape, gpu_bytes=None, shards=shards_the_model))
     plan = machine.Plan(Machine.cpu(2), None, gpus_missing=False)
     assert all(finding.fine for finding in machine.memory(plain, stages, plan, hardware))
     (refused,) = machine.memory(launched, stages, plan, hardware)

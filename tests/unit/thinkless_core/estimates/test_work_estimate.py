@@ -76,7 +76,7 @@ def test_the_paper_without_its_savings_would_not_fit() -> None:
 def test_adapters_and_the_own_sampler_change_what_rl_holds() -> None:
     def terms(*overrides: str) -> dict[str, int]:
         config, shape = loaded("one_gpu", *overrides)
-        rl = list(stage_memories(config, shape, gpu_bytes=24 * GB))[1]
+        rl = list(stage_memories(config, shape, gpu_bytes=24 * GB, shards=shards_the_model))[1]
         return {term.name: term.num_bytes for term in (*rl.held, *rl.learning, *rl.sampling)}
 
     assert "reference" in terms()

@@ -144,7 +144,7 @@ def test_the_replayed_file_is_part_of_the_stages_key(tmp_path: Path) -> None:
     artifact = Artifact(stage="base", key="k", digest="d", path="p", rows=1)
 
     def key() -> str:
-        config = TeachSideConfig(mode=Mode.THINK, side=side)
+        config = TeachSideConfig(mode=Mode.THINK, side=side, chunk_size=10)
         return make_plan(AskTeachers(Mode.THINK), config, inputs=(artifact, artifact)).key
 
     before = key()

@@ -9,12 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from schemas import records
 from schemas.base import Record, arrow_schema, records_to_table
 from schemas.mode import EvalMode, Mode
 from schemas.records.eval_summary import EvalSummary
 from schemas.records.metrics import Metric
+from schemas.records.pairs import Pair
 from schemas.records.problems import Problem, ProblemSplit
+from schemas.tables import TABLES
 from tests.specimens import make_problem
 from thinkless_core.training.record_log import RecordLog
 
@@ -78,7 +79,7 @@ def test_a_log_that_was_never_written_is_empty(tmp_path: Path) -> None:
     assert not log.path.exists()
 
 
-ALL_RECORDS = [r for r in vars(records).values() if isinstance(r, type) and issubclass(r, Record) and r is not Record]
+ALL_RECORDS = list(TABLES.values())
 
 
 @pytest.mark.parametrize("record", ALL_RECORDS, ids=lambda r: r.__name__)
@@ -100,8 +101,8 @@ def test_types_of_columns_are_those_of_the_fields() -> None:
     assert schema.field("mode").type == pa.string()
     assert schema.field("n").type == pa.int64()
     assert schema.field("accuracy").type == pa.float64()
-    assert arrow_schema(records.Pair).field("split").type == pa.string()
-    assert arrow_schema(records.Pair).field("think_truncated").type == pa.bool_()
+    assert arrow_schema(Pair).field("split").type == pa.string()
+    assert arrow_schema(Pair).field("think_truncated").type == pa.bool_()
 
 
 def test_records_refuse_unknown_fields_and_never_change() -> None:
