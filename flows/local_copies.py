@@ -6,13 +6,14 @@ profile + overrides + folder -> presets without a path -> `...path="folder/file"
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from schemas.configs.loading import load_config
+from schemas.configs.pipeline import PipelineConfig
 from schemas.configs.presets import PRESETS
 from schemas.configs.source import LocalCopy, SourceConfig
-from schemas.configs.stage import Table
+from schemas.configs.stage import tables_in
 from schemas.errors import ConfigError
 
 
@@ -34,20 +35,12 @@ def local_copy_overrides(profile: str, *, overrides: Sequence[str], folder: Path
     return [f"{keys}.path={json.dumps(str(file))}" for keys, file in found.items()]
 
 
-def _copies(node: object, prefix: str = "") -> Iterator[tuple[str, LocalCopy]]:
-    """Dotted key of each source in a configuration that a local file can replace, with that file's name."""
-    if isinstance(node, SourceConfig):
-        copy = node.local_copy()
+def _copies(config: PipelineConfig) -> Iterator[tuple[str, LocalCopy]]:
+    """Dotted key of each source that a local file can replace, with that file's name."""
+    for keys, table in tables_in(config):
+        copy = table.local_copy() if isinstance(table, SourceConfig) else None
         if copy is not None:
-            yield prefix, copy
-        return
-    inner: Mapping[str, object] = {}
-    if isinstance(node, Table):
-        inner = {name: getattr(node, name) for name in type(node).model_fields}
-    elif isinstance(node, dict):
-        inner = node
-    for name, value in inner.items():
-        yield from _copies(value, f"{prefix}.{name}" if prefix else name)
+            yield keys, copy
 
 
 def _all_names() -> list[str]:

@@ -20,8 +20,7 @@ from infra.runs import RunRecord, StageUse, add_stage, finish_run, save_run, sta
 from schemas.artifact import Artifact
 from schemas.errors import MissingArtifactError
 from tasks.running.context import RunContext
-from tasks.running.find import find_done, version_changes
-from tasks.running.rebuild_reason import reason
+from tasks.running.find import find_done, version_changes, why_to_build
 
 logger = logging.getLogger("thinkless")
 
@@ -94,7 +93,8 @@ def run_stages(request: RunRequest, build: BuildStage) -> Recorder:
             done = find_done(context, plan)
             if done is None:
                 refuse_unless_asked_for(request, plan)
-                log_reason(context, plan)
+                because = why_to_build(context, plan, context.store.manifests()).short()
+                logger.info("%-12s to be built, because %s", plan.label, because)
             built = build(context, plan, done)
             # Prefect's cached reference may name a directory of another machine or an older path: use the store's.
             artifact = done or context.store.find(plan.stage, plan.key) or built
@@ -133,14 +133,3 @@ def refuse_unless_asked_for(request: RunRequest, plan: AnyPlan) -> None:
             f"stage {plan.stage} ({plan.key}) is not in the store, and --only {request.only} builds nothing else; "
             f"run --until {request.only} instead"
         )
-
-
-def log_reason(context: RunContext, plan: AnyPlan) -> None:
-    """Log one line: why a stage is built."""
-    if plan.stage in context.refresh:
-        because = "--refresh asks for it"
-    elif context.store.find(plan.stage, plan.key) is not None:
-        because = "it was made with other versions"
-    else:
-        because = reason(plan, context.store.manifests()).short()
-    logger.info("%-12s to be built, because %s", plan.label, because)

@@ -1,7 +1,7 @@
 """Stage keys: hashes of a stage's code, its configuration slice and its inputs.
 
 entry modules -> first-party modules they import -> sha256 of each (without comments, docstrings, error messages)
-(stage, version, sources, config slice, upstream digests) -> canonical JSON -> stage key
+(stage, sources, config slice, upstream digests) -> canonical JSON -> stage key
 
 Only import statements are followed; a module imported by a computed name does not count, unless it is an entry.
 """

@@ -21,9 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, TypeVar
 
-from pydantic import BaseModel
-
-from schemas.configs.stage import Table
+from schemas.configs.stage import Table, tables_in
 from schemas.errors import ConfigError, nearest
 
 DISTRIBUTION = "thinkless-flows"
@@ -114,18 +112,7 @@ def find_kind(base: type[K], name: str) -> type[K]:
 
 def kinds_in(config: object) -> Iterator[Kind]:
     """Every kind chosen anywhere in a configuration, outer ones first."""
-    if isinstance(config, Kind):
-        yield config
-    if isinstance(config, BaseModel):
-        inner: Iterator[object] = iter([getattr(config, name) for name in type(config).model_fields])
-    elif isinstance(config, dict):
-        inner = iter(config.values())
-    elif isinstance(config, list | tuple):
-        inner = iter(config)
-    else:
-        return
-    for value in inner:
-        yield from kinds_in(value)
+    return (table for _, table in tables_in(config) if isinstance(table, Kind))
 
 
 def is_plugin(kind: type[Kind]) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,6 @@ from infra.disk import write_whole
 from schemas.configs.pipeline import PipelineConfig
 from schemas.configs.teach import OpenAITeacher, TeachSideConfig
 from schemas.errors import TeacherError
-from schemas.kinds import Kind, kinds_in
 from schemas.mode import Mode
 from schemas.records.generations import Generation
 from schemas.records.problems import Problem, ProblemSplit
@@ -40,6 +39,7 @@ class AskTeachers(Stage[TeachSideConfig]):
     config = TeachSideConfig
     needs = ("base", "problems")
     tables = (Generation,)
+    judges = True
 
     def __init__(self, mode: Mode) -> None:
         """A stage that asks for answers in `mode`."""
@@ -56,11 +56,6 @@ class AskTeachers(Stage[TeachSideConfig]):
         return TeachSideConfig(
             seed=teach.seed, mode=self.mode, side=teach.sides()[self.mode], chunk_size=teach.chunk_size
         )
-
-    def kinds(self, config: PipelineConfig) -> Iterator[Kind | type[Kind]]:
-        """The kinds chosen in its settings, and the verifiers of the problems."""
-        yield from kinds_in(self.settings(config))
-        yield from config.problems.verifiers()
 
     def build(
         self, plan: StagePlan[TeachSideConfig], context: RunContext, workspace: Path, progress: Progress

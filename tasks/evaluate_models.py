@@ -5,13 +5,11 @@ models x benchmarks x modes -> completions (one cell each) -> summary, routers, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
 from schemas.configs.evaluate import EvaluateConfig
 from schemas.configs.pipeline import PipelineConfig
-from schemas.kinds import Kind, kinds_in
 from schemas.mode import EvalMode
 from schemas.records.eval_completions import EvalCompletion
 from schemas.records.eval_pareto import ParetoPoint
@@ -30,15 +28,11 @@ class EvaluateModels(Stage[EvaluateConfig]):
     name = "evaluate"
     config = EvaluateConfig
     tables = (EvalCompletion, EvalSummary, RouterScore, ParetoPoint)
+    judges = True
 
     def inputs(self, config: PipelineConfig) -> tuple[str, ...]:
         """The problems and the models to evaluate; the stage depends on no other model."""
         return ("problems", *config.evaluate.models)
-
-    def kinds(self, config: PipelineConfig) -> Iterator[Kind | type[Kind]]:
-        """The kinds chosen in its settings, and the verifiers of the problems."""
-        yield from kinds_in(self.settings(config))
-        yield from config.problems.verifiers()
 
     def build(
         self, plan: StagePlan[EvaluateConfig], context: RunContext, workspace: Path, progress: Progress

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from schemas.configs.pipeline import PipelineConfig
 from schemas.configs.rl import RlConfig
-from schemas.kinds import Kind, kinds_in
+from schemas.kinds import Kind
 from schemas.records.guard_events import GuardEvent
 from schemas.records.metrics import Metric
 from schemas.records.problems import Problem, ProblemSplit
@@ -25,12 +25,12 @@ class TrainRl(Stage[RlConfig]):
     config = RlConfig
     needs = ("problems", "sft")
     tables = (Metric, RolloutRecord, GuardEvent)
+    judges = True
 
-    def kinds(self, config: PipelineConfig) -> Iterator[Kind | type[Kind]]:
-        """The objective, the reward (the objective's own if none is chosen), and the verifiers of the problems."""
-        yield from kinds_in(config.rl)
+    def kinds(self, config: PipelineConfig) -> Iterator[Kind]:
+        """Those of every stage, and the reward, which the objective brings along if none is chosen."""
+        yield from super().kinds(config)
         yield config.rl.chosen_reward()
-        yield from config.problems.verifiers()
 
     def build(
         self, plan: StagePlan[RlConfig], context: RunContext, workspace: Path, progress: Progress

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from flows.recipe import AnyPlan, stages_until
 from flows.request import RunRequest, check_request
 from schemas.artifact import Artifact
-from tasks.running.find import find_done
-from tasks.running.rebuild_reason import Reason, reason
+from tasks.running.find import find_done, why_to_build
+from tasks.running.rebuild_reason import Reason
 
 
 class PlannedStage(NamedTuple):
@@ -48,7 +48,7 @@ def planned_stages(request: RunRequest) -> Iterator[PlannedStage]:
         waits = any(not artifact.digest for artifact in plan.inputs)
         found = None if waits else find_done(context, plan)
         artifacts[plan.label] = found or Artifact(stage=plan.stage, key="", digest="", path="", rows=0)
-        yield PlannedStage(plan, found, None if found else reason(plan, manifests))
+        yield PlannedStage(plan, found, None if found else why_to_build(context, plan, manifests))
 
 
 def _line(planned: PlannedStage) -> str:

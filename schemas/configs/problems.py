@@ -10,8 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from schemas.configs.source import Licence, Source, SourceConfig
 from schemas.configs.stage import StageConfig
-from schemas.configs.verifier import VerifierConfig
-from schemas.kinds import chosen
+from schemas.configs.verifier import VerifierConfig, choose_verifier
 
 OWN_LICENCE = "Apache-2.0"
 """Licence of this program, and of what it makes up."""
@@ -225,11 +224,7 @@ class ProblemsConfig(StageConfig):
             found["rl_source"] = self.rl_source
         return found | self.benchmarks
 
-    def local_paths(self) -> tuple[str, ...]:
-        """Files and folders the sources read; their content decides what the stage makes."""
-        return tuple(path for source in self.sources().values() for path in source.local_paths())
-
     def verifiers(self) -> tuple[VerifierConfig, ...]:
         """Verifiers that the problems name: their code counts for every stage that judges answers."""
         names = dict.fromkeys(source.verifier for source in self.sources().values())
-        return tuple(chosen(VerifierConfig)(name) for name in names)
+        return tuple(choose_verifier(name) for name in names)

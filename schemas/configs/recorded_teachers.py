@@ -53,9 +53,7 @@ class RecordedTeacher(TeacherConfig):
             )
 
     def local_paths(self) -> tuple[str, ...]:
-        """Files and folders it reads; their content decides what it answers."""
-        if self.source is not None:
-            return self.source.local_paths()
+        """The recording of one's own."""
         return () if self.path is None else (self.path,)
 
     def replayed(self) -> SourceConfig | None:
@@ -99,10 +97,6 @@ class WorkedSolutionsTeacher(TeacherConfig):
     def _can_be_replayed(self) -> Self:
         _refuse_unless_replayable(self.source)
         return self
-
-    def local_paths(self) -> tuple[str, ...]:
-        """Files and folders it reads; their content decides what it answers."""
-        return self.source.local_paths()
 
     def replayed(self) -> SourceConfig:
         """See TeacherConfig.replayed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -40,6 +40,26 @@ class Table(BaseModel):
 
 MAX_SEED = 2**63 - 1
 """Largest seed: it must fit into a 64-bit column."""
+
+
+def tables_in(config: object, prefix: str = "") -> Iterator[tuple[str, Table]]:
+    """(dotted key, table) of a configuration and of every table below it, outer ones first."""
+    if isinstance(config, Table):
+        yield prefix, config
+        inner: Iterable[tuple[str, object]] = ((name, getattr(config, name)) for name in type(config).model_fields)
+    elif isinstance(config, dict):
+        inner = config.items()
+    elif isinstance(config, list | tuple):
+        inner = ((str(place), value) for place, value in enumerate(config))
+    else:
+        return
+    for name, value in inner:
+        yield from tables_in(value, f"{prefix}.{name}" if prefix else name)
+
+
+def local_paths_in(config: object) -> tuple[str, ...]:
+    """All files and folders on this machine that a configuration names."""
+    return tuple(path for _, table in tables_in(config) for path in table.local_paths())
 
 
 class StageConfig(Table):

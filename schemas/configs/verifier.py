@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from schemas.kinds import Kind
+from schemas.kinds import Kind, chosen
 
 
 class VerifierConfig(Kind):
@@ -18,3 +18,7 @@ class VerifierConfig(Kind):
 
     name: str = ""
     """The choice: `strict`, `paper`, the name of an installed one, FILE.py:Class or an import path."""
+
+
+choose_verifier = chosen(VerifierConfig)
+"""A name -> the verifier that it chooses."""

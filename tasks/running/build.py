@@ -23,7 +23,7 @@ from schemas.artifact import MANIFEST_VERSION, Artifact, CheckResult, InputRef, 
 from schemas.base import tables_of
 from schemas.configs.stage import StageConfig
 from tasks.running.context import RunContext
-from tasks.running.find import find_done, installed_version
+from tasks.running.find import RESULT_PACKAGES, find_done, installed_version
 from tasks.running.progress_display import stage_progress
 from tasks.running.stage import StageOutcome, StagePlan
 
@@ -31,8 +31,7 @@ C = TypeVar("C", bound=StageConfig)
 logger = logging.getLogger("thinkless")
 
 RECORDED_PACKAGES = (
-    "torch", "transformers", "tokenizers", "accelerate", "numpy", "duckdb", "pyarrow", "great-expectations", "prefect",
-    "math-verify", "vllm",
+    *RESULT_PACKAGES, "tokenizers", "accelerate", "numpy", "duckdb", "pyarrow", "great-expectations", "prefect",
 )  # fmt: skip
 """Packages whose versions go into the manifest, if they are installed."""
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from typing import TypeVar
 
 from schemas.artifact import Artifact, Manifest
 from schemas.configs.stage import StageConfig
 from tasks.running.context import RunContext
-from tasks.running.rebuild_reason import differences
+from tasks.running.rebuild_reason import Differences, Reason, differences, reason
 from tasks.running.stage import StagePlan
 
 C = TypeVar("C", bound=StageConfig)
@@ -37,6 +37,15 @@ def _kept(context: RunContext, plan: StagePlan[C]) -> Artifact | None:
             if found is not None:
                 return found.model_copy(update={"kept": True})
     return None
+
+
+def why_to_build(context: RunContext, plan: StagePlan[C], manifests: Iterable[Manifest]) -> Reason:
+    """Why `find_done` returned nothing; `manifests` are those of the store."""
+    if plan.stage in context.refresh:
+        return Reason(Differences(), None, wanted="--refresh asks for it")
+    if context.store.find(plan.stage, plan.key) is not None:
+        return Reason(Differences(), None, wanted="it was made with other versions")
+    return reason(plan, manifests)
 
 
 def version_changes(manifest: Manifest) -> Mapping[str, tuple[str, str]]:

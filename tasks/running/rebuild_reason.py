@@ -40,9 +40,13 @@ class Reason(NamedTuple):
     differences: Differences
     nearest: Manifest | None
     """The artifact it was compared with; None if the store has none of this stage."""
+    wanted: str = ""
+    """Why it is rebuilt although the store has it; empty if the store has not."""
 
     def short(self) -> str:
         """The first differences on one line."""
+        if self.wanted:
+            return self.wanted
         if self.nearest is None:
             return "there is none in the store yet"
         found = self.differences.all()

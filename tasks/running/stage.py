@@ -14,13 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
-from pydantic import BaseModel
-
 from infra.fingerprint import combined, file_sha256, resource_hashes, source_hashes, stage_key
 from schemas.artifact import Artifact
 from schemas.base import Record
 from schemas.configs.pipeline import PipelineConfig
-from schemas.configs.stage import StageConfig, Table
+from schemas.configs.stage import StageConfig, local_paths_in
 from schemas.kinds import Kind, kinds_in
 from tasks.running.context import RunContext
 
@@ -94,6 +92,8 @@ class Stage(ABC, Generic[C]):
     """Record classes of its tables; each names its Parquet file and its table in SQL."""
     resources: ClassVar[tuple[str, ...]] = ()
     """Files and folders of this program, other than Python, that can change its output: SQL and templates."""
+    judges: ClassVar[bool] = False
+    """Whether it judges answers: then the verifiers that the problems name are part of its key."""
 
     @property
     def label(self) -> str:
@@ -109,9 +109,11 @@ class Stage(ABC, Generic[C]):
         """Labels of the artifacts that it reads with a given configuration."""
         return self.needs
 
-    def kinds(self, config: PipelineConfig) -> Iterable[Kind | type[Kind]]:
+    def kinds(self, config: PipelineConfig) -> Iterator[Kind]:
         """Kinds (schemas/kinds.py) that can change its output; their code is part of the key."""
-        return kinds_in(self.settings(config))
+        yield from kinds_in(self.settings(config))
+        if self.judges:
+            yield from config.problems.verifiers()
 
     def plan(self, config: PipelineConfig, done: Mapping[str, Artifact]) -> StagePlan[C]:
         """Its plan, given the finished artifacts by label."""
@@ -129,10 +131,10 @@ class Stage(ABC, Generic[C]):
 
 
 def make_plan(
-    stage: Stage[C], settings: C, *, inputs: tuple[Artifact, ...], kinds: Iterable[Kind | type[Kind]] = ()
+    stage: Stage[C], settings: C, *, inputs: tuple[Artifact, ...], kinds: Iterable[Kind] = ()
 ) -> StagePlan[C]:
     """The plan of one stage; its key contains everything that can change the output."""
-    chosen = [kind if isinstance(kind, type) else type(kind) for kind in kinds]
+    chosen = list(kinds)
     modules = dict.fromkeys([type(stage).__module__, *(module for kind in chosen for module in kind.modules())])
     sources = {**source_hashes(list(modules)), **resource_hashes(stage.resources)}
     for kind in chosen:
@@ -142,18 +144,6 @@ def make_plan(
     code = combined(sources)
     key = stage_key(stage=stage.name, fingerprint=code, config=config_slice, inputs=inputs)
     return StagePlan(stage.name, stage.label, stage, settings, config_slice, inputs, sources, code, key)
-
-
-def local_paths_in(config: object) -> Iterator[str]:
-    """All files and folders on this machine that a configuration names."""
-    if isinstance(config, Table):
-        yield from config.local_paths()
-    if isinstance(config, BaseModel):
-        for name in type(config).model_fields:
-            yield from local_paths_in(getattr(config, name))
-    elif isinstance(config, dict):
-        for value in config.values():
-            yield from local_paths_in(value)
 
 
 def _file_hashes(paths: Iterable[str]) -> dict[str, str]:

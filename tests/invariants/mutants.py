@@ -322,28 +322,28 @@ MUTANTS = (
     # rewards and advantages
     Mutant(
         "advantage without baseline",
-        "rl.advantages",
+        "rl.objectives.objective",
         rollout_checks.advantages_equal_the_oracle,
         "rewards_PG - rewards_PG.mean(dim=1, keepdim=True)",
         "rewards_PG",
     ),
     Mutant(
         "baseline over the whole batch",
-        "rl.advantages",
+        "rl.objectives.objective",
         rollout_checks.advantages_equal_the_oracle,
         "rewards_PG.mean(dim=1, keepdim=True)",
         "rewards_PG.mean()",
     ),
     Mutant(
         "sample deviation for population deviation",
-        "rl.advantages",
+        "rl.objectives.objective",
         rollout_checks.advantages_equal_the_oracle,
         "correction=0",
         "correction=1",
     ),
     Mutant(
         "rounding of the mean left in a group without variance",
-        "rl.advantages",
+        "rl.objectives.objective",
         rollout_checks.advantages_equal_the_oracle,
         "(rewards_PG == rewards_PG[:, :1]).all(dim=1, keepdim=True), 0.0",
         "(rewards_PG != rewards_PG).all(dim=1, keepdim=True), 0.0",

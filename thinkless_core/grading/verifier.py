@@ -8,9 +8,8 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 
-from schemas.configs.verifier import VerifierConfig
+from schemas.configs.verifier import VerifierConfig, choose_verifier
 from schemas.errors import EvaluationError, ThinklessError
-from schemas.kinds import chosen
 from schemas.records.problems import Problem
 from thinkless_core.grading.verdict import Verdict
 
@@ -85,7 +84,7 @@ def judge_completions(problems: Sequence[Problem], completions: Sequence[str]) -
 def find_verifier(name: str) -> Verifier:
     """The verifier of a name, FILE.py:Class or import path; raises EvaluationError if there is none."""
     try:
-        config: VerifierConfig = chosen(VerifierConfig)(name)
+        config: VerifierConfig = choose_verifier(name)
     except ValueError as error:
         raise EvaluationError(f"problems name the verifier {name!r}, which cannot be used: {error}") from error
     return _built(config)

@@ -44,7 +44,7 @@ from thinkless_core.student.context_length import context_length, refuse_over_co
 from thinkless_core.student.control_tokens import ControlTokens
 from thinkless_core.training.acceleration import training_accelerator
 from thinkless_core.training.checkpoints import load_checkpoint, save_checkpoint
-from thinkless_core.training.oom_errors import memory_explained
+from thinkless_core.training.micro_batches import memory_explained
 from thinkless_core.training.optimization import build_optimizer, learning_rate, set_learning_rate
 from thinkless_core.training.precision import frozen_for
 from thinkless_core.training.processes import process_stream, run_on_main, wait_for_all

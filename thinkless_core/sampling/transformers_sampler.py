@@ -21,7 +21,7 @@ from transformers import DynamicCache, PreTrainedModel
 from schemas.finish_reason import FinishReason
 from thinkless_core.sampling.sampler import SampledCompletion, SampleRequest
 from thinkless_core.seeding import random_stream
-from thinkless_core.training.oom_errors import sampling_memory_explained
+from thinkless_core.training.micro_batches import sampling_memory_explained
 
 COMPACT_BELOW = 0.8
 """Finished rows leave the batch once fewer than this share of its rows is unfinished."""

@@ -30,8 +30,7 @@ from thinkless_core.student.rendering import Sample, render_completion, render_p
 from thinkless_core.training.acceleration import training_accelerator
 from thinkless_core.training.checkpoints import load_checkpoint, save_checkpoint
 from thinkless_core.training.logprobs import collate, completion_logprobs
-from thinkless_core.training.micro_batches import micro_batches
-from thinkless_core.training.oom_errors import memory_explained
+from thinkless_core.training.micro_batches import memory_explained, micro_batches
 from thinkless_core.training.optimization import build_optimizer, clip_gradients, learning_rate, set_learning_rate
 from thinkless_core.training.precision import Precision, autocast
 from thinkless_core.training.processes import process_stream, sum_gradients, summed, turns, wait_for_all

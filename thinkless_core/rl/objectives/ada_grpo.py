@@ -24,8 +24,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Literal
 
-from thinkless_core.rl.advantages import group_relative_advantages
-from thinkless_core.rl.objectives.objective import GroupAdvantages, Objective, ScoredGroups
+from thinkless_core.rl.objectives.objective import GroupAdvantages, Objective, ScoredGroups, group_relative_advantages
 from thinkless_core.rl.schedules import StepSettings
 
 if TYPE_CHECKING:

@@ -37,7 +37,7 @@ from thinkless_core.rl.objectives.objective import (
     Objective,
     ScoredGroups,
     TokenWeights,
-    mean_per_rollout,
+    one_constant,
 )
 from thinkless_core.rl.rewards import ShortBonus
 from thinkless_core.rl.schedules import StepSettings
@@ -81,5 +81,4 @@ class AdaptThink(Objective):
 
     def token_weights(self, mask_BT: Tensor, *, over: Denominators, step: StepSettings) -> TokenWeights:
         """One constant for all tokens of the step."""
-        constant_BT = mask_BT * 1.0 / (over.num_rollouts * over.max_new_tokens)
-        return TokenWeights(constant_BT, mean_per_rollout(mask_BT, over=over))
+        return one_constant(mask_BT, over=over)

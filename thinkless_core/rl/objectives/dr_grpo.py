@@ -22,7 +22,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from thinkless_core.rl.advantages import group_relative_advantages
 from thinkless_core.rl.objectives.objective import (
     OWN_ADVANTAGE,
     Denominators,
@@ -30,7 +29,8 @@ from thinkless_core.rl.objectives.objective import (
     Objective,
     ScoredGroups,
     TokenWeights,
-    mean_per_rollout,
+    group_relative_advantages,
+    one_constant,
 )
 from thinkless_core.rl.schedules import StepSettings
 
@@ -51,5 +51,4 @@ class DrGrpo(Objective):
 
     def token_weights(self, mask_BT: Tensor, *, over: Denominators, step: StepSettings) -> TokenWeights:
         """One constant for all tokens of the step."""
-        constant_BT = mask_BT * 1.0 / (over.num_rollouts * over.max_new_tokens)
-        return TokenWeights(constant_BT, mean_per_rollout(mask_BT, over=over))
+        return one_constant(mask_BT, over=over)

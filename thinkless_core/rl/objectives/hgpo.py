@@ -28,7 +28,6 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from schemas.configs.schedule import InRange, Schedule
-from thinkless_core.rl.advantages import group_relative_advantages
 from thinkless_core.rl.mode_assignment import AssignedMode, in_halves
 from thinkless_core.rl.objectives.objective import (
     EVERY_MODE_ASSIGNED,
@@ -38,7 +37,8 @@ from thinkless_core.rl.objectives.objective import (
     Objective,
     ScoredGroups,
     TokenWeights,
-    mean_per_rollout,
+    group_relative_advantages,
+    one_constant,
 )
 from thinkless_core.rl.rewards import Correct
 from thinkless_core.rl.schedules import StepSettings
@@ -85,5 +85,4 @@ class Hgpo(Objective):
 
     def token_weights(self, mask_BT: Tensor, *, over: Denominators, step: StepSettings) -> TokenWeights:
         """One constant for all tokens of the step."""
-        constant_BT = mask_BT * 1.0 / (over.num_rollouts * over.max_new_tokens)
-        return TokenWeights(constant_BT, mean_per_rollout(mask_BT, over=over))
+        return one_constant(mask_BT, over=over)

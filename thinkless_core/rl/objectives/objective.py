@@ -25,10 +25,9 @@ This file and those of the objectives import torch for types alone: a configurat
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from schemas.configs.objective import ObjectiveConfig
-from thinkless_core.rl.advantages import group_relative_advantages
 from thinkless_core.rl.mode_assignment import AssignedMode, free_choice
 from thinkless_core.rl.schedules import StepSettings
 
@@ -39,6 +38,8 @@ EVERY_MODE_ASSIGNED = "assigns every mode itself, so there is no free choice to 
 """Why an objective does not read rl.guard."""
 OWN_ADVANTAGE = "has an advantage of its own"
 """Why an objective does not read rl.baseline."""
+STD_EPSILON = 1e-6
+"""Keeps a group without variance from dividing by zero; its advantages are 0 either way."""
 
 
 class ScoredGroups(NamedTuple):
@@ -125,3 +126,25 @@ def mean_per_rollout(mask_BT: Tensor, *, over: Denominators) -> Tensor:
     """
     lengths_B1 = mask_BT.sum(dim=1, keepdim=True)
     return mask_BT * 1.0 / (over.num_rollouts * lengths_B1)
+
+
+def one_constant(mask_BT: Tensor, *, over: Denominators) -> TokenWeights:
+    """1 / (B L) on every token of the step, L the limit of a completion; KL as in other objectives."""
+    weights_BT = mask_BT * 1.0 / (over.num_rollouts * over.max_new_tokens)
+    return TokenWeights(weights_BT, mean_per_rollout(mask_BT, over=over))
+
+
+def group_relative_advantages(rewards_PG: Tensor, *, baseline: Literal["mean", "mean_std"] = "mean") -> Tensor:
+    """A_i = r_i - mean_group(r); with `mean_std` divided by the group's standard deviation as well.
+
+    Shape (P, G) in and out. Source: Thinkless section 3.2 (no division, as in Dr. GRPO, arXiv 2503.20783);
+    `mean_std` is GRPO's (arXiv 2402.03300, eq. 3). Raises ValueError for groups of one.
+    """
+    if rewards_PG.shape[1] < 2:
+        raise ValueError(f"a group of {rewards_PG.shape[1]} has nothing to be compared with; use group_size >= 2")
+    centred_PG = rewards_PG - rewards_PG.mean(dim=1, keepdim=True)
+    # Rounding of the mean must not give a group without variance something to learn.
+    centred_PG = centred_PG.masked_fill((rewards_PG == rewards_PG[:, :1]).all(dim=1, keepdim=True), 0.0)
+    if baseline == "mean":
+        return centred_PG
+    return centred_PG / (rewards_PG.std(dim=1, keepdim=True, correction=0) + STD_EPSILON)

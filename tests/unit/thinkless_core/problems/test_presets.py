@@ -9,6 +9,7 @@ import pytest
 
 from schemas.configs.presets import PRESETS, PresetSource
 from schemas.configs.problems import HubSource, LocalSource, ProblemsConfig
+from schemas.configs.stage import local_paths_in
 from schemas.errors import ConfigError
 from tests.real_data import real_data
 from thinkless_core.problems.problem_sources import read_source
@@ -59,7 +60,7 @@ def test_the_files_of_all_sources_are_known() -> None:
         rl_source=HubSource(id="./folder"),
         benchmarks={"x": LocalSource(path="b.json"), "y": PresetSource(name="aime24"), "z": HubSource(id="o/n")},
     )
-    assert config.local_paths() == ("a.jsonl", "./folder", "b.json")
+    assert local_paths_in(config) == ("a.jsonl", "./folder", "b.json")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from flows.doctor import data
 from schemas.configs.loading import known_keys, load_config
 from schemas.configs.pipeline import PipelineConfig
 from schemas.configs.problems import ProblemsConfig
+from schemas.configs.stage import local_paths_in
 from schemas.errors import ConfigError, SourceError
 from schemas.kinds import kinds_in
 from schemas.records.problems import ProblemSplit
@@ -66,7 +67,7 @@ def test_a_source_in_a_file_gives_the_problems_of_a_run(riddles: Path, by_file: 
     first = min(taught, key=lambda p: p.prompt)
     assert (first.prompt, first.answer, first.difficulty, first.source) == ("what is 0 and 0", "0", 5, "Riddles 1")
     assert first.verifier == "strict"
-    assert config.problems.local_paths() == (str(riddles),)
+    assert local_paths_in(config.problems) == (str(riddles),)
     read_again = ProblemsConfig.model_validate(json.loads(config.problems.model_dump_json()))
     assert read_again == config.problems, "a stage in another process reads the configuration from its JSON"
 

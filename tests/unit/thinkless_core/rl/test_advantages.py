@@ -7,7 +7,7 @@ import torch
 
 from tests.invariants import rollout_checks
 from thinkless_core.rl import advantages
-from thinkless_core.rl.advantages import group_relative_advantages
+from thinkless_core.rl.objectives.objective import group_relative_advantages
 
 
 def test_advantages_equal_the_oracle() -> None:

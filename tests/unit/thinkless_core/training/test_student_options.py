@@ -22,7 +22,7 @@ from thinkless_core.student.rendering import Sample
 from thinkless_core.student.tiny_model import tiny_tokenizer
 from thinkless_core.training.logprobs import collate, completion_logprobs, pad_samples
 from thinkless_core.training.lora import merged_weights, without_adapters
-from thinkless_core.training.oom_errors import memory_explained, sampling_memory_explained
+from thinkless_core.training.micro_batches import memory_explained, sampling_memory_explained
 from thinkless_core.training.precision import Precision, autocast, frozen_for, merge_student, prepare_student
 
 SAMPLES = [Sample(tuple(prompt), tuple(completion)) for prompt, completion in ragged_samples(9)]
