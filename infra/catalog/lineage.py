@@ -6,12 +6,12 @@ REF -> resolve -> stage, key -> one recursive query (infra/catalog/sql) -> rows 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
 from infra.catalog.lineage_tree import LineageStep, lineage_tree
 from infra.catalog.query import run_query
+from infra.catalog.sql_text import sql_text
 from infra.settings import DEFAULT_LOCK_TIMEOUT_SECONDS
 from schemas.errors import MissingArtifactError, nearest
 
@@ -23,11 +23,6 @@ class ArtifactName(NamedTuple):
 
     stage: str
     key: str
-
-
-def sql_text(name: str) -> str:
-    """The text of one of the queries in infra/catalog/sql."""
-    return resources.files("infra").joinpath("catalog", "sql", f"{name}.sql").read_text(encoding="utf-8")
 
 
 def resolve(ref: str, home: Path, *, timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS) -> ArtifactName:
@@ -69,14 +64,14 @@ def ancestors(
     artifact: ArtifactName, home: Path, *, timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS
 ) -> list[LineageStep]:
     """All that an artifact was made from, nearest first; the first step is the artifact itself."""
-    return _walk("lineage_up", artifact, home, timeout_seconds=timeout_seconds)
+    return _walk(artifact, home, down=False, timeout_seconds=timeout_seconds)
 
 
 def descendants(
     artifact: ArtifactName, home: Path, *, timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS
 ) -> list[LineageStep]:
     """All that was made from an artifact, nearest first; the first step is the artifact itself."""
-    return _walk("lineage_down", artifact, home, timeout_seconds=timeout_seconds)
+    return _walk(artifact, home, down=True, timeout_seconds=timeout_seconds)
 
 
 def format_lineage(
@@ -89,8 +84,9 @@ def format_lineage(
     return "\n".join([f"{name} was made from", *up, "", f"made from {name}", *down])
 
 
-def _walk(query: str, artifact: ArtifactName, home: Path, *, timeout_seconds: float) -> list[LineageStep]:
-    table = run_query(home, sql_text(query), timeout_seconds=timeout_seconds, parameters={"key": artifact.key})
+def _walk(artifact: ArtifactName, home: Path, *, down: bool, timeout_seconds: float) -> list[LineageStep]:
+    parameters = {"key": artifact.key, "down": down}
+    table = run_query(home, sql_text("lineage"), timeout_seconds=timeout_seconds, parameters=parameters)
     return [LineageStep(**row) for row in table.to_pylist()]
 
 

@@ -15,8 +15,7 @@ _SHOWN_DIGEST = 12
 
 
 class LineageStep(NamedTuple):
-    """One artifact met on a walk, as reached from one other; columns of infra/catalog/sql/lineage_up.sql and
-    _down.sql."""
+    """One artifact met on a walk, as reached from one other; columns of infra/catalog/sql/lineage.sql."""
 
     depth: int
     from_stage: str | None

@@ -21,7 +21,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from infra.catalog.catalog_file import explained
-from infra.catalog.lineage import sql_text
+from infra.catalog.sql_text import sql_text
 
 SIDES = ("think", "short")
 MEMORY_LIMIT = "512MB"

@@ -70,8 +70,8 @@ def test_the_wheel_brings_the_command_and_its_licence(wheel: zipfile.ZipFile) ->
 def test_an_installed_wheel_finds_its_data(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
     wheel.extractall(tmp_path / "site")
     script = (
-        "import schemas.configs.loading as l, infra.catalog.lineage as i, pathlib; "
-        "print(l.load_config('tiny').profile, len(i.sql_text('lineage_up')) > 100, l.__file__)"
+        "import schemas.configs.loading as l, infra.catalog.sql_text as i, pathlib; "
+        "print(l.load_config('tiny').profile, len(i.sql_text('lineage')) > 100, l.__file__)"
     )
     finished = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r}); {script}"],

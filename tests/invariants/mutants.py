@@ -169,8 +169,8 @@ MUTANTS = (
         "length of the longest for the constant",
         "rl.objectives.dr_grpo",
         objective_checks.weights_equal_the_oracle,
-        "over.num_rollouts * over.max_new_tokens",
-        "over.num_rollouts * mask_BT.shape[1]",
+        "one_constant(mask_BT, over=over)",
+        "one_constant(mask_BT, over=over._replace(max_new_tokens=mask_BT.shape[1]))",
     ),
     Mutant(
         "divided by the deviation after all",

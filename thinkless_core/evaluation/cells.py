@@ -69,13 +69,12 @@ def evaluate_cell(
     )
     texts = [decode_completion(tokenizer, completion.token_ids) for completion in sampled]
     chosen_modes = [control.mode_of(completion.token_ids[0]) for completion in sampled]
-    whole = [
-        number
-        for number, (completion, chosen) in enumerate(zip(sampled, chosen_modes, strict=True))
-        if chosen is not None and completion.finish_reason is not FinishReason.LENGTH
+    # A truncated or malformed completion has no verdict.
+    judged = [
+        text if chosen is not None and completion.finish_reason is not FinishReason.LENGTH else None
+        for text, completion, chosen in zip(texts, sampled, chosen_modes, strict=True)
     ]
-    judged = judge_completions([asked[number][0] for number in whole], [texts[number] for number in whole])
-    verdicts = dict(zip(whole, judged, strict=True))  # a truncated or malformed completion has none
+    verdicts = judge_completions([problem for problem, _, _ in asked], judged)
     paper = PaperVerifier()
     return [
         EvalCompletion(
@@ -88,8 +87,8 @@ def evaluate_cell(
             sample=sample,
             chosen_mode=chosen,
             completion=text,
-            answer=verdicts[number].answer if number in verdicts else None,
-            correct=number in verdicts and verdicts[number].correct,
+            answer=None if verdict is None else verdict.answer,
+            correct=verdict is not None and verdict.correct,
             num_tokens=len(completion.token_ids),
             truncated=completion.finish_reason is FinishReason.LENGTH,
             malformed=chosen is None,
@@ -103,7 +102,7 @@ def evaluate_cell(
             grader=problem.verifier,
             correct_paper=paper.judge(problem, text).correct,
         )
-        for number, ((problem, p_think, sample), completion, text, chosen) in enumerate(
-            zip(asked, sampled, texts, chosen_modes, strict=True)
+        for (problem, p_think, sample), completion, text, chosen, verdict in zip(
+            asked, sampled, texts, chosen_modes, verdicts, strict=True
         )
     ]

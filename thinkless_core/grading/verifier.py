@@ -58,19 +58,20 @@ class Verifier(VerifierConfig):
         return verdicts
 
 
-def judge_completions(problems: Sequence[Problem], completions: Sequence[str]) -> list[Verdict]:
+def judge_completions(problems: Sequence[Problem], completions: Sequence[str | None]) -> list[Verdict | None]:
     """A verdict per completion, in order, each by the verifier that its problem names.
 
+    None stands for a completion that no verifier is asked about (malformed, or cut off), and is its verdict, too.
     Raises EvaluationError if a verifier cannot be found, or returns something else than a Verdict.
     """
     places: dict[str, list[int]] = {}
-    for place, problem in enumerate(problems):
-        places.setdefault(problem.verifier, []).append(place)
-    verdicts: dict[int, Verdict] = {}
+    for place, (problem, completion) in enumerate(zip(problems, completions, strict=True)):
+        if completion is not None:
+            places.setdefault(problem.verifier, []).append(place)
+    verdicts: list[Verdict | None] = [None] * len(completions)
     for name, chosen_places in places.items():
-        judged = find_verifier(name).judge_batch(
-            [problems[place] for place in chosen_places], [completions[place] for place in chosen_places]
-        )
+        texts = [completion for place in chosen_places if (completion := completions[place]) is not None]
+        judged = find_verifier(name).judge_batch([problems[place] for place in chosen_places], texts)
         for place, verdict in zip(chosen_places, judged, strict=True):
             if not isinstance(verdict, Verdict) or (verdict.correct and not verdict.answer):
                 raise EvaluationError(
@@ -78,7 +79,7 @@ def judge_completions(problems: Sequence[Problem], completions: Sequence[str]) -
                     "Verdict; a correct one names the answer that was read"
                 )
             verdicts[place] = verdict
-    return [verdicts[place] for place in range(len(completions))]
+    return verdicts
 
 
 def find_verifier(name: str) -> Verifier:

@@ -40,7 +40,7 @@ def share_of_equal_groups(values: Sequence[float], group_size: int) -> float:
 
 
 @dataclass(frozen=True)
-class Metric:
+class RolloutMetric:
     """One number of a step: a value of each rollout, and how the values become one."""
 
     name: str
@@ -56,24 +56,32 @@ class Metric:
         return self.reduction(values, group_size)
 
 
-def _metrics_of_mode(mode: Mode) -> tuple[Metric, ...]:
+def _metrics_of_mode(mode: Mode) -> tuple[RolloutMetric, ...]:
     return (
-        Metric(f"{mode}_count", lambda s: 1, total, f"rollouts in {mode} mode", mode),
-        Metric(f"free_{mode}_count", lambda s: not s.rollout.forced, total, f"rollouts that chose {mode} freely", mode),
-        Metric(f"{mode}_accuracy", lambda s: s.correct, mean, f"share of the {mode} rollouts that are right", mode),
-        Metric(f"{mode}_tokens", lambda s: s.num_tokens, mean, f"mean length of the {mode} rollouts", mode),
+        RolloutMetric(f"{mode}_count", lambda s: 1, total, f"rollouts in {mode} mode", mode),
+        RolloutMetric(
+            f"free_{mode}_count", lambda s: not s.rollout.forced, total, f"rollouts that chose {mode} freely", mode
+        ),
+        RolloutMetric(
+            f"{mode}_accuracy", lambda s: s.correct, mean, f"share of the {mode} rollouts that are right", mode
+        ),
+        RolloutMetric(f"{mode}_tokens", lambda s: s.num_tokens, mean, f"mean length of the {mode} rollouts", mode),
     )
 
 
 METRICS = (
-    Metric("reward_mean", lambda s: s.reward, mean, "mean reward"),
-    Metric("accuracy", lambda s: s.correct, mean, "share of rollouts that are right"),
-    Metric("think_share", lambda s: s.mode is Mode.THINK, mean, "share in think mode, forced ones included"),
-    Metric("mean_tokens", lambda s: s.num_tokens, mean, "mean length of a completion"),
-    Metric("malformed_share", lambda s: s.mode is None, mean, "share whose token 0 is no control token"),
-    Metric("fake_short_share", lambda s: s.fake_short, mean, "share of short rollouts that hide a chain of thought"),
-    Metric("truncated_share", lambda s: s.rollout.finish_reason is FinishReason.LENGTH, mean, "share cut at the limit"),
-    Metric(
+    RolloutMetric("reward_mean", lambda s: s.reward, mean, "mean reward"),
+    RolloutMetric("accuracy", lambda s: s.correct, mean, "share of rollouts that are right"),
+    RolloutMetric("think_share", lambda s: s.mode is Mode.THINK, mean, "share in think mode, forced ones included"),
+    RolloutMetric("mean_tokens", lambda s: s.num_tokens, mean, "mean length of a completion"),
+    RolloutMetric("malformed_share", lambda s: s.mode is None, mean, "share whose token 0 is no control token"),
+    RolloutMetric(
+        "fake_short_share", lambda s: s.fake_short, mean, "share of short rollouts that hide a chain of thought"
+    ),
+    RolloutMetric(
+        "truncated_share", lambda s: s.rollout.finish_reason is FinishReason.LENGTH, mean, "share cut at the limit"
+    ),
+    RolloutMetric(
         "zero_variance_share", lambda s: s.reward, share_of_equal_groups, "groups of one reward: they teach nothing"
     ),
     *(metric for mode in Mode for metric in _metrics_of_mode(mode)),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import cast
 
 from transformers import PreTrainedTokenizerBase
 
@@ -120,9 +121,10 @@ def judge_rollouts(rollouts: Sequence[Rollout]) -> list[Verdict]:
 
     One that is malformed or ran into the token limit is wrong, whatever it says.
     """
-    whole = [rollout for rollout in rollouts if _unfit(rollout) is None]
-    verdicts = iter(judge_completions([r.problem for r in whole], [r.completion for r in whole]))
-    return [_unfit(rollout) or next(verdicts) for rollout in rollouts]
+    unfit = [_unfit(rollout) for rollout in rollouts]
+    texts = [rollout.completion if why is None else None for rollout, why in zip(rollouts, unfit, strict=True)]
+    judged = judge_completions([rollout.problem for rollout in rollouts], texts)
+    return [why or cast(Verdict, verdict) for why, verdict in zip(unfit, judged, strict=True)]
 
 
 def _unfit(rollout: Rollout) -> Verdict | None:

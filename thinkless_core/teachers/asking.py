@@ -65,10 +65,9 @@ def ask_teacher(
             break
         sample_seed = seed if sample == 0 else derive_seed("teacher sample", seed, sample)
         replies = teacher.answer(waiting, mode=mode, max_tokens=max_tokens, seed=sample_seed)
-        verdicts = _judged(waiting, replies)
+        verdicts = judge_completions(waiting, [_finished_text(reply) for reply in replies])
         unsolved = []
-        for problem, reply in zip(waiting, replies, strict=True):
-            verdict = verdicts.get(problem.problem_id)
+        for problem, reply, verdict in zip(waiting, replies, verdicts, strict=True):
             outcome = _outcome(problem, reply, verdict, mode=mode, teacher=teacher.name, rules=rules)
             right = isinstance(outcome, Generation) and outcome.correct
             known = best.get(problem.problem_id)
@@ -88,15 +87,11 @@ def ask_teacher(
     return generations
 
 
-def _judged(problems: Sequence[Problem], replies: Sequence[TeacherReply | UnusableReply]) -> dict[str, Verdict]:
-    """Verdicts by problem, of the replies that ended by themselves."""
-    finished = [
-        (problem, reply.mode.token + reply.text)
-        for problem, reply in zip(problems, replies, strict=True)
-        if isinstance(reply, TeacherReply) and reply.finish_reason is not FinishReason.LENGTH
-    ]
-    verdicts = judge_completions([problem for problem, _ in finished], [text for _, text in finished])
-    return {problem.problem_id: verdict for (problem, _), verdict in zip(finished, verdicts, strict=True)}
+def _finished_text(reply: TeacherReply | UnusableReply) -> str | None:
+    """The whole completion of a reply that ended by itself."""
+    if isinstance(reply, UnusableReply) or reply.finish_reason is FinishReason.LENGTH:
+        return None
+    return reply.mode.token + reply.text
 
 
 def _outcome(

@@ -13,9 +13,9 @@ from infra.catalog.lineage import (
     descendants,
     format_lineage,
     resolve,
-    sql_text,
 )
 from infra.catalog.query import run_query
+from infra.catalog.sql_text import sql_text
 from infra.store.artifact_store import ArtifactStore
 from schemas.artifact import Artifact
 from schemas.errors import MissingArtifactError
@@ -149,8 +149,8 @@ def test_a_parent_that_is_gone_is_still_named(tmp_path: Path) -> None:
     assert "sft gone  no longer in the store" in text
 
 
-@pytest.mark.parametrize("name", ["lineage_up", "lineage_down"])
-def test_every_query_says_first_what_one_row_is_and_runs_as_it_stands(pipeline: Home, name: str) -> None:
-    text = sql_text(name)
+@pytest.mark.parametrize("down", [False, True])
+def test_every_query_says_first_what_one_row_is_and_runs_as_it_stands(pipeline: Home, down: bool) -> None:
+    text = sql_text("lineage")
     assert text.startswith("-- One row: ")
-    assert run_query(pipeline[0], text, timeout_seconds=5, parameters={"key": "unknown"}).num_rows == 0
+    assert run_query(pipeline[0], text, timeout_seconds=5, parameters={"key": "unknown", "down": down}).num_rows == 0

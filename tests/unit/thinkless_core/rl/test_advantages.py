@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from tests.invariants import rollout_checks
-from thinkless_core.rl import advantages
+from thinkless_core.rl.objectives import objective
 from thinkless_core.rl.objectives.objective import group_relative_advantages
 
 
 def test_advantages_equal_the_oracle() -> None:
-    rollout_checks.advantages_equal_the_oracle(advantages)
+    rollout_checks.advantages_equal_the_oracle(objective)
 
 
 @pytest.mark.parametrize("baseline", ["mean", "mean_std"])
