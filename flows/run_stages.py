@@ -17,7 +17,7 @@ from pydantic import JsonValue
 from flows.recipe import AnyPlan, stages_until
 from flows.request import RunRequest
 from infra.runs import RunRecord, StageUse, add_stage, finish_run, save_run, start_run
-from schemas.artifact import Artifact
+from schemas.artifact import Artifact, Manifest
 from schemas.errors import MissingArtifactError
 from tasks.running.context import RunContext
 from tasks.running.find import find_done, version_changes, why_to_build
@@ -30,24 +30,28 @@ BuildStage = Callable[[RunContext, AnyPlan, Artifact | None], Artifact]
 
 @dataclass
 class Recorder:
-    """The record of one run. Every change is saved to its file and to the catalog."""
+    """The record of one run. Every change is saved to its file; the catalog follows before and after each build."""
 
     context: RunContext
     record: RunRecord
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     """Label -> artifact, in the order of the pipeline."""
+    found: list[tuple[Manifest, Path]] = field(default_factory=list)
+    """Artifacts from the store that the catalog has not been told of; a crash may have kept one out of it."""
 
     def add(self, plan: AnyPlan, artifact: Artifact, *, seconds: float) -> None:
         """Record the artifact of one stage, and log a line about it."""
         manifest = self.context.store.manifest(artifact.stage, artifact.key)
         # Another run may have built it while this one waited for the lock. That counts as a hit.
         cached = manifest.run_id != self.context.run_id
-        if cached:  # a crash may have happened between publishing and registering
-            self.context.catalog.ensure(manifest, Path(artifact.path))
         self.artifacts[plan.label] = artifact
         use = StageUse(stage=plan.stage, key=artifact.key, cached=cached, kept=artifact.kept)
         self.record = add_stage(self.record, use)
-        self.save()
+        if cached:
+            self.found.append((manifest, Path(artifact.path)))
+            save_run(self.context.settings.home, self.record)
+        else:
+            self.save()
         word = "kept" if artifact.kept else "cached" if cached else "built"
         logger.info("%-12s %-6s %s  %d rows  %.1f s", plan.label, word, artifact.key[:8], artifact.rows, seconds)
         if cached:
@@ -60,7 +64,8 @@ class Recorder:
     def save(self) -> None:
         """Write the record to its file and to the catalog."""
         save_run(self.context.settings.home, self.record)
-        self.context.catalog.record_run(self.record)
+        self.context.catalog.record_run(self.record, found=self.found)
+        self.found.clear()
 
 
 @contextmanager
@@ -95,6 +100,7 @@ def run_stages(request: RunRequest, build: BuildStage) -> Recorder:
                 refuse_unless_asked_for(request, plan)
                 because = why_to_build(context, plan, context.store.manifests()).short()
                 logger.info("%-12s to be built, because %s", plan.label, because)
+                recorder.save()
             built = build(context, plan, done)
             # Prefect's cached reference may name a directory of another machine or an older path: use the store's.
             artifact = done or context.store.find(plan.stage, plan.key) or built

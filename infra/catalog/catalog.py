@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 
 from infra.catalog.catalog_file import CATALOG_NAME, DamagedCatalogError, explained, opened, remove_catalog
-from infra.catalog.catalog_rows import record_run_rows, register_if_readable, register_rows, utc_timestamp
+from infra.catalog.catalog_rows import is_registered, record_run_rows, register_if_readable, register_rows
 from infra.catalog.catalog_tables import create_tables
 from infra.disk import sync, writing
 from infra.locks import file_lock
@@ -46,26 +46,17 @@ class Catalog:
         """
         self._write(lambda connection: register_rows(connection, manifest, path))
 
-    def ensure(self, manifest: Manifest, path: Path) -> None:
-        """Registers an artifact that a crash between publishing and registering left out of the catalog."""
-        if self.path.exists():
-            try:
-                with opened(self.path, read_only=True, timeout_seconds=self._timeout_seconds) as connection:
-                    known = connection.execute(
-                        "select 1 from artifacts where stage = ? and key = ? and digest = ? and path = ? "
-                        "and created_at = ?",
-                        [manifest.stage, manifest.key, manifest.digest, str(path), utc_timestamp(manifest.created_at)],
-                    ).fetchall()
-                if known:
-                    return
-            except DamagedCatalogError:
-                pass  # writing rebuilds it
-        self.register(manifest, path)
+    def record_run(self, record: RunRecord, *, found: Iterable[tuple[Manifest, Path]] = ()) -> None:
+        """Writes a run's present state into the catalog; runs whose process has died since are marked as failed.
 
-    def record_run(self, record: RunRecord) -> None:
-        """Writes a run's present state into the catalog; runs whose process has died since are marked as failed."""
+        `found` are artifacts that the run took from the store: one that a crash between publishing and registering
+        left out of the catalog is registered.
+        """
 
         def write(connection: duckdb.DuckDBPyConnection) -> None:
+            for manifest, path in found:
+                if not is_registered(connection, manifest, path):
+                    register_rows(connection, manifest, path)
             running = connection.execute("select run_id from runs where status = 'running'").fetchall()
             stale = {run_id for (run_id,) in running} - {record.run_id}
             ended = [run for run in (list_runs(self.home) if stale else []) if run.run_id in stale]

@@ -36,6 +36,16 @@ def register_if_readable(connection: duckdb.DuckDBPyConnection, manifest: Manife
         connection.execute("commit")
 
 
+def is_registered(connection: duckdb.DuckDBPyConnection, manifest: Manifest, directory: Path) -> bool:
+    """Whether the catalog has this artifact, with this content and in this place."""
+    return bool(
+        connection.execute(
+            "select 1 from artifacts where stage = ? and key = ? and digest = ? and path = ? and created_at = ?",
+            [manifest.stage, manifest.key, manifest.digest, str(directory), utc_timestamp(manifest.created_at)],
+        ).fetchall()
+    )
+
+
 def register_rows(connection: duckdb.DuckDBPyConnection, manifest: Manifest, directory: Path) -> None:
     """Replace an artifact's rows in the catalog, those of its tables included; `directory` holds its files."""
     _forget(connection, manifest.key)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.cli import main
 from tests.forked import ForkedPython
 from tests.integration.driver import FinishedRun, run_pipeline
 from tests.integration.processes import ROOT, Said, environment, fresh_command
@@ -56,6 +57,23 @@ def thinkless(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Said]:
         finally:
             process.kill()
         return Said(code, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
+
+    return call
+
+
+@pytest.fixture
+def thinkless_here(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Said]:
+    """The same in this process: for what a command says, not for what it loads or leaves behind."""
+
+    def call(home: Path, *arguments: str) -> Said:
+        monkeypatch.setenv("THINKLESS_HOME", str(home))
+        monkeypatch.setenv("NO_COLOR", "1")
+        capsys.readouterr()
+        try:
+            code = main(arguments)
+        except SystemExit as exit:  # argparse
+            code = int(exit.code or 0)
+        return Said(code, *capsys.readouterr())
 
     return call
 

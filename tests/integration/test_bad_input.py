@@ -64,10 +64,10 @@ WRONG_RUNS = [
 
 @pytest.mark.parametrize(("arguments", "said"), WRONG_RUNS, ids=[" ".join(a) for a, _ in WRONG_RUNS])
 def test_a_run_that_cannot_be_is_refused_before_anything_starts(
-    arguments: list[str], said: str, thinkless: Thinkless, tmp_path: Path
+    arguments: list[str], said: str, thinkless_here: Thinkless, tmp_path: Path
 ) -> None:
     home = tmp_path / "home"
-    answer = thinkless(home, "run", *arguments)
+    answer = thinkless_here(home, "run", *arguments)
     assert answer.code == 2
     assert said in answer.err
     assert "Traceback" not in answer.err
@@ -75,10 +75,10 @@ def test_a_run_that_cannot_be_is_refused_before_anything_starts(
 
 
 @pytest.mark.parametrize("content", [b"x = [", b"\xff\xfe", b"", b"[rl]\ngamma = 0.3\n"])
-def test_a_profile_file_that_is_no_profile_is_refused(content: bytes, thinkless: Thinkless, tmp_path: Path) -> None:
+def test_a_profile_file_that_is_no_profile_is_refused(content: bytes, thinkless_here: Thinkless, tmp_path: Path) -> None:
     profile = tmp_path / "mine.toml"
     profile.write_bytes(content)
-    answer = thinkless(tmp_path / "home", "run", "--profile", str(profile))
+    answer = thinkless_here(tmp_path / "home", "run", "--profile", str(profile))
     assert answer.code == 2
     assert str(profile) in answer.err
     assert "Traceback" not in answer.err
@@ -101,9 +101,9 @@ WRONG_SQL = [
 
 
 @pytest.mark.parametrize(("query", "said"), WRONG_SQL, ids=[query or "empty" for query, _ in WRONG_SQL])
-def test_sql_that_writes_or_is_no_sql_is_refused(query: str, said: str, thinkless: Thinkless, built: BuiltHome) -> None:
+def test_sql_that_writes_or_is_no_sql_is_refused(query: str, said: str, thinkless_here: Thinkless, built: BuiltHome) -> None:
     before = (built.path / "catalog.duckdb").read_bytes()
-    answer = thinkless(built.path, "sql", query)
+    answer = thinkless_here(built.path, "sql", query)
     assert answer.code == 2
     assert said in answer.err
     assert "Traceback" not in answer.err
@@ -131,18 +131,18 @@ WRONG_CALLS = [
 
 @pytest.mark.parametrize(("arguments", "said"), WRONG_CALLS, ids=[" ".join(a) or "none" for a, _ in WRONG_CALLS])
 def test_every_command_refuses_what_it_cannot_do(
-    arguments: list[str], said: str, thinkless: Thinkless, built: BuiltHome
+    arguments: list[str], said: str, thinkless_here: Thinkless, built: BuiltHome
 ) -> None:
-    answer = thinkless(built.path, *arguments)
+    answer = thinkless_here(built.path, *arguments)
     assert answer.code == 2
     assert said in answer.err
     assert "Traceback" not in answer.err
 
 
 @pytest.mark.parametrize("arguments", [["sql", "select 1"], ["lineage", "rl"], ["report"], ["ask", "1+1=?"]])
-def test_before_the_first_run_every_reader_says_so(arguments: list[str], thinkless: Thinkless, tmp_path: Path) -> None:
+def test_before_the_first_run_every_reader_says_so(arguments: list[str], thinkless_here: Thinkless, tmp_path: Path) -> None:
     home = tmp_path / "absent"
-    answer = thinkless(home, *arguments)
+    answer = thinkless_here(home, *arguments)
     assert answer.code == 2
     assert str(home) in answer.err
     assert not home.exists(), "looking must not create a store"
@@ -224,8 +224,8 @@ def test_a_store_of_a_newer_version_is_refused_and_left_alone(newer_home: Path, 
     assert path.read_bytes() == before
 
 
-def test_a_catalog_is_not_rebuilt_from_a_store_of_a_newer_version(newer_home: Path, thinkless: Thinkless) -> None:
-    answer = thinkless(newer_home, "catalog", "rebuild")
+def test_a_catalog_is_not_rebuilt_from_a_store_of_a_newer_version(newer_home: Path, thinkless_here: Thinkless) -> None:
+    answer = thinkless_here(newer_home, "catalog", "rebuild")
     assert answer.code == 2
     assert "written by a newer thinkless-flows" in answer.err
 

@@ -27,8 +27,8 @@ RESULT_TABLE = "select benchmark, model, mode, accuracy, think_share, mean_token
 COMMANDS = ("run", "study", "sql", "lineage", "catalog", "doctor", "ask", "export", "report")
 
 
-def test_help_names_every_command_and_shows_examples(thinkless: Thinkless, tmp_path: Path) -> None:
-    answer = thinkless(tmp_path, "--help")
+def test_help_names_every_command_and_shows_examples(thinkless_here: Thinkless, tmp_path: Path) -> None:
+    answer = thinkless_here(tmp_path, "--help")
     assert answer.code == 0
     assert all(f"\n    {name} " in answer.out for name in COMMANDS)
     examples = answer.out.partition("examples:")[2].strip().splitlines()
@@ -37,14 +37,14 @@ def test_help_names_every_command_and_shows_examples(thinkless: Thinkless, tmp_p
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_explains_itself(name: str, thinkless: Thinkless, tmp_path: Path) -> None:
-    answer = thinkless(tmp_path, name, "--help")
+def test_every_command_explains_itself(name: str, thinkless_here: Thinkless, tmp_path: Path) -> None:
+    answer = thinkless_here(tmp_path, name, "--help")
     assert answer.code == 0
     assert answer.out.startswith(f"usage: thinkless {name}")
 
 
-def test_the_result_table_has_nine_rows_for_each_benchmark(thinkless: Thinkless, built: BuiltHome) -> None:
-    answer = thinkless(built.path, "sql", "--format", "json", RESULT_TABLE)
+def test_the_result_table_has_nine_rows_for_each_benchmark(thinkless_here: Thinkless, built: BuiltHome) -> None:
+    answer = thinkless_here(built.path, "sql", "--format", "json", RESULT_TABLE)
     assert answer.code == 0
     rows = json.loads(answer.out)
     cells = {(row["benchmark"], row["model"], row["mode"]) for row in rows}
@@ -57,17 +57,17 @@ def test_the_result_table_has_nine_rows_for_each_benchmark(thinkless: Thinkless,
     }
 
 
-def test_every_format_holds_the_same_rows(thinkless: Thinkless, built: BuiltHome, tmp_path: Path) -> None:
+def test_every_format_holds_the_same_rows(thinkless_here: Thinkless, built: BuiltHome, tmp_path: Path) -> None:
     query = "select benchmark, n from eval_summary where model = 'rl' and mode = 'auto' order by 1"
-    as_json = json.loads(thinkless(built.path, "sql", query, "--format", "json").out)
+    as_json = json.loads(thinkless_here(built.path, "sql", query, "--format", "json").out)
     assert as_json == [{"benchmark": name, "n": 6} for name in ("tiny-easy", "tiny-hard", "tiny-mixed")]
-    as_csv = csv.DictReader(io.StringIO(thinkless(built.path, "sql", query, "--format", "csv").out))
+    as_csv = csv.DictReader(io.StringIO(thinkless_here(built.path, "sql", query, "--format", "csv").out))
     assert [{"benchmark": row["benchmark"], "n": int(row["n"])} for row in as_csv] == as_json
-    table = thinkless(built.path, "sql", query).out.splitlines()
+    table = thinkless_here(built.path, "sql", query).out.splitlines()
     assert table[0].split() == ["benchmark", "n"]
     assert [line.split() for line in table[2:5]] == [[row["benchmark"], str(row["n"])] for row in as_json]
     path = tmp_path / "rows.parquet"
-    assert thinkless(built.path, "sql", query, "--format", "parquet", "--output", str(path)).code == 0
+    assert thinkless_here(built.path, "sql", query, "--format", "parquet", "--output", str(path)).code == 0
     assert pq.read_table(path).to_pylist() == as_json
 
 
@@ -99,7 +99,7 @@ def test_every_check_that_was_made_is_in_the_catalog_and_passed(built: BuiltHome
 
 
 @pytest.mark.parametrize("form", ["key", "beginning", "stage/key", "stage", "completion"])
-def test_lineage_takes_every_kind_of_reference(form: str, thinkless: Thinkless, built: BuiltHome) -> None:
+def test_lineage_takes_every_kind_of_reference(form: str, thinkless_here: Thinkless, built: BuiltHome) -> None:
     artifact = built.run.artifacts["evaluate"]
     (row,) = run_query(built.path, "select completion_id from eval_completions limit 1", timeout_seconds=20).to_pylist()
     ref = {
@@ -109,7 +109,7 @@ def test_lineage_takes_every_kind_of_reference(form: str, thinkless: Thinkless, 
         "stage": "evaluate",
         "completion": row["completion_id"],
     }[form]
-    answer = thinkless(built.path, "lineage", ref)
+    answer = thinkless_here(built.path, "lineage", ref)
     assert answer.code == 0
     up, down = answer.out.split(f"made from evaluate/{artifact.key}\n")
     assert f"evaluate/{artifact.key} was made from" in up
@@ -137,10 +137,10 @@ def test_every_query_of_the_readme_runs(built: BuiltHome) -> None:
         assert run_query(built.path, query, timeout_seconds=20).num_columns > 0, query
 
 
-def test_a_rebuilt_catalog_holds_what_the_old_one_held(home: Path, thinkless: Thinkless) -> None:
+def test_a_rebuilt_catalog_holds_what_the_old_one_held(home: Path, thinkless_here: Thinkless) -> None:
     before = contents(home)
     (home / "catalog.duckdb").unlink()
-    answer = thinkless(home, "catalog", "rebuild")
+    answer = thinkless_here(home, "catalog", "rebuild")
     assert answer.code == 0
     assert "catalog rebuilt from 9 artifacts and 1 runs" in answer.out
     after = contents(home)
@@ -157,9 +157,9 @@ def contents(home: Path) -> dict[str, list[str]]:
         return {name: sorted(map(str, connection.execute(f"from {name}").fetchall())) for name in tables}
 
 
-def test_report_names_a_file_that_needs_no_network(thinkless: Thinkless, built: BuiltHome) -> None:
+def test_report_names_a_file_that_needs_no_network(thinkless_here: Thinkless, built: BuiltHome) -> None:
     for arguments in (["report"], ["report", built.run.run_id]):
-        answer = thinkless(built.path, *arguments)
+        answer = thinkless_here(built.path, *arguments)
         assert answer.code == 0
         path = Path(answer.out.strip())
         assert path == ArtifactStore(built.path).path("report", built.run.artifacts["report"].key) / "report.html"
@@ -169,8 +169,8 @@ def test_report_names_a_file_that_needs_no_network(thinkless: Thinkless, built: 
 
 
 @pytest.mark.parametrize(("mode", "token"), [("short", "<short>"), ("think", "<think>"), ("auto", "<")])
-def test_ask_answers_in_every_mode(mode: str, token: str, thinkless: Thinkless, built: BuiltHome) -> None:
-    answer = thinkless(built.path, "ask", "37+48=?", "--mode", mode, "--max-new-tokens", "12")
+def test_ask_answers_in_every_mode(mode: str, token: str, thinkless_here: Thinkless, built: BuiltHome) -> None:
+    answer = thinkless_here(built.path, "ask", "37+48=?", "--mode", mode, "--max-new-tokens", "12")
     assert answer.code == 0
     assert answer.out.startswith(token)
     assert "P(think)" in answer.out
@@ -179,21 +179,21 @@ def test_ask_answers_in_every_mode(mode: str, token: str, thinkless: Thinkless, 
 
 
 @pytest.mark.parametrize(("bias", "mode"), [("50", "think"), ("-50", "short")])
-def test_a_strong_bias_decides_the_mode(bias: str, mode: str, thinkless: Thinkless, built: BuiltHome) -> None:
-    answer = thinkless(built.path, "ask", "37+48=?", f"--think-bias={bias}", "--max-new-tokens", "4")
+def test_a_strong_bias_decides_the_mode(bias: str, mode: str, thinkless_here: Thinkless, built: BuiltHome) -> None:
+    answer = thinkless_here(built.path, "ask", "37+48=?", f"--think-bias={bias}", "--max-new-tokens", "4")
     assert f"mode {mode}" in answer.out
 
 
-def test_doctor_finds_nothing_wrong_with_the_embedded_default(thinkless: Thinkless, tmp_path: Path) -> None:
-    answer = thinkless(tmp_path / "home", "doctor", "--set", "problems.source.num_problems=50")
+def test_doctor_finds_nothing_wrong_with_the_embedded_default(thinkless_here: Thinkless, tmp_path: Path) -> None:
+    answer = thinkless_here(tmp_path / "home", "doctor", "--set", "problems.source.num_problems=50")
     assert answer.code == 0, answer.out + answer.err
     assert "FAIL" not in answer.out
     for name in ("store", "disk", "memory", "tokenizer", "problems"):
         assert f"ok    {name} " in answer.out
 
 
-def test_doctor_says_what_a_run_would_meet_later(thinkless: Thinkless, tmp_path: Path) -> None:
-    answer = thinkless(
+def test_doctor_says_what_a_run_would_meet_later(thinkless_here: Thinkless, tmp_path: Path) -> None:
+    answer = thinkless_here(
         tmp_path / "home", "doctor",
         "--set", "problems.benchmarks.mine.kind=local", "--set", "problems.benchmarks.mine.path=absent.jsonl",
     )  # fmt: skip

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from infra import fingerprint
 from infra.fingerprint import (
     KEY_LENGTH,
     canonical_json,
@@ -18,6 +18,7 @@ from infra.fingerprint import (
     source_hashes,
     stage_key,
 )
+from infra.python_sources import ModuleSources
 from schemas.artifact import Artifact
 
 PROJECT = {
@@ -48,18 +49,25 @@ PROJECT["corelib/late.py"] += WORDS
 
 
 def fingerprint_of(folder: Path, **edits: str) -> str:
-    """The fingerprint of PROJECT, written to `folder` with some files edited, taken in a process of its own."""
+    """The fingerprint of PROJECT, written to `folder` with some files edited."""
     for name, text in {**PROJECT, **edits}.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    program = (
-        f"import sys; sys.path.insert(0, {str(folder)!r})\n"
-        "from infra.fingerprint import combined, source_hashes\n"
-        "print(combined(source_hashes(['entry'], packages=('corelib',))))\n"
-        "assert 'corelib' not in sys.modules, 'fingerprinting must not run the code'\n"
-    )
-    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        patch.setattr(fingerprint, "module_sources", lambda: ModuleSources(folder / "module_sources.json"))
+        _forget_this_process()
+        found = combined(source_hashes(["entry"], packages=("corelib",)))
+    _forget_this_process()
+    assert "corelib" not in sys.modules, "fingerprinting must not run the code"
+    return found
+
+
+def _forget_this_process() -> None:
+    """Code that is loaded does not change, so a process remembers; these folders stand for processes of their own."""
+    fingerprint._source_hashes.cache_clear()
+    fingerprint._module_file.cache_clear()
 
 
 @pytest.mark.parametrize(
