@@ -7,6 +7,8 @@ READY := $(VENV)/.installed
 BENCH_VENV ?= .venv-bench
 BENCH_OPTIONS ?=
 VLLM_VENV ?= .venv-vllm
+# The tests start hundreds of processes: they find compiled modules, whatever the environment says.
+unexport PYTHONDONTWRITEBYTECODE
 # Tests run side by side, one thread each; a file stays in one process.
 SIDE_BY_SIDE ?= -n logical --maxprocesses 4 --dist loadfile
 

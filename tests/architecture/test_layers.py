@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,10 @@ from tests.architecture.import_graph import ROOT, sources
 
 IMPORT_AND_TELL = """
 import importlib, json, sys
-for name in sys.argv[1:]:
-    importlib.import_module(name)
-print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))
+for argument in sys.argv[1:]:
+    for name in argument.split():
+        importlib.import_module(name)
+    print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))
 """
 
 
@@ -24,12 +26,11 @@ def modules_of(package: str) -> list[str]:
     return [name for name in sources() if f"{name}.".startswith(f"{package.replace('/', '.')}.")]
 
 
-def loaded_by(*modules: str) -> set[str]:
-    """Top-level names in sys.modules of a fresh process that imported the modules."""
-    finished = subprocess.run(
-        [sys.executable, "-c", IMPORT_AND_TELL, *modules], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    return set(json.loads(finished.stdout.splitlines()[-1]))
+def loaded_by(*groups: Sequence[str]) -> list[set[str]]:
+    """Top-level names in sys.modules of a fresh process, after each of the groups of modules that it imported."""
+    command = [sys.executable, "-c", IMPORT_AND_TELL, *map(" ".join, groups)]
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return [set(json.loads(line)) for line in finished.stdout.splitlines()[-len(groups) :]]
 
 
 def test_the_import_contracts_hold() -> None:
@@ -41,25 +42,33 @@ def test_the_import_contracts_hold() -> None:
     assert "3 kept, 0 broken" in finished.stdout
 
 
-@pytest.mark.parametrize(
-    ("package", "absent"),
-    [
+def test_a_lower_layer_loads_nothing_of_the_outside_world_it_must_not_know_and_all_can_be_imported() -> None:
+    """One process after another layer: what a lower one loaded is there when the next is imported."""
+    layers = [
         ("schemas", {"torch", "transformers", "prefect", "duckdb", "great_expectations", "accelerate"}),
-        ("thinkless_core", {"prefect", "duckdb", "great_expectations", "infra", "tasks", "flows"}),
-        ("infra", {"torch", "transformers", "prefect", "great_expectations", "tasks", "flows"}),
         ("thinkless_core/statistics", {"torch", "transformers", "prefect", "duckdb", "infra", "tasks", "flows"}),
-    ],
-)
-def test_a_lower_layer_loads_nothing_of_the_outside_world_it_must_not_know(package: str, absent: set[str]) -> None:
-    """`infra` imports Great Expectations where it validates, which takes seconds, and nowhere else."""
-    modules = [name for name in modules_of(package) if name != "infra.validation.gx_duckdb"]
-    assert len(modules) > 5
-    assert loaded_by(*modules) & absent == set()
+        ("thinkless_core", {"prefect", "duckdb", "great_expectations", "infra", "tasks", "flows"}),
+        ("tasks", {"prefect", "great_expectations", "flows"}),
+        ("flows", {"great_expectations"}),
+    ]
+    groups = [modules_of(package) for package, _ in layers]
+    assert all(len(group) > 5 for group in groups)
+    *loaded, everything = loaded_by(*groups, ["infra.validation.gx_duckdb"])
+    for (package, absent), names in zip(layers, loaded, strict=True):
+        assert names & absent == set(), package
+    assert {"flows", "tasks", "prefect", "great_expectations"} <= everything
+
+
+def test_infra_knows_neither_torch_nor_prefect_and_validates_only_where_it_must() -> None:
+    """Great Expectations takes seconds to import; it is imported where something is validated, and nowhere else."""
+    (loaded,) = loaded_by([name for name in modules_of("infra") if name != "infra.validation.gx_duckdb"])
+    assert loaded & {"torch", "transformers", "prefect", "great_expectations", "tasks", "flows"} == set()
 
 
 def test_the_command_line_answers_before_anything_slow_is_loaded() -> None:
     heavy = {"torch", "transformers", "prefect", "duckdb", "great_expectations", "pyarrow", "pydantic"}
-    assert loaded_by("flows.cli") & heavy == set()
+    (loaded,) = loaded_by(["flows.cli"])
+    assert loaded & heavy == set()
 
 
 def test_help_loads_nothing_slow() -> None:
@@ -74,9 +83,3 @@ print(*{name.partition('.')[0] for name in sys.modules})
 """
     finished = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert set(finished.stdout.splitlines()[-1].split()) & {"torch", "transformers", "prefect", "duckdb"} == set()
-
-
-def test_every_module_of_the_upper_layers_can_be_imported() -> None:
-    """The lower ones are imported above; as there are no circles (test_folders), the order does not matter."""
-    modules = [*modules_of("flows"), *modules_of("tasks"), "infra.validation.gx_duckdb"]
-    assert {"flows", "tasks", "prefect", "great_expectations"} <= loaded_by(*modules)

@@ -71,8 +71,8 @@ def thinkless_here(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monke
         capsys.readouterr()
         try:
             code = main(arguments)
-        except SystemExit as exit:  # argparse
-            code = int(exit.code or 0)
+        except SystemExit as ended:  # argparse
+            code = int(ended.code or 0)
         return Said(code, *capsys.readouterr())
 
     return call

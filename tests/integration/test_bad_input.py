@@ -75,7 +75,9 @@ def test_a_run_that_cannot_be_is_refused_before_anything_starts(
 
 
 @pytest.mark.parametrize("content", [b"x = [", b"\xff\xfe", b"", b"[rl]\ngamma = 0.3\n"])
-def test_a_profile_file_that_is_no_profile_is_refused(content: bytes, thinkless_here: Thinkless, tmp_path: Path) -> None:
+def test_a_profile_file_that_is_no_profile_is_refused(
+    content: bytes, thinkless_here: Thinkless, tmp_path: Path
+) -> None:
     profile = tmp_path / "mine.toml"
     profile.write_bytes(content)
     answer = thinkless_here(tmp_path / "home", "run", "--profile", str(profile))
@@ -101,7 +103,9 @@ WRONG_SQL = [
 
 
 @pytest.mark.parametrize(("query", "said"), WRONG_SQL, ids=[query or "empty" for query, _ in WRONG_SQL])
-def test_sql_that_writes_or_is_no_sql_is_refused(query: str, said: str, thinkless_here: Thinkless, built: BuiltHome) -> None:
+def test_sql_that_writes_or_is_no_sql_is_refused(
+    query: str, said: str, thinkless_here: Thinkless, built: BuiltHome
+) -> None:
     before = (built.path / "catalog.duckdb").read_bytes()
     answer = thinkless_here(built.path, "sql", query)
     assert answer.code == 2
@@ -140,7 +144,9 @@ def test_every_command_refuses_what_it_cannot_do(
 
 
 @pytest.mark.parametrize("arguments", [["sql", "select 1"], ["lineage", "rl"], ["report"], ["ask", "1+1=?"]])
-def test_before_the_first_run_every_reader_says_so(arguments: list[str], thinkless_here: Thinkless, tmp_path: Path) -> None:
+def test_before_the_first_run_every_reader_says_so(
+    arguments: list[str], thinkless_here: Thinkless, tmp_path: Path
+) -> None:
     home = tmp_path / "absent"
     answer = thinkless_here(home, *arguments)
     assert answer.code == 2

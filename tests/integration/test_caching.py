@@ -39,7 +39,7 @@ def test_a_hit_is_counted_in_the_catalog(home: Path) -> None:
     [
         pytest.param("rl.seed=7", ["rl", "evaluate", "report"], marks=pytest.mark.slow),
         pytest.param("sft.seed=7", ["sft", "rl", "evaluate", "report"], marks=pytest.mark.slow),
-        ("evaluate.temperature=0.7", ["evaluate", "report"]),
+        pytest.param("evaluate.temperature=0.7", ["evaluate", "report"], marks=pytest.mark.slow),
         ("report.title=Another", ["report"]),
         pytest.param("problems.seed=7", [label for label in LABELS if label != "base"], marks=pytest.mark.slow),
         ("teach.short.max_tokens=9", ["teach-short"]),
@@ -53,7 +53,7 @@ def test_a_changed_key_rebuilds_what_depends_on_it_and_nothing_else(
 
 
 def test_going_back_to_an_earlier_configuration_costs_nothing(home: Path) -> None:
-    run_pipeline(home, "rl.seed=7", until="rl")
+    run_pipeline(home, "sft.seed=7", until="sft")
     assert run_pipeline(home).built == []
 
 

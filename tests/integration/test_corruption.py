@@ -31,7 +31,7 @@ def flip(path: Path) -> None:
 
 
 FILES = [
-    ("problems", "problems.parquet", flip),
+    pytest.param("problems", "problems.parquet", flip, marks=pytest.mark.slow),
     ("base", "model/tokenizer.json", delete),
     ("sft", "model/model.safetensors", flip),
     pytest.param("rl", "rollouts.parquet", delete, marks=pytest.mark.slow),

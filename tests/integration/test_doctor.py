@@ -28,6 +28,7 @@ def failures(answer: Said) -> list[str]:
     return re.findall(r"^FAIL  (\S+)", answer.out, flags=re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_the_paper_without_network_lists_each_missing_thing_once(
     thinkless: Thinkless, tmp_path: Path, apart: dict[str, str]
 ) -> None:

@@ -86,7 +86,7 @@ def no_answer(rows: list[Row]) -> None:
         pytest.param(Mode.THINK, swapped, "completion_ends_its_reasoning", marks=pytest.mark.slow),
         pytest.param(Mode.SHORT, empty, "completion_is_not_empty", marks=pytest.mark.slow),
         pytest.param(Mode.THINK, second_token, "completion_has_no_second_control_token", marks=pytest.mark.slow),
-        (Mode.THINK, no_answer, "finished_generation_has_an_answer"),
+        pytest.param(Mode.THINK, no_answer, "finished_generation_has_an_answer", marks=pytest.mark.slow),
     ],
 )
 def test_a_teacher_that_breaks_the_contract_stops_the_run_before_training(

@@ -39,7 +39,8 @@ def first_progress(log: str, label: str) -> int:
     return int(said[0]["done"])
 
 
-@pytest.mark.parametrize("stage", ["sft", pytest.param("rl", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("stage", ["sft", "rl"])
+@pytest.mark.slow
 def test_training_killed_in_the_middle_goes_on_from_its_checkpoint(
     stage: str, home: Path, built: BuiltHome, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -8,25 +8,13 @@ from __future__ import annotations
 import shutil
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import (
-    ArtifactFilter,
-    ArtifactFilterFlowRunId,
-    FlowRunFilter,
-    FlowRunFilterId,
-)
-from prefect.client.schemas.objects import Artifact, FlowRun, TaskRun
-from prefect.client.schemas.sorting import FlowRunSort
-from prefect.settings import PREFECT_HOME, PREFECT_LOCAL_STORAGE_PATH, temporary_settings
-from prefect.testing.utilities import prefect_test_harness
 
 from flows.cli import main
-from flows.prefect.pipeline import thinkless
-from flows.prefect.study_flow import thinkless_study
 from infra.runs import list_runs
 from infra.store.artifact_store import ArtifactStore
 from schemas.errors import ContractError, TrainingError
@@ -35,52 +23,30 @@ from tests.integration.conftest import BuiltHome
 from tests.integration.driver import LABELS, SMALL
 from tests.integration.test_gates import recording
 
+if TYPE_CHECKING:
+    from tests.integration.prefect_runs import Recorded
+
 pytestmark = pytest.mark.prefect
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A server with a database and a result store of its own."""
-    place = tmp_path_factory.mktemp("prefect")
-    changed = {PREFECT_HOME: place, PREFECT_LOCAL_STORAGE_PATH: place / "storage"}
-    with temporary_settings(updates=changed), prefect_test_harness(server_startup_timeout=120):
-        yield
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
+    """tests/integration/prefect_runs.py, with its server up; imported only here, as that takes ten seconds."""
+    from tests.integration import prefect_runs
 
-
-@dataclass(frozen=True)
-class Recorded:
-    """What the server knows about the newest flow run."""
-
-    flow_run: FlowRun
-    tasks: dict[str, TaskRun]
-    artifacts: dict[str, Artifact]
-
-    @property
-    def states(self) -> dict[str, str]:
-        """State name by task run, in the pipeline's order."""
-        return {label: self.tasks[label].state_name or "" for label in LABELS if label in self.tasks}
-
-
-def newest_run() -> Recorded:
-    """Read the newest flow run back."""
-    with get_client(sync_client=True) as client:
-        (flow_run,) = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
-        tasks = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run.id])))
-        artifacts = client.read_artifacts(
-            artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run.id]))
-        )
-    return Recorded(flow_run, {task.name: task for task in tasks}, {a.key or "": a for a in artifacts})
+    with prefect_runs.server(tmp_path_factory.mktemp("prefect")):
+        yield prefect_runs
 
 
 @pytest.fixture(scope="module")
-def finished(server: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Recorded]:
+def finished(runs: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Recorded]:
     """A home in which the flow ran once under Prefect, and what the server knows about that."""
     home = tmp_path_factory.mktemp("flow") / "home"
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("THINKLESS_HOME", str(home))
-        keys = thinkless(overrides=list(SMALL))
+        keys = runs.thinkless(overrides=list(SMALL))
     assert list(keys) == list(LABELS)
-    return home, newest_run()
+    return home, runs.newest_run()
 
 
 @pytest.mark.slow
@@ -104,31 +70,33 @@ def test_progress_result_table_and_report_are_artifacts_of_the_run(finished: tup
 
 
 @pytest.mark.slow
-def test_a_second_run_is_cached_task_by_task(finished: tuple[Path, Recorded], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_run_is_cached_task_by_task(
+    finished: tuple[Path, Recorded], runs: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     home, _ = finished
     monkeypatch.setenv("THINKLESS_HOME", str(home))
     built_by = {manifest.run_id for manifest in ArtifactStore(home).manifests()}
-    thinkless(overrides=list(SMALL))
-    assert newest_run().states == dict.fromkeys(LABELS, "Cached")
+    runs.thinkless(overrides=list(SMALL))
+    assert runs.newest_run().states == dict.fromkeys(LABELS, "Cached")
     assert {manifest.run_id for manifest in ArtifactStore(home).manifests()} == built_by
 
 
 @pytest.mark.slow
 def test_what_prefect_remembers_does_not_count_where_the_store_has_lost_it(
-    finished: tuple[Path, Recorded], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    finished: tuple[Path, Recorded], runs: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "home"
     shutil.copytree(finished[0], home)
     shutil.rmtree(home / "artifacts" / "rl")
     monkeypatch.setenv("THINKLESS_HOME", str(home))
-    thinkless(overrides=list(SMALL))
-    assert newest_run().states == dict.fromkeys(LABELS, "Cached") | {"rl": "Completed"}
+    runs.thinkless(overrides=list(SMALL))
+    assert runs.newest_run().states == dict.fromkeys(LABELS, "Cached") | {"rl": "Completed"}
     assert len(list(home.glob("artifacts/rl/*/manifest.json"))) == 1
 
 
 @pytest.mark.slow
 def test_a_failed_gate_fails_the_flow_and_publishes_nothing(
-    finished: tuple[Path, Recorded], built: BuiltHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    finished: tuple[Path, Recorded], runs: ModuleType, built: BuiltHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "home"
     shutil.copytree(finished[0], home)
@@ -140,16 +108,16 @@ def test_a_failed_gate_fails_the_flow_and_publishes_nothing(
     before = sorted(home.glob("artifacts/*/*/manifest.json"))
     side = "teach.short.teacher"
     with pytest.raises(ContractError, match="completion_is_not_empty"):
-        thinkless(overrides=[*SMALL, f"{side}.kind=recorded", f"{side}.path={path}"])
+        runs.thinkless(overrides=[*SMALL, f"{side}.kind=recorded", f"{side}.path={path}"])
     assert sorted(home.glob("artifacts/*/*/manifest.json")) == before
-    recorded = newest_run()
+    recorded = runs.newest_run()
     assert recorded.flow_run.state_name == "Failed"
     assert recorded.states["teach-short"] == "Failed"
     assert recorded.tasks["teach-short"].run_count == 1, "a terminal error is not tried again"
 
 
 def test_a_bad_data_file_ends_the_command_with_exit_code_2(
-    server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    runs: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The command line itself, in this process: the error's way through Prefect and out again."""
     path = tmp_path / "p.jsonl"
@@ -168,7 +136,7 @@ def test_a_bad_data_file_ends_the_command_with_exit_code_2(
 
 @pytest.mark.slow
 def test_a_study_on_a_server_is_one_task_per_member_and_a_failed_member_fails_it_at_its_end(
-    finished: tuple[Path, Recorded], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    finished: tuple[Path, Recorded], runs: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home, study = tmp_path / "home", tmp_path / "pair.toml"
     shutil.copytree(finished[0], home)
@@ -190,8 +158,8 @@ overrides = ["teach.short.teacher.kind=recorded", "teach.short.teacher.path=abse
     )
     monkeypatch.setenv("THINKLESS_HOME", str(home))
     with pytest.raises(TrainingError, match="1 of 2 members are missing"):
-        thinkless_study(str(study), seeds=1, overrides=list(SMALL))
-    recorded = newest_run()
+        runs.thinkless_study(str(study), seeds=1, overrides=list(SMALL))
+    recorded = runs.newest_run()
     assert recorded.flow_run.state_name == "Failed"
     assert {name: task.state_name for name, task in recorded.tasks.items()} == {
         "works-seed0": "Completed",

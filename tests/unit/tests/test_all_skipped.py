@@ -19,7 +19,7 @@ SKIPPED = "import pytest\ndef test_a():\n    pytest.skip('nothing here')\n"
         (SKIPPED + "def test_b():\n    pass\n", [], pytest.ExitCode.OK),
         (SKIPPED, ["--collect-only"], pytest.ExitCode.OK),
         (SKIPPED, SIDE_BY_SIDE, pytest.ExitCode.TESTS_FAILED),
-        (SKIPPED + "def test_b():\n    pass\n", SIDE_BY_SIDE, pytest.ExitCode.OK),
+        pytest.param(SKIPPED + "def test_b():\n    pass\n", SIDE_BY_SIDE, pytest.ExitCode.OK, marks=pytest.mark.slow),
     ],
     ids=["all skipped", "one passed", "only collected", "all skipped in two workers", "one passed in two workers"],
 )

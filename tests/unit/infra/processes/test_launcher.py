@@ -65,7 +65,7 @@ def test_any_other_error_names_its_process_and_quotes_its_last_lines_at_once(tmp
     assert time.monotonic() - started < 45, "the other process was waited for"
 
 
-@pytest.mark.parametrize("failing", [0, 1])
+@pytest.mark.parametrize("failing", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_the_process_that_a_signal_ended_is_named_and_not_those_that_miss_it(failing: int, tmp_path: Path) -> None:
     with pytest.raises(
         TrainingError, match=rf"^sft: process {failing} of 2 was ended by SIGKILL \(the kernel sends it"

@@ -48,7 +48,8 @@ def test_every_section_is_there_in_order_and_in_the_navigation(page: str) -> Non
 
 @pytest.mark.parametrize("shape", ["complete", "partial"])
 def test_tags_balance_and_identifiers_are_unique_and_known(shape: str, request: pytest.FixtureRequest) -> None:
-    parsed = outline(render_report(request.getfixturevalue(shape)))
+    text = request.getfixturevalue("page") if shape == "complete" else render_report(request.getfixturevalue(shape))
+    parsed = outline(text)
     assert len(parsed.identifiers) == len(set(parsed.identifiers))
     for _, attributes in parsed.tags:
         for name in ("href", "aria-labelledby", "clip-path"):
@@ -86,7 +87,6 @@ def test_every_filter_is_a_labelled_form_control(page: str) -> None:
 
 
 def test_the_page_is_small_and_the_same_every_time(complete: ReportInputs, page: str) -> None:
-    assert render_report(complete) == page
     assert render_report(replace(complete, manifests=complete.manifests[::-1])) == page
     assert len(page.encode()) < 1_000_000
 
@@ -107,8 +107,10 @@ def test_colours_are_left_to_the_style_sheet(page: str) -> None:
         assert used - {"tone", "tone-panel"} <= {*re.findall(r"--([a-z0-9-]+):", theme), "link"}
 
 
-def test_text_of_the_run_is_escaped(tmp_path: Path) -> None:
-    inputs = complete_inputs(tmp_path)
+def test_text_of_the_run_is_escaped_and_a_folder_may_have_an_odd_name(tmp_path: Path) -> None:
+    folder = tmp_path / "it's [a] folder*"
+    folder.mkdir()
+    inputs = complete_inputs(folder)
     evil = '</pre></script><script>alert("x")</script><!--'
     (completions_file,), (summary_file,) = inputs.tables["eval_completions"], inputs.tables["eval_summary"]
     completions = pq.read_table(completions_file).to_pylist()
@@ -171,9 +173,3 @@ def test_an_absent_file_and_an_empty_evaluation_are_errors(complete: ReportInput
     empty = write(tmp_path / "empty.parquet", EvalSummary, [])
     with pytest.raises(EvaluationError, match="no rows"):
         result_table_text(empty)
-
-
-def test_folders_with_odd_names_are_read(tmp_path: Path) -> None:
-    folder = tmp_path / "it's [a] folder*"
-    folder.mkdir()
-    assert "RL auto" in render_report(complete_inputs(folder))

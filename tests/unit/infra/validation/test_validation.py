@@ -242,6 +242,7 @@ def test_a_file_that_is_no_parquet_is_refused(tmp_path: Path, make: Callable[[Pa
         validate_parquet(tmp_path / "table.parquet", suite=CLEAN["pairs"].suite, docs_dir=None)
 
 
+@pytest.mark.slow
 def test_the_engine_is_imported_late_and_says_nothing(tmp_path: Path) -> None:
     def broken(row: Row) -> Row:
         return row | {"prompt": ""}

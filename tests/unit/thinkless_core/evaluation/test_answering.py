@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import pytest
@@ -14,6 +15,9 @@ from tests.specimens import LIVELY, ScriptedSampler, make_student
 from thinkless_core.evaluation.answering import Reply, ask
 from thinkless_core.sampling.transformers_sampler import TransformersSampler
 
+unchanged_student = functools.cache(make_student)
+"""A question changes no weight, so a student is made once."""
+
 
 def answer(
     tokenizer: PreTrainedTokenizerFast, *, question: str = "1+2=?", written: str = "<short>3", **changes: object
@@ -22,7 +26,7 @@ def answer(
         "mode": EvalMode.AUTO, "think_bias": 0.0, "seed": 0, "max_new_tokens": 8, "temperature": 1.0
     }  # fmt: skip
     return ask(
-        make_student(scale=2.0),
+        unchanged_student(scale=2.0),
         question,
         sampler=ScriptedSampler(tokenizer, lambda *_: written),
         tokenizer=tokenizer,

@@ -140,14 +140,19 @@ def test_the_order_of_the_generations_changes_not_one_byte_and_seed_only_the_spl
     assert [p.split for p in reseeded] != [p.split for p in first.pairs]
 
 
-def test_rows_stay_in_order_and_in_their_split_over_many_row_groups(tmp_path: Path) -> None:
-    problems = [p for p in random_problems(110_000, seed=1) if p.split is ProblemSplit.SFT]
+@pytest.mark.parametrize(
+    ("num_problems", "row_groups"), [(42_000, 1), pytest.param(110_000, 3, marks=pytest.mark.slow)]
+)
+def test_rows_stay_in_order_and_in_their_split_over_many_row_groups(
+    num_problems: int, row_groups: int, tmp_path: Path
+) -> None:
+    problems = [p for p in random_problems(num_problems, seed=1) if p.split is ProblemSplit.SFT]
     think, short = (random_generations(problems, mode, seed=1, truncated=0.01) for mode in (Mode.THINK, Mode.SHORT))
     pairs = make(tmp_path, problems, think, short, PairsConfig(incorrect="keep")).pairs
     place = {p.problem_id: number for number, p in enumerate(problems)}
     places = [place[p.problem_id] for p in pairs]
     assert places == sorted(places)
-    assert len(pairs) > 3 * 20_480
+    assert len(pairs) > row_groups * 20_480
     answers = {g.problem_id: (g.completion, g.num_tokens) for g in think}
     assert all(answers[p.problem_id] == (p.think_completion, p.think_tokens) for p in pairs)
     held_out = set(epoch_order(len(pairs), seed=0, epoch=0)[: round(0.02 * len(pairs))])

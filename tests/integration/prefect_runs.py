@@ -1,0 +1,57 @@
+"""Flow runs on a Prefect server of the tests' own. Importing this takes ten seconds: see test_prefect.runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    FlowRunFilter,
+    FlowRunFilterId,
+)
+from prefect.client.schemas.objects import Artifact, FlowRun, TaskRun
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.settings import PREFECT_HOME, PREFECT_LOCAL_STORAGE_PATH, temporary_settings
+from prefect.testing.utilities import prefect_test_harness
+
+from flows.prefect.pipeline import thinkless as thinkless
+from flows.prefect.study_flow import thinkless_study as thinkless_study
+from tests.integration.driver import LABELS
+
+
+@contextmanager
+def server(place: Path) -> Iterator[None]:
+    """A server with a database and a result store of its own."""
+    changed = {PREFECT_HOME: place, PREFECT_LOCAL_STORAGE_PATH: place / "storage"}
+    with temporary_settings(updates=changed), prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What the server knows about the newest flow run."""
+
+    flow_run: FlowRun
+    tasks: dict[str, TaskRun]
+    artifacts: dict[str, Artifact]
+
+    @property
+    def states(self) -> dict[str, str]:
+        """State name by task run, in the pipeline's order."""
+        return {label: self.tasks[label].state_name or "" for label in LABELS if label in self.tasks}
+
+
+def newest_run() -> Recorded:
+    """Read the newest flow run back."""
+    with get_client(sync_client=True) as client:
+        (flow_run,) = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
+        tasks = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run.id])))
+        artifacts = client.read_artifacts(
+            artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run.id]))
+        )
+    return Recorded(flow_run, {task.name: task for task in tasks}, {a.key or "": a for a in artifacts})
