@@ -14,6 +14,7 @@ import pytest
 from infra.store.manifest_file import decode_manifest, encode_manifest
 from schemas.artifact import MANIFEST_VERSION
 from schemas.errors import StoreError
+from tests.fast_and_slow import fast_and_slow
 from tests.integration.conftest import BuiltHome
 from tests.integration.driver import command, run_pipeline
 from tests.integration.processes import ROOT, Said, environment
@@ -183,7 +184,7 @@ def test_a_home_without_permission_is_said_at_once(thinkless: Thinkless, tmp_pat
     assert f"cannot write {home}: permission denied" in answer.err
 
 
-@pytest.mark.parametrize("size", ["4k", "96k"])
+@pytest.mark.parametrize("size", fast_and_slow(["96k"], ["4k"]))
 def test_a_full_disk_ends_the_run_and_publishes_nothing_of_the_stage_it_met(size: str, tmp_path: Path) -> None:
     """On a disk of its own: full before anything starts, and full in the middle of the second stage."""
     unshare = shutil.which("unshare")

@@ -40,7 +40,7 @@ def test_a_hit_is_counted_in_the_catalog(home: Path) -> None:
         pytest.param("rl.seed=7", ["rl", "evaluate", "report"], marks=pytest.mark.slow),
         pytest.param("sft.seed=7", ["sft", "rl", "evaluate", "report"], marks=pytest.mark.slow),
         pytest.param("evaluate.temperature=0.7", ["evaluate", "report"], marks=pytest.mark.slow),
-        ("report.title=Another", ["report"]),
+        pytest.param("report.title=Another", ["report"], marks=pytest.mark.slow),
         pytest.param("problems.seed=7", [label for label in LABELS if label != "base"], marks=pytest.mark.slow),
         ("teach.short.max_tokens=9", ["teach-short"]),
     ],
@@ -64,6 +64,7 @@ def test_refresh_rebuilds_one_stage_and_stops_where_the_bytes_are_the_same(home:
     assert ArtifactStore(home).manifest("rl", again.artifacts["rl"].key).run_id == again.run_id
 
 
+@pytest.mark.slow
 def test_refresh_of_teach_rebuilds_both_sides(home: Path) -> None:
     assert run_pipeline(home, refresh=["teach"]).built == ["teach-think", "teach-short"]
 

@@ -125,6 +125,7 @@ def test_a_recording_that_keeps_the_contract_is_published(home: Path, built: Bui
     assert names.column("teacher").to_pylist() == ["procedural-chains", "recorded:short.jsonl", "recorded:think.jsonl"]
 
 
+@pytest.mark.slow
 def test_a_mended_recording_goes_on_where_the_gate_stopped_it(home: Path, built: BuiltHome) -> None:
     rows = recording(built, Mode.SHORT)
     good = [dict(row) for row in rows]

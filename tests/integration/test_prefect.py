@@ -26,7 +26,7 @@ from tests.integration.test_gates import recording
 if TYPE_CHECKING:
     from tests.integration.prefect_runs import Recorded
 
-pytestmark = pytest.mark.prefect
+pytestmark = [pytest.mark.prefect, pytest.mark.slow]
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +49,6 @@ def finished(runs: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> tupl
     return home, runs.newest_run()
 
 
-@pytest.mark.slow
 def test_the_flow_completes_and_every_task_is_one_stage(finished: tuple[Path, Recorded]) -> None:
     home, recorded = finished
     assert recorded.flow_run.state_name == "Completed"
@@ -59,7 +58,6 @@ def test_the_flow_completes_and_every_task_is_one_stage(finished: tuple[Path, Re
     assert [use.cached for use in run.stages] == [False] * len(LABELS)
 
 
-@pytest.mark.slow
 def test_progress_result_table_and_report_are_artifacts_of_the_run(finished: tuple[Path, Recorded]) -> None:
     home, recorded = finished
     assert {f"progress-{label}" for label in LABELS} <= recorded.artifacts.keys()
@@ -69,7 +67,6 @@ def test_progress_result_table_and_report_are_artifacts_of_the_run(finished: tup
     assert report.as_uri() in str(recorded.artifacts["report"].data)
 
 
-@pytest.mark.slow
 def test_a_second_run_is_cached_task_by_task(
     finished: tuple[Path, Recorded], runs: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,7 +78,6 @@ def test_a_second_run_is_cached_task_by_task(
     assert {manifest.run_id for manifest in ArtifactStore(home).manifests()} == built_by
 
 
-@pytest.mark.slow
 def test_what_prefect_remembers_does_not_count_where_the_store_has_lost_it(
     finished: tuple[Path, Recorded], runs: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,7 +90,6 @@ def test_what_prefect_remembers_does_not_count_where_the_store_has_lost_it(
     assert len(list(home.glob("artifacts/rl/*/manifest.json"))) == 1
 
 
-@pytest.mark.slow
 def test_a_failed_gate_fails_the_flow_and_publishes_nothing(
     finished: tuple[Path, Recorded], runs: ModuleType, built: BuiltHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,7 +129,6 @@ def test_a_bad_data_file_ends_the_command_with_exit_code_2(
     assert not list((tmp_path / "home").glob("artifacts/problems/*/manifest.json"))
 
 
-@pytest.mark.slow
 def test_a_study_on_a_server_is_one_task_per_member_and_a_failed_member_fails_it_at_its_end(
     finished: tuple[Path, Recorded], runs: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,32 @@ from tests.real_data import real_data
 ROWS = [{"prompt": f"{n}+{n}=?", "answer": str(2 * n % 10)} for n in range(1000, 1020)]
 
 
+@pytest.fixture(scope="module")
+def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One home for all files that differ: the stage before, and the catalog, are made once."""
+    return tmp_path_factory.mktemp("files") / "home"
+
+
+def rows_of(home: Path, columns: str, finished: FinishedRun) -> list[dict[str, object]]:
+    """The training problems of one run, by prompt."""
+    key = finished.artifacts["problems"].key
+    query = f"select {columns} from problems where split = 'sft' and artifact_key = '{key}' order by prompt"
+    rows: list[dict[str, object]] = run_query(home, query, timeout_seconds=20).to_pylist()
+    return rows
+
+
+def published(home: Path) -> list[Path]:
+    """Manifests of problem sets."""
+    return sorted(home.glob("artifacts/problems/*/manifest.json"))
+
+
+def drops_of(home: Path, finished: FinishedRun) -> dict[str, int]:
+    """Reason -> rows, for one run's problems."""
+    query = f"select reason, rows from drops where artifact_key = '{finished.artifacts['problems'].key}'"
+    drops = run_query(home, query, timeout_seconds=20)
+    return dict(zip(drops.column("reason").to_pylist(), drops.column("rows").to_pylist(), strict=True))
+
+
 def read_file(home: Path, path: Path, *overrides: str) -> FinishedRun:
     """Run stage `problems` with the file as training source."""
     small = [o for o in SMALL if not o.startswith("problems.source")]
@@ -36,27 +62,22 @@ def written(path: Path, rows: list[dict[str, object]]) -> Path:
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "json", "parquet"])
-def test_each_format_gives_the_same_problems(ending: str, tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    read_file(home, written(tmp_path / f"problems.{ending}", ROWS))
-    rows = run_query(
-        home, "select prompt, answer, source from problems where split = 'sft' order by prompt", timeout_seconds=20
-    ).to_pylist()
+def test_each_format_gives_the_same_problems(ending: str, shared_home: Path, tmp_path: Path) -> None:
+    finished = read_file(shared_home, written(tmp_path / f"problems.{ending}", ROWS))
+    rows = rows_of(shared_home, "prompt, answer, source", finished)
     assert [(row["prompt"], row["answer"]) for row in rows] == [(row["prompt"], row["answer"]) for row in ROWS]
     assert all(str(tmp_path) in row["source"] for row in rows)
 
 
-def test_other_column_names_and_the_mark_of_worked_solutions_are_understood(tmp_path: Path) -> None:
+def test_other_column_names_and_the_mark_of_worked_solutions_are_understood(shared_home: Path, tmp_path: Path) -> None:
     rows: list[dict[str, object]] = [
         {"question": f"{row['prompt']} ", "solution": f"We add.\n#### {row['answer']}", "level": n % 3}
         for n, row in enumerate(ROWS)
     ]
     fields = ("prompt_field=question", "answer_field=solution", "difficulty_field=level")
-    home = tmp_path / "home"
-    read_file(home, written(tmp_path / "p.jsonl", rows), *(f"problems.source.{field}" for field in fields))
-    found = run_query(
-        home, "select prompt, answer, difficulty from problems where split = 'sft' order by prompt", timeout_seconds=20
-    ).to_pylist()
+    overrides = (f"problems.source.{field}" for field in fields)
+    finished = read_file(shared_home, written(tmp_path / "p.jsonl", rows), *overrides)
+    found = rows_of(shared_home, "prompt, answer, difficulty", finished)
     assert found[0] == {"prompt": "1000+1000=?", "answer": "0", "difficulty": 0}
 
 
@@ -70,19 +91,19 @@ def test_a_changed_file_changes_the_key_and_an_unchanged_one_does_not(tmp_path: 
     assert second.artifacts["problems"].rows == first.artifacts["problems"].rows + 1
 
 
-def test_duplicates_are_dropped_and_counted(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    read_file(home, written(tmp_path / "p.jsonl", [*ROWS, ROWS[0], {"prompt": "  1001+1001=? ", "answer": "2"}]))
-    drops = run_query(home, "select rows from drops where reason = 'duplicate'", timeout_seconds=20)
-    assert drops.column("rows").to_pylist() == [2]
+def test_duplicates_are_dropped_and_counted(shared_home: Path, tmp_path: Path) -> None:
+    finished = read_file(
+        shared_home, written(tmp_path / "p.jsonl", [*ROWS, ROWS[0], {"prompt": "  1001+1001=? ", "answer": "2"}])
+    )
+    assert drops_of(shared_home, finished)["duplicate"] == 2
 
 
-def test_what_was_left_out_is_published_beside_the_problems(tmp_path: Path) -> None:
+def test_what_was_left_out_is_published_beside_the_problems(shared_home: Path, tmp_path: Path) -> None:
     words = "a train leaves at noon and travels at sixty miles per hour for three hours and"
     training = [*ROWS, {"prompt": f"Once {words} stops", "answer": "1"}, {"prompt": "no answer", "answer": None}]
     benchmark = written(tmp_path / "bench.jsonl", [{"prompt": f"Now {words} goes on", "answer": "180"}])
     finished = read_file(
-        tmp_path / "home",
+        shared_home,
         written(tmp_path / "p.jsonl", training),
         "problems.source.max_unreadable_share=0.1",
         "problems.benchmarks.mine.kind=local",
@@ -94,9 +115,7 @@ def test_what_was_left_out_is_published_beside_the_problems(tmp_path: Path) -> N
     assert removed["shared"] == " ".join(words.split()[:13])
     (unreadable,) = pq.read_table(folder / "unreadable_answers.parquet").to_pylist()
     assert unreadable["where"].endswith("p.jsonl, line 22")
-    drops = run_query(tmp_path / "home", "select reason, rows from drops where rows > 0", timeout_seconds=20)
-    found = dict(zip(drops.column("reason").to_pylist(), drops.column("rows").to_pylist(), strict=True))
-    assert found.items() >= {"contaminated_ngram": 1, "unreadable_answer": 1}.items()
+    assert drops_of(shared_home, finished).items() >= {"contaminated_ngram": 1, "unreadable_answer": 1}.items()
 
 
 FAULTS = {
@@ -128,22 +147,24 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_file_that_cannot_be_used_names_its_place_and_publishes_nothing(fault: str, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_used_names_its_place_and_publishes_nothing(
+    fault: str, shared_home: Path, tmp_path: Path
+) -> None:
     name, content, said = FAULTS[fault]
     if content is not None:
         (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-    home = tmp_path / "home"
+    before = published(shared_home)
     with pytest.raises(SourceError) as caught:
-        read_file(home, tmp_path / name)
+        read_file(shared_home, tmp_path / name)
     assert said in str(caught.value)
     assert caught.value.exit_code == 2
-    assert not list(home.glob("artifacts/problems/*/manifest.json"))
+    assert published(shared_home) == before
 
 
-def test_a_parquet_file_names_the_row_without_an_answer(tmp_path: Path) -> None:
+def test_a_parquet_file_names_the_row_without_an_answer(shared_home: Path, tmp_path: Path) -> None:
     path = written(tmp_path / "p.parquet", [*ROWS[:2], {"prompt": "7+7=?", "answer": None}])
     with pytest.raises(SourceError, match=r"p\.parquet, row 3: the problem has no answer"):
-        read_file(tmp_path / "home", path)
+        read_file(shared_home, path)
 
 
 def test_a_mended_file_goes_on(tmp_path: Path) -> None:
@@ -162,10 +183,10 @@ def test_a_mended_file_goes_on(tmp_path: Path) -> None:
         ("aime24.json", ("problem", "answer")),
     ],
 )
-def test_the_layouts_of_real_data_sets_are_read(name: str, fields: tuple[str, str], tmp_path: Path) -> None:
+def test_the_layouts_of_real_data_sets_are_read(name: str, fields: tuple[str, str], shared_home: Path) -> None:
     path = real_data(name)
     overrides = [
         f"problems.source.{key}_field={field}" for key, field in zip(("prompt", "answer"), fields, strict=True)
     ]
-    finished = read_file(tmp_path / "home", path, *overrides, "problems.source.limit=25")
+    finished = read_file(shared_home, path, *overrides, "problems.source.limit=25")
     assert finished.artifacts["problems"].rows >= 25

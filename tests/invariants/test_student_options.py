@@ -181,6 +181,7 @@ def test_checkpoints_hold_what_is_trained_and_nothing_else(tmp_path: Path, pairs
     assert all(".lora_" in name or name == "model.embed_tokens.control_rows" for name in names)
 
 
+@pytest.mark.slow
 def test_rl_goes_on_from_plain_weights_that_adapters_were_merged_into(
     tmp_path: Path, pairs: list[Pair], problems: list[Problem]
 ) -> None:

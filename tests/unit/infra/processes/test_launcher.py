@@ -46,10 +46,12 @@ def test_a_configuration_of_ones_own_is_a_path(tmp_path: Path) -> None:
         accelerate_config_path("/nowhere/at-all.yaml")
 
 
+@pytest.mark.slow
 def test_what_the_main_process_says_arrives(tmp_path: Path) -> None:
     assert launch(tmp_path) == [{"hello": "good day"}]
 
 
+@pytest.mark.slow
 def test_an_error_of_this_project_arrives_as_it_was_raised(tmp_path: Path) -> None:
     with pytest.raises(CollapseError, match=r"^told to$"):
         launch(tmp_path, failing=0, kind="ours")

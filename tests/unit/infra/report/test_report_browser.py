@@ -136,6 +136,7 @@ def test_the_first_examples_need_no_script(file: Path, examples: tuple[Example, 
     assert len(shown) == 6 + 2 + 2  # asked for, wrong ones, pairs of the teachers
 
 
+@pytest.mark.slow
 def test_the_study_page_runs_without_a_word_on_the_console(tmp_path: Path) -> None:
     path = tmp_path / "study.html"
     path.write_text(render_study_page(write_study(tmp_path)), encoding="utf-8")

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from flows import direct
 from infra.store.artifact_store import ArtifactStore
 from schemas.errors import ContractError, TeacherError, Transient
 from tests.integration.driver import FinishedRun, run_pipeline
@@ -21,6 +22,7 @@ KEY = "sk-very-secret-0123456789"
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEACHER_KEY", KEY)
+    monkeypatch.setattr(direct, "RETRY_PAUSES_SECONDS", (0.01, 0.01))
 
 
 def knows(payload: dict[str, Any], before: int) -> Told:
