@@ -61,6 +61,16 @@ def test_a_dry_run_has_a_line_for_every_stage_and_builds_nothing(
     assert list_runs(home) == before
 
 
+def test_a_dry_run_says_what_refresh_asks_for(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("THINKLESS_HOME", str(home))
+    assert main(["run", "--dry-run", "--refresh", "rl", *SETS]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[6].split() == ["rl", "build", "because", "--refresh", "asks", "for", "it"]
+    assert [line.split()[1] for line in lines[:6]] == ["cached"] * 6
+
+
 def test_a_kept_stage_is_taken_although_its_sources_changed_and_that_is_on_record(
     home: Path, built: BuiltHome, edited_sft: str
 ) -> None:
