@@ -12,12 +12,12 @@ import functools
 import hashlib
 import importlib.util
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel
 
-from infra.python_sources import module_sources, with_parents
+from infra.python_sources import module_sources, parse_module, with_parents
 from schemas.artifact import Artifact
 
 KEY_LENGTH = 20
@@ -68,6 +68,30 @@ def _source_hashes(entry_modules: tuple[str, ...], packages: tuple[str, ...]) ->
 
 def _is_plumbing(name: str) -> bool:
     return any(name == module or name.startswith(f"{module}.") for module in PLUMBING)
+
+
+def plugin_hashes(files: Iterable[tuple[str, Path]]) -> tuple[dict[str, str], list[str]]:
+    """(name -> sha256, first-party modules that they import) of the files of plug-ins.
+
+    A file beside one of them that it imports counts as well. Two files of one name are told apart by their folders.
+    """
+    found: dict[str, Path] = {}
+    modules: dict[str, None] = {}
+    waiting = list(files)
+    while waiting:
+        name, path = waiting.pop(0)
+        while found.get(name, path) != path:
+            name = f"{path.parent.name}/{name}"
+        if name in found:
+            continue
+        found[name] = path
+        for module in parse_module(path.read_bytes(), name=path.stem, is_package=False).imported:
+            beside = path.parent / f"{module.partition('.')[0]}.py"
+            if module.partition(".")[0] in PACKAGES:
+                modules |= {module: None} if _module_file(module) is not None else {}
+            elif beside.is_file() and "/" not in name:
+                waiting.append((beside.name, beside))
+    return {name: file_sha256(path) for name, path in found.items()}, list(modules)
 
 
 def resource_hashes(paths: Sequence[str]) -> Mapping[str, str]:

@@ -11,13 +11,16 @@ import functools
 import hashlib
 import importlib.util
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from infra.disk import write_whole
 
-CACHE = Path(__file__).parent / "__pycache__" / "module_sources.json"
+_RULE = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]
+CACHE = Path(__file__).parent / "__pycache__" / f"module_sources.{sys.implementation.cache_tag}.{_RULE}.json"
+"""One per Python version, whose syntax trees are written differently, and per version of this file."""
 
 
 class ModuleSource(NamedTuple):
@@ -105,8 +108,14 @@ class _WithoutWords(ast.NodeTransformer):
         node.msg = None
         return self.generic_visit(node)
 
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+        """Remove what is raised with the error: `raise Transient(f"...")` becomes `raise Transient()`."""
+        if isinstance(node.exc, ast.Call):
+            node.exc.args, node.exc.keywords = [], []
+        return self.generic_visit(node)
+
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        """Remove the message of an error: `ConfigError(f"...")` becomes `ConfigError()`."""
+        """Remove the message of an error that is handed on: `return ConfigError(f"...")` is `return ConfigError()`."""
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         if name.endswith("Error"):
             node.args, node.keywords = [], []

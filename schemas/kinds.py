@@ -41,6 +41,14 @@ class Kind(Table):
     implementation: ClassVar[str | None] = None
     """`module:Class` of the object that `build` makes; None: the configuration itself does the work."""
 
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        """A class from outside that builds on a shipped one may have any name, not only that of the shipped one."""
+        super().__init_subclass__(**keywords)
+        own: dict[str, Any] = vars(cls).get("__annotations__", {})
+        if is_plugin(cls) and cls.tag in getattr(cls, "model_fields", {}) and cls.tag not in own:
+            cls.__annotations__ = {**own, cls.tag: "str"}
+            setattr(cls, cls.tag, "")
+
     def build(self, *args: Any, **keywords: Any) -> Any:
         """The working object; the arguments are passed on to its class."""
         if self.implementation is None:
@@ -54,9 +62,9 @@ class Kind(Table):
         return tuple(name for name in _modules_of(cls) if _is_first_party(name))
 
     @classmethod
-    def sources(cls) -> Mapping[str, str]:
-        """Source file -> sha256, for a class from outside this program."""
-        return _plugin_sources([name for name in _modules_of(cls) if not _is_first_party(name)])
+    def source_files(cls) -> Mapping[str, Path]:
+        """Name -> source file, for a class from outside this program."""
+        return _plugin_files([name for name in _modules_of(cls) if not _is_first_party(name)])
 
 
 K = TypeVar("K", bound=Kind)
@@ -198,7 +206,7 @@ def _loaded(path: Path, digest: str) -> ModuleType:
     return module
 
 
-def _plugin_sources(modules: Iterable[str]) -> Mapping[str, str]:
+def _plugin_files(modules: Iterable[str]) -> Mapping[str, Path]:
     """The file of each module, or every Python file of its top-level package."""
     files: dict[str, Path] = {}
     for name in modules:
@@ -207,4 +215,4 @@ def _plugin_sources(modules: Iterable[str]) -> Mapping[str, str]:
             files |= {str(f.relative_to(Path(root).parent)): f for f in sorted(Path(root).rglob("*.py"))}
         if not hasattr(top, "__path__") and top.__file__ is not None:
             files[Path(top.__file__).name] = Path(top.__file__)
-    return {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in files.items()}
+    return files

@@ -10,7 +10,10 @@ from infra.settings import Settings
 
 def execute(arguments: argparse.Namespace) -> int:
     """Print the tree around one artifact."""
-    home = Settings.from_environment().home
-    artifact = resolve(arguments.ref, home)
-    print(format_lineage(artifact, ancestors=ancestors(artifact, home), descendants=descendants(artifact, home)))
+    settings = Settings.from_environment()
+    home, timeout = settings.home, settings.lock_timeout_seconds
+    artifact = resolve(arguments.ref, home, timeout_seconds=timeout)
+    up = ancestors(artifact, home, timeout_seconds=timeout)
+    down = descendants(artifact, home, timeout_seconds=timeout)
+    print(format_lineage(artifact, ancestors=up, descendants=down))
     return 0

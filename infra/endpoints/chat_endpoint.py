@@ -21,7 +21,7 @@ import httpx
 from pydantic import JsonValue
 
 from infra.endpoints.api_key import ApiKey
-from infra.endpoints.chat_response import Answer, RefusedError, TryAgainError, read_reply, read_response
+from infra.endpoints.chat_response import Answer, Refusal, TryAgainError, read_reply, read_response
 from infra.endpoints.replay_cache import ReplayCache
 from schemas.chat import REFUSED, ChatReply, ChatRequest
 from schemas.configs.teach import OpenAITeacher
@@ -113,7 +113,7 @@ class _Conversation:
         """The reply to one request, kept before it is used."""
         try:
             response = await self._response(client, request)
-        except RefusedError as refusal:
+        except Refusal as refusal:
             if self._config.refused == "drop":
                 return ChatReply(content=str(refusal), reasoning="", finish_reason=REFUSED, num_tokens=None)
             raise TeacherError(
@@ -124,7 +124,7 @@ class _Conversation:
         return read_reply(response)
 
     async def _response(self, client: httpx.AsyncClient, request: ChatRequest) -> JsonValue:
-        """The response to one request, after as many tries as it takes; raises RefusedError or a ThinklessError."""
+        """The response to one request, after as many tries as it takes; raises Refusal or a ThinklessError."""
         attempt = 0
         while True:
             await asyncio.sleep(max(0.0, self._not_before - time.monotonic()))
@@ -151,7 +151,7 @@ class _Conversation:
             attempt += 1
 
     async def _try(self, client: httpx.AsyncClient, request: ChatRequest) -> JsonValue:
-        """One try; raises TryAgainError, RefusedError or TeacherError."""
+        """One try; raises TryAgainError, Refusal or TeacherError."""
         seconds = self._config.timeout_seconds
         try:
             async with asyncio.timeout(seconds):  # of the whole, however slowly the server drips

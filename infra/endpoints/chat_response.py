@@ -46,7 +46,7 @@ class TryAgainError(Exception):
         """Whether the server answered something unreadable."""
 
 
-class RefusedError(Exception):
+class Refusal(Exception):  # noqa: N818 - its text is data: it is written beside the generations
     """A request that the server refuses as it is."""
 
 
@@ -59,7 +59,7 @@ class Answer(NamedTuple):
 
 
 def read_response(answer: Answer, *, config: OpenAITeacher) -> JsonValue:
-    """The JSON of a response that holds a whole reply; raises TryAgainError, RefusedError or TeacherError."""
+    """The JSON of a response that holds a whole reply; raises TryAgainError, Refusal or TeacherError."""
     if answer.status != HTTPStatus.OK:
         raise _failure(answer, config=config)
     try:
@@ -123,7 +123,7 @@ def _failure(answer: Answer, *, config: OpenAITeacher) -> Exception:
         pause = retry_after_seconds(answer.headers, now=datetime.now(UTC))
         return TryAgainError(message, pause_seconds=pause)
     if status in REFUSED_STATUSES:
-        return RefusedError(message)
+        return Refusal(message)
     return TeacherError(f"{where} answers {message}; expected 200: check teacher.base_url")
 
 

@@ -267,6 +267,6 @@ def _refuse_unused(config: PipelineConfig, explicit: Sequence[Sequence[str]]) ->
             unused = node.unused_fields() if isinstance(node, Table) else {}
             reason = unused.get(key) or unused.get(".".join(keys[depth:]))
             if reason:
-                said = f"{'.'.join(keys)} would have no effect: {reason}; leave it out or change the other key"
-                raise ConfigError(said)
+                message = f"{'.'.join(keys)} would have no effect: {reason}; leave it out or change the other key"
+                raise ConfigError(message)
             node = node[key] if isinstance(node, dict) else getattr(node, key, None)

@@ -6,7 +6,7 @@ The objectives themselves are one file each in `thinkless_core/rl/objectives/`; 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from schemas.configs.reward import RewardConfig, choose_reward
 from schemas.kinds import Kind, chosen
@@ -23,12 +23,19 @@ class ObjectiveConfig(Kind):
     """Fields of its own that only its default reward reads: without effect if rl.reward chooses another one."""
     halves: ClassVar[bool] = False
     """Whether it forces one half of each group into either mode."""
-    advantages_cancel: ClassVar[bool] = True
-    """Whether the response advantages of a group add up to 0."""
+    advantages_cancel: ClassVar[bool] = False
+    """Whether the response advantages of every group add up to 0: then each stored group is checked for it. A class
+    with advantages of its own says so itself."""
 
     name: str = ""
     """`degrpo-paper` (1/T per response, also `paper`), `degrpo-token` (token mean, also `token`), `grpo`, `dr_grpo`,
     `adaptthink`, `hgpo`, `ada-grpo`, `length-truncation`, or your own: `FILE.py:Class` or an import path."""
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        """What a base class knows of its advantages is not known of others."""
+        super().__init_subclass__(**keywords)
+        if "advantages" in vars(cls) and "advantages_cancel" not in vars(cls):
+            cls.advantages_cancel = False
 
     def default_reward(self) -> RewardConfig:
         """The reward that is used if rl.reward is not set."""

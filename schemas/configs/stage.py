@@ -37,6 +37,10 @@ class Table(BaseModel):
         """Files and folders on this machine that it reads; their content is part of the key."""
         return ()
 
+    def resources(self) -> tuple[str, ...]:
+        """Files of this program, other than Python, that it makes a stage read; their content is part of the key."""
+        return ()
+
 
 MAX_SEED = 2**63 - 1
 """Largest seed: it must fit into a 64-bit column."""
@@ -60,6 +64,11 @@ def tables_in(config: object, prefix: str = "") -> Iterator[tuple[str, Table]]:
 def local_paths_in(config: object) -> tuple[str, ...]:
     """All files and folders on this machine that a configuration names."""
     return tuple(path for _, table in tables_in(config) for path in table.local_paths())
+
+
+def resources_in(config: object) -> tuple[str, ...]:
+    """All files of this program, other than Python, that a configuration makes a stage read."""
+    return tuple(path for _, table in tables_in(config) for path in table.resources())
 
 
 class StageConfig(Table):

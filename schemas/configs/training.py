@@ -34,6 +34,15 @@ class LaunchConfig(Table):
     """Parallelism: `single`, `ddp` or `fsdp2` (files in infra/processes/accelerate/), or the path of your own
     configuration file of accelerate."""
 
+    def local_paths(self) -> tuple[str, ...]:
+        """A configuration file of the user's."""
+        return () if self.resources() else (self.accelerate_config,)
+
+    def resources(self) -> tuple[str, ...]:
+        """A shipped configuration file."""
+        shipped = self.accelerate_config in ("single", "ddp", "fsdp2")
+        return (f"infra/processes/accelerate/{self.accelerate_config}.yaml",) if shipped else ()
+
 
 class TrainingConfig(ComputeConfig):
     """Configuration of a stage that trains a model."""

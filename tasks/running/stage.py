@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
-from infra.fingerprint import combined, file_sha256, resource_hashes, source_hashes, stage_key
+from infra.fingerprint import combined, file_sha256, plugin_hashes, resource_hashes, source_hashes, stage_key
 from schemas.artifact import Artifact
 from schemas.base import Record
 from schemas.configs.pipeline import PipelineConfig
-from schemas.configs.stage import StageConfig, local_paths_in
+from schemas.configs.stage import StageConfig, local_paths_in, resources_in
 from schemas.kinds import Kind, kinds_in
 from tasks.running.context import RunContext
 
@@ -67,6 +67,24 @@ class StagePlan(Generic[C]):
 class Stage(ABC, Generic[C]):
     """One stage. A new one is a file like this, and a line in flows/recipe.py:
 
+        from pathlib import Path
+
+        from schemas.base import Record
+        from schemas.configs.stage import StageConfig
+        from schemas.records.problems import Problem
+        from tasks.running.parquet_files import read_records, write_table
+        from tasks.running.stage import Stage, StageOutcome
+
+        class WordCount(Record):
+            TABLE = "word_counts"
+            FILE = "word_counts.parquet"
+
+            problem_id: str
+            words: int
+
+        class CountWordsConfig(StageConfig):
+            at_least: int = 0
+
         class CountWords(Stage[CountWordsConfig]):
             \"\"\"Words per problem.\"\"\"
 
@@ -78,6 +96,7 @@ class Stage(ABC, Generic[C]):
             def build(self, plan, context, workspace, progress):
                 problems = read_records(Path(plan.inputs[0].path) / Problem.FILE, Problem)
                 rows = [WordCount(problem_id=p.problem_id, words=len(p.prompt.split())) for p in problems]
+                rows = [row for row in rows if row.words >= plan.config.at_least]
                 return StageOutcome(rows=write_table(workspace, WordCount, rows))
 
     Its settings are the table `count_words` of the configuration if PipelineConfig has such a field, else the table
@@ -135,10 +154,12 @@ def make_plan(
 ) -> StagePlan[C]:
     """The plan of one stage; its key contains everything that can change the output."""
     chosen = list(kinds)
-    modules = dict.fromkeys([type(stage).__module__, *(module for kind in chosen for module in kind.modules())])
-    sources = {**source_hashes(list(modules)), **resource_hashes(stage.resources)}
-    for kind in chosen:
-        sources |= kind.sources()
+    plugins, imported = plugin_hashes(file for kind in chosen for file in kind.source_files().items())
+    modules = dict.fromkeys(
+        [type(stage).__module__, *(module for kind in chosen for module in kind.modules()), *imported]
+    )
+    resources = (*stage.resources, *resources_in(settings))
+    sources = {**source_hashes(list(modules)), **resource_hashes(resources), **plugins}
     files = _file_hashes(local_paths_in(settings))
     config_slice: dict[str, object] = {**settings.model_dump(mode="json"), **({"files": files} if files else {})}
     code = combined(sources)

@@ -140,7 +140,7 @@ def tables_in(annotation: object) -> Iterator[type[BaseModel]]:
         yield from tables_in(argument)
 
 
-SQL_FILES = sorted((ROOT / "infra" / "catalog" / "sql").glob("*.sql"))
+SQL_FILES = sorted((ROOT / "infra" / "catalog" / "sql").rglob("*.sql"))
 
 
 @pytest.mark.parametrize("path", SQL_FILES, ids=[path.name for path in SQL_FILES])

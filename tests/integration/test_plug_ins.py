@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -85,21 +88,22 @@ KINDS = {
 }
 
 
-def run_with(home: Path, place: str) -> FinishedRun:
-    """The small pipeline up to RL, with every kind from `place:Class`."""
-    chosen = [f'{key}="{place}:{name}"' for key, name in KINDS.items()]
-    more = ("problems.source.first=2", f'problems.source.verifier="{place}:LastCharacter"', "rl.objective.factor=3.0")
-    more += (f'problems.rl_source={{kind="{place}:Sums", first=9, verifier="{place}:LastCharacter"}}',)
+def run_with(home: Path, name_of: Callable[[str], str]) -> FinishedRun:
+    """The small pipeline up to RL, with every kind by the name that `name_of` gives its class."""
+    chosen = [f'{key}="{name_of(kind)}"' for key, kind in KINDS.items()]
+    verifier = name_of("LastCharacter")
+    more = ("problems.source.first=2", f'problems.source.verifier="{verifier}"', "rl.objective.factor=3.0")
+    more += (f'problems.rl_source={{kind="{name_of("Sums")}", first=9, verifier="{verifier}"}}',)
     small = [override for override in SMALL if not override.startswith(("problems.source", "problems.rl_source"))]
     return run_pipeline(home, *chosen, *more, "sft.steps=4", "rl.steps=2", small=small, until="rl")
 
 
-def check(home: Path, run: FinishedRun, source_file: str) -> None:
+def check(home: Path, run: FinishedRun, name_of: Callable[[str], str], source_file: str) -> None:
     """Everything was used, and its sources are in the keys that it touches."""
     problems = read_records(Path(run.artifacts["problems"].path) / Problem.FILE, Problem)
     sums = [p for p in problems if p.benchmark is None]
     assert len(sums) > 60
-    assert {p.verifier.partition(":")[2] for p in sums} == {"LastCharacter"}
+    assert {p.verifier for p in sums} == {name_of("LastCharacter")}
     one = next(p.problem_id for p in sums if p.split == "sft")
     query = "select distinct completion from generations where problem_id = $id"
     taught = run_query(home, query, timeout_seconds=20, parameters={"id": one})
@@ -114,24 +118,61 @@ def check(home: Path, run: FinishedRun, source_file: str) -> None:
 
 @pytest.mark.slow
 def test_one_file_brings_a_kind_of_each_group_into_the_pipeline(tmp_path: Path) -> None:
-    file = tmp_path / "my_sums.py"
+    file, home = tmp_path / "my_sums.py", tmp_path / "home"
+
+    def name_of(kind: str) -> str:
+        return f"{file}:{kind}"
+
     file.write_text(SUMS)
-    run = run_with(tmp_path / "home", str(file))
-    check(tmp_path / "home", run, "my_sums.py")
-    assert run_with(tmp_path / "home", str(file)).built == []
+    check(home, run_with(home, name_of), name_of, "my_sums.py")
+    assert run_with(home, name_of).built == []
     file.write_text(SUMS.replace("1.0 / rollout.num_tokens", "2.0 / rollout.num_tokens"))
-    assert "rl" in run_with(tmp_path / "home", str(file)).built, "its text is part of the key"
+    assert "rl" in run_with(home, name_of).built, "its text is part of the key"
+
+
+ENTRY_POINTS = """
+[thinkless.sources]
+our-sums = sums_package.kinds:Sums
+[thinkless.teachers]
+our-adds = sums_package.kinds:Adds
+[thinkless.verifiers]
+our-lastcharacter = sums_package.kinds:LastCharacter
+[thinkless.objectives]
+our-doubled = sums_package.kinds:Doubled
+[thinkless.rewards]
+our-brief = sums_package.kinds:Brief
+"""
+
+
+def install(package: Mapping[str, str], *, target: Path) -> None:
+    """Make a wheel of some files and let pip install it into a folder."""
+    wheel = target.parent / "sums_package-1.0-py3-none-any.whl"
+    described = {
+        "METADATA": "Metadata-Version: 2.1\nName: sums-package\nVersion: 1.0\n",
+        "WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        "entry_points.txt": ENTRY_POINTS,
+        "RECORD": "",
+    }
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name, text in {**package, **{f"sums_package-1.0.dist-info/{n}": t for n, t in described.items()}}.items():
+            archive.writestr(name, text)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--target", str(target)]
+    subprocess.run([*pip, str(wheel)], check=True, capture_output=True)
 
 
 @pytest.mark.slow
 def test_an_installed_package_brings_them_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = tmp_path / "site" / "sums_package"
-    package.mkdir(parents=True)
-    (package / "__init__.py").touch()
-    (package / "kinds.py").write_text(SUMS)
+    install({"sums_package/__init__.py": "", "sums_package/kinds.py": SUMS}, target=tmp_path / "site")
     monkeypatch.syspath_prepend(tmp_path / "site")
-    check(tmp_path / "home", run_with(tmp_path / "home", "sums_package.kinds"), "sums_package/kinds.py")
-    sys.modules.pop("sums_package.kinds")
+    home = tmp_path / "home"
+
+    def name_of(kind: str) -> str:
+        return f"our-{kind.lower()}"
+
+    check(home, run_with(home, name_of), name_of, "sums_package/kinds.py")
+    assert run_with(home, name_of).built == []
+    for module in ("sums_package", "sums_package.kinds"):
+        sys.modules.pop(module)
 
 
 class WordCount(Record):

@@ -20,7 +20,7 @@ from schemas.configs.objective import ObjectiveConfig
 from schemas.mode import Mode
 from tests.invariants.loss_checks import LIMIT, padded
 from tests.oracles import objectives as oracle
-from tests.specimens import make_judged, rl_config
+from tests.specimens import RIGHT, WRONG, make_judged, rl_config
 from thinkless_core.rl.objectives.objective import Denominators, Objective, ScoredGroups
 from thinkless_core.rl.schedules import settings_at
 from thinkless_core.seeding import random_stream
@@ -67,6 +67,9 @@ def groups_of(
         rewards_PG=torch.tensor(rewards, dtype=torch.float64),
         short_PG=torch.tensor([[mode == "short" for mode in group] for group in modes]),
         think_PG=torch.tensor([[mode == "think" for mode in group] for group in modes]),
+        correct_PG=torch.tensor(rewards) > 0,
+        num_tokens_PG=torch.full((len(rewards), len(rewards[0])), 3.0, dtype=torch.float64),
+        verdicts=tuple(tuple(RIGHT if reward > 0 else WRONG for reward in group) for group in rewards),
         reference_accuracy_P=None if reference is None else torch.tensor(reference, dtype=torch.float64),
     )
 

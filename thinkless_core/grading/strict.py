@@ -91,11 +91,6 @@ def _verdict(answer: str | None, grade: Grade) -> Verdict:
     return Verdict(Outcome.UNREADABLE if unreadable else Outcome.WRONG, answer, grade.reason)
 
 
-def is_correct(answer: str | None, *, reference: str) -> bool:
-    """Whether an extracted value equals the reference value; None never does."""
-    return grade_batch([answer], [reference])[0].correct
-
-
 def grade_batch(
     answers: Sequence[str | None],
     references: Sequence[str],

@@ -86,6 +86,11 @@ def build_policy_batch(
         rewards_PG=torch.tensor([s.reward for s in scored], dtype=torch.float64).view(-1, group_size),
         short_PG=torch.tensor([s.mode is Mode.SHORT for s in scored]).view(-1, group_size),
         think_PG=torch.tensor([s.mode is Mode.THINK for s in scored]).view(-1, group_size),
+        correct_PG=torch.tensor([s.correct for s in scored]).view(-1, group_size),
+        num_tokens_PG=torch.tensor([s.num_tokens for s in scored], dtype=torch.float64).view(-1, group_size),
+        verdicts=tuple(
+            tuple(s.verdict for s in scored[start : start + group_size]) for start in range(0, len(scored), group_size)
+        ),
         reference_accuracy_P=None
         if reference_accuracy is None
         else torch.tensor(

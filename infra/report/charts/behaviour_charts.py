@@ -48,11 +48,11 @@ def _think_by_difficulty(evidence: Evidence) -> Chart:
         _difficulty_axis(axes, sorted({row.difficulty for row in rows}), "P(think)")
         label_ends(axes, [EndLabel(p[-1].mean, NAMES[m], COLORS[m]) for m, p in groups.items()])
 
-    said = [
+    about = [
         f"{NAMES[model]}: " + ", ".join(f"{percent(p.mean)} at difficulty {p.difficulty}" for p in points)
         for model, points in groups.items()
     ]
-    svg = draw(name, plot, title=title, description="; ".join(said) + ".", right=76)
+    svg = draw(name, plot, title=title, description="; ".join(about) + ".", right=76)
     return Chart(name, title, "Mean over held-out problems; bars from the 10th to the 90th percentile.", svg)
 
 
@@ -72,11 +72,11 @@ def _short_by_difficulty(evidence: Evidence) -> Chart:
         _difficulty_axis(axes, sorted({row.difficulty for row in rows}), "accuracy, forced short")
         label_ends(axes, [EndLabel(p[-1].accuracy, NAMES[m], COLORS[m]) for m, p in groups.items()])
 
-    said = [
+    about = [
         f"{NAMES[model]}: " + ", ".join(f"{percent(p.accuracy)} at difficulty {p.difficulty}" for p in points)
         for model, points in groups.items()
     ]
-    svg = draw(name, plot, title=title, description="; ".join(said) + ".", right=76)
+    svg = draw(name, plot, title=title, description="; ".join(about) + ".", right=76)
     caption = "Where this is high, P(think) should be low. Bars: one standard error over problems."
     return Chart(name, title, caption, svg)
 
@@ -111,11 +111,11 @@ def _histogram(evidence: Evidence) -> Chart:
                 color=COLORS[model],
             )
 
-    said = [
+    about = [
         f"{NAMES[m]}: {percent(sum(c for i, c in bins.items() if i < 10) / totals[m])} of problems below 50%"
         for m, bins in groups.items()
     ]
-    svg = draw(name, plot, title=title, description="; ".join(said) + ".", right=18)
+    svg = draw(name, plot, title=title, description="; ".join(about) + ".", right=18)
     caption = "Two peaks at the ends: a settled choice per problem. One peak: one habit for all."
     return Chart(name, title, caption, svg)
 

@@ -40,7 +40,7 @@ def cost_chart(evidence: Evidence, benchmark: str, index: int) -> Chart:
             )
         _label_points(axes, cells, chance)
 
-    said = "; ".join(
+    about = "; ".join(
         f"{NAMES.get(c.model, c.model)} {c.mode.value}: {accuracy(c.accuracy)} at {tokens(c.mean_tokens)} tokens"
         for c in cells
     )
@@ -48,7 +48,7 @@ def cost_chart(evidence: Evidence, benchmark: str, index: int) -> Chart:
         name,
         title,
         "",
-        draw(name, plot, title=f"Accuracy against mean tokens, {title}", description=said + ".", height=300),
+        draw(name, plot, title=f"Accuracy against mean tokens, {title}", description=about + ".", height=300),
     )
 
 

@@ -71,11 +71,11 @@ def lineage_svg(manifests: Sequence[Manifest]) -> str | None:
     boxes = "".join(_box(name, by_name.get(name), digests.get(name, ""), place) for name, place in places.items())
     width = max(place.right for place in places.values()) + MARGIN
     height = max(LOWEST, *(place.y + BOX_HEIGHT / 2 + MARGIN for place in places.values()))
-    said = "; ".join(f"{name[0]} from {', '.join(p[0] for p in inputs)}" for name, inputs in parents.items() if inputs)
+    about = "; ".join(f"{name[0]} from {', '.join(p[0] for p in inputs)}" for name, inputs in parents.items() if inputs)
     return (
         f'<svg class="lineage" viewBox="0 0 {width} {height:.0f}" width="{width}" role="img" '
         f'aria-labelledby="lineage-title lineage-desc"><title id="lineage-title">Lineage of the artifacts</title>'
-        f'<desc id="lineage-desc">{escape(said or "No artifact has inputs")}.</desc>{edges}{boxes}</svg>'
+        f'<desc id="lineage-desc">{escape(about or "No artifact has inputs")}.</desc>{edges}{boxes}</svg>'
     )
 
 

@@ -47,11 +47,11 @@ def pareto_chart(evidence: Evidence, benchmark: str, index: int) -> Chart:
         handles, labels = axes.get_legend_handles_labels()
         axes.legend(handles, labels, loc="lower right", frameon=False, handlelength=2.2, labelcolor=INK)
 
-    said = [
+    about = [
         f"{NAMES[model]}: " + ", ".join(f"{accuracy(p.accuracy)} at {tokens(p.mean_tokens)} tokens" for p in points)
         for model, points in curves.items()
     ] + [f"{r.router} router: {accuracy(r.accuracy)} at {tokens(r.mean_tokens)} tokens" for r in marks]
-    svg = draw(name, plot, title=f"Accuracy over tokens, {title}", description="; ".join(said) + ".", height=300)
+    svg = draw(name, plot, title=f"Accuracy over tokens, {title}", description="; ".join(about) + ".", height=300)
     return Chart(name, title, _caption(curves), svg)
 
 

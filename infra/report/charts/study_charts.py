@@ -67,24 +67,24 @@ def _condition_chart(evidence: StudyEvidence, condition: str, name: str, *, top:
         label_ends(axes, ends)
 
     turn = turn_of(mean)
-    said = f"{len(by_seed)} seed{'s' if len(by_seed) != 1 else ''}"
+    about = f"{len(by_seed)} seed{'s' if len(by_seed) != 1 else ''}"
     if turn is not None:
-        said += (
+        about += (
             f"; the mean count of think rollouts goes from {turn.first:.0f} over {turn.value:.0f} at step {turn.step} "
             f"to {turn.last:.0f}"
         )
     ends = [final_value(series) for series in by_seed.values()]
-    said += f"; its seeds end between {min(ends):.0f} and {max(ends):.0f}."
+    about += f"; its seeds end between {min(ends):.0f} and {max(ends):.0f}."
     svg = draw(
         identifier,
         counts,
         lower=modes if accuracies else None,
         title=f"Rollouts by mode, {condition}",
-        description=said,
+        description=about,
         right=52,
         height=380 if accuracies else 236,
     )
-    return Chart(identifier, condition, said[0].upper() + said[1:], svg, tall=bool(accuracies))
+    return Chart(identifier, condition, about[0].upper() + about[1:], svg, tall=bool(accuracies))
 
 
 def sweep_charts(evidence: StudyEvidence, sweep: Sweep, *, prefix: str) -> tuple[Chart, ...]:
@@ -141,11 +141,11 @@ def _final_chart(sweep: Sweep, lines: Sequence[tuple[str, list[Final]]], *, iden
         axes.set_title("think share at the end" if names == ["all"] else "P(think) at the end")
         label_ends(axes, [EndLabel(p[-1].mean, n, c) for (_, p), n, c in zip(lines, names, colors, strict=True)])
 
-    said = "; ".join(
+    about = "; ".join(
         f"{name}: " + ", ".join(f"{percent(p.mean)} at {p.point.label}" for p in points)
         for name, (_, points) in zip(names, lines, strict=True)
     )
-    svg = draw(identifier, plot, title=title, description=said + ".", right=64)
+    svg = draw(identifier, plot, title=title, description=about + ".", right=64)
     caption = "Mean over seeds with its 95% interval, on the fixed probe problems. Level: their difficulty."
     if names == ["all"]:
         caption = "Mean over seeds with its 95% interval, over the last tenth of the steps."
@@ -172,8 +172,8 @@ def _moving_chart(sweep: Sweep, moving: Sequence[tuple[str, Any]], *, identifier
         _step_axis(axes)
         label_ends(axes, ends)
 
-    said = "; ".join(f"{label}: ends at {accuracy(final_value(mean_series(s)))}" for label, s in moving) + "."
-    svg = draw(identifier, plot, title=title, description=said, right=64)
+    about = "; ".join(f"{label}: ends at {accuracy(final_value(mean_series(s)))}" for label, s in moving) + "."
+    svg = draw(identifier, plot, title=title, description=about, right=64)
     return Chart(identifier, title, "Thin: one seed; thick: their mean.", svg)
 
 

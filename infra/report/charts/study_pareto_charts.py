@@ -57,7 +57,7 @@ def _curves_chart(
             axes.plot(x, y, color=color, linestyle=style, marker=marker, markersize=3, lw=1.5, label=condition)
         _legend(axes)
 
-    said = [
+    about = [
         f"{condition}: " + ", ".join(f"{accuracy(a.estimate)} at {tokens(t.estimate)} tokens" for t, a in _some(points))
         for condition, points in curves.items()
     ]
@@ -66,7 +66,7 @@ def _curves_chart(
         identifier,
         plot,
         title=f"Accuracy over tokens by condition, {benchmark}",
-        description="; ".join(said) + ".",
+        description="; ".join(about) + ".",
         height=270 + foot,
         foot=foot,
     )
@@ -107,7 +107,7 @@ def _points_chart(evidence: StudyEvidence, benchmark: str, points: dict[str, Poi
             )
         _legend(axes)
 
-    said = "; ".join(
+    about = "; ".join(
         f"{condition}: {accuracy(right.estimate)} ± {accuracy(right.high - right.estimate)} at "
         f"{tokens(spent.estimate)} ± {tokens(spent.high - spent.estimate)} tokens"
         for condition, (spent, right) in points.items()
@@ -117,7 +117,7 @@ def _points_chart(evidence: StudyEvidence, benchmark: str, points: dict[str, Poi
         identifier,
         plot,
         title=f"Accuracy and tokens by condition, {benchmark}",
-        description=said + ".",
+        description=about + ".",
         height=270 + foot,
         foot=foot,
     )

@@ -1,4 +1,4 @@
-"""SQL behind the browser of examples, over the views of tables.py; every result has a fixed order."""
+"""SQL behind the browser of examples, over the views of in_memory_tables.py; every result has a fixed order."""
 
 from __future__ import annotations
 

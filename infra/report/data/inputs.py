@@ -1,6 +1,6 @@
 """Inputs of a report: tables of one run, the manifests of every artifact behind them, and links.
 
-manifests + Parquet tables -> ReportInputs -> Evidence (evidence.py) -> page.py, cards.py
+manifests + Parquet tables -> ReportInputs -> Evidence (evidence.py) -> page.py, cards/
 
 A run that is not finished has fewer tables; a table that is not there reads as one without rows, and the page says
 which stages are missing.

@@ -1,4 +1,4 @@
-"""SQL behind the report, over the tables and views of data/tables.py; every result has a fixed order.
+"""SQL behind the report, over the tables and views of data/in_memory_tables.py; every result has a fixed order.
 
 What only follows from stored rows is a view of the catalog (infra/catalog/sql/views), so that `thinkless sql` answers
 with the numbers of the report; here is what a page alone needs.

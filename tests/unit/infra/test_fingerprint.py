@@ -39,10 +39,15 @@ WORDS = """
 class LimitError(Exception):
     pass
 
+class Negative(Exception):
+    pass
+
 def check(value):
     assert value, "a value is too large"
     if value > 1:
         raise LimitError(f"{value} is too large")
+    if value < 0:
+        raise Negative(f"{value} is below 0")
     return LimitError("too large")
 """
 PROJECT["corelib/late.py"] += WORDS
@@ -92,7 +97,10 @@ def test_code_that_is_reached_changes_the_fingerprint(tmp_path: Path, name: str,
         ("otherlib/thing.py", "X = 2\n"),
         ("corelib/deep/sibling.py", '"""Docstring."""\n\n\nX   =   1  # comment\n'),
         ("corelib/loop.py", PROJECT["corelib/loop.py"].replace(":\n", ':\n    """Steps."""\n', 1)),
-        ("corelib/late.py", PROJECT["corelib/late.py"].replace("too large", "over the limit")),
+        (
+            "corelib/late.py",
+            PROJECT["corelib/late.py"].replace("too large", "over the limit").replace("is below", "under"),
+        ),
     ],
 )
 def test_other_code_comments_docstrings_layout_and_words_of_errors_do_not(tmp_path: Path, name: str, text: str) -> None:

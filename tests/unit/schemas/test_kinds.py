@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from schemas.configs.objective import ObjectiveConfig
 from schemas.configs.reward import RewardConfig, choose_reward
-from schemas.kinds import find_kind, is_plugin, kind_names, kinds_in
+from schemas.configs.source import SourceConfig
+from schemas.configs.teacher import TeacherConfig
+from schemas.configs.verifier import VerifierConfig
+from schemas.kinds import Kind, find_kind, is_plugin, kind_names, kinds_in, shipped_kinds
 
 FILE = """
 from thinkless_core.rl.rewards import Reward
@@ -31,7 +35,7 @@ def file(tmp_path: Path) -> Path:
 
 def test_a_shipped_kind_has_its_name_and_modules_of_this_program() -> None:
     reward = choose_reward("thinkless")
-    assert (reward.name, reward.modules(), reward.sources()) == ("thinkless", ("thinkless_core.rl.rewards",), {})
+    assert (reward.name, reward.modules(), reward.source_files()) == ("thinkless", ("thinkless_core.rl.rewards",), {})
     assert "thinkless" in kind_names(RewardConfig)
 
 
@@ -39,8 +43,21 @@ def test_a_class_of_a_file_is_found_again_from_its_own_dump_whatever_its_default
     reward = choose_reward({"name": f"{file}:Flat", "worth": 2.0})
     assert is_plugin(type(reward))
     assert choose_reward(reward.model_dump(mode="json")) == reward
-    assert list(reward.sources()) == ["mine.py"]
+    assert list(reward.source_files()) == ["mine.py"]
     assert list(kinds_in({"a": [reward]})) == [reward]
+
+
+@pytest.mark.parametrize("base", [SourceConfig, TeacherConfig, VerifierConfig, RewardConfig, ObjectiveConfig])
+def test_every_shipped_kind_can_be_built_on_and_chosen_by_file(base: type[Kind], tmp_path: Path) -> None:
+    """The choice of a shipped one accepts one name only; that of a class on top of it is another."""
+    shipped = shipped_kinds(base)
+    assert len(shipped) >= 2
+    for number, kind in enumerate(shipped):
+        path = tmp_path / f"on_top_{number}.py"
+        path.write_text(f"from {kind.__module__} import {kind.__name__}\n\nclass Mine({kind.__name__}):\n    pass\n")
+        found = find_kind(base, f"{path}:Mine")
+        assert issubclass(found, kind)
+        assert found.model_fields[base.tag].annotation is str
 
 
 def test_an_edited_file_is_another_class(file: Path) -> None:

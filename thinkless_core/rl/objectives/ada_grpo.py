@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 class AdaGrpo(Objective):
     """GRPO with a bonus for right answers in the rarer mode, which decays."""
 
+    advantages_cancel = True
     name: Literal["ada-grpo"] = "ada-grpo"
 
     def advantages(self, groups: ScoredGroups, *, step: StepSettings) -> GroupAdvantages:

@@ -52,7 +52,6 @@ class AdaptThink(Objective):
     unread: ClassVar[Mapping[str, str]] = {"baseline": OWN_ADVANTAGE, "guard": EVERY_MODE_ASSIGNED}
     reward_fields = ("delta",)
     halves = True
-    advantages_cancel = False
 
     name: Literal["adaptthink"] = "adaptthink"
     delta: float = Field(0.05, ge=0, le=1)

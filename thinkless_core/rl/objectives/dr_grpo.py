@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 class DrGrpo(Objective):
     """GRPO without its two normalisations."""
 
+    advantages_cancel = True
     unread: ClassVar[Mapping[str, str]] = {"baseline": OWN_ADVANTAGE}
     name: Literal["dr_grpo"] = "dr_grpo"
 

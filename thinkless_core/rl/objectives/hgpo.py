@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 class Hgpo(Objective):
     """The better mode is rewarded, and within each mode the better answers."""
 
+    advantages_cancel = True
     unread: ClassVar[Mapping[str, str]] = {"baseline": OWN_ADVANTAGE, "guard": EVERY_MODE_ASSIGNED}
     halves = True
 

@@ -28,6 +28,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from schemas.configs.objective import ObjectiveConfig
+from thinkless_core.grading.verdict import Verdict
 from thinkless_core.rl.mode_assignment import AssignedMode, free_choice
 from thinkless_core.rl.schedules import StepSettings
 
@@ -49,6 +50,12 @@ class ScoredGroups(NamedTuple):
     short_PG: Tensor
     think_PG: Tensor
     """A rollout that is neither short nor think is malformed."""
+    correct_PG: Tensor
+    """Whether the verdict is `correct`."""
+    num_tokens_PG: Tensor
+    """Length of the completion, control token included."""
+    verdicts: tuple[tuple[Verdict, ...], ...]
+    """The verdicts themselves, by prompt and rollout: with their reason, extracted answer and score."""
     reference_accuracy_P: Tensor | None
     """Accuracy of the warm-up model's thinking; None if the objective asks for no reference samples."""
 
@@ -103,6 +110,8 @@ class Objective(ObjectiveConfig):
         name = "my_objectives.py:LeaveOneOut"
         control_factor = 0.5
     """
+
+    advantages_cancel = True
 
     def assign_modes(self, group_size: int) -> tuple[AssignedMode, ...]:
         """Who chooses the mode, for each rollout of a group."""

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from tests.graded import is_correct
 from tests.unit.thinkless_core.grading.graded import is_correct_paper
 from thinkless_core.grading.extraction import extract_answer
-from thinkless_core.grading.strict import grade_batch, is_correct
+from thinkless_core.grading.strict import grade_batch
 
 CASES = Path(__file__).parents[3] / "cases"
 

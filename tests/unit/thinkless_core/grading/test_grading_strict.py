@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import EvaluationError
+from tests.graded import is_correct
 from tests.unit.thinkless_core.grading.graded import is_correct_paper
 from thinkless_core.grading import worker
 from thinkless_core.grading.closed_form import settle
 from thinkless_core.grading.pool import GradingPool, GradingProcess, shared_pool
-from thinkless_core.grading.strict import Reason, grade_batch, is_correct
+from thinkless_core.grading.strict import Reason, grade_batch
 from thinkless_core.grading.units import split_unit
 
 ROOT = Path(__file__).parents[4]
@@ -59,7 +60,7 @@ def test_an_empty_batch_is_no_batch() -> None:
 def test_plain_answers_start_no_process_and_load_no_sympy() -> None:
     script = """
 import sys
-from thinkless_core.grading.strict import is_correct
+from tests.graded import is_correct
 from thinkless_core.grading.pool import shared_pool
 assert is_correct("7", reference="7.0") and not is_correct("\\\\frac{1}{2}", reference="0.6")
 print(shared_pool().num_started, sorted({"sympy", "math_verify", "torch", "transformers"} & set(sys.modules)))

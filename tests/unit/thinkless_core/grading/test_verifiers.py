@@ -87,7 +87,7 @@ def test_a_verifier_of_an_installed_package_is_chosen_by_its_name(
     write_package(tmp_path, "rounding_pack", ROUNDED, entry_points={"thinkless.verifiers": {"rounded": "Rounded"}})
     monkeypatch.syspath_prepend(tmp_path)
     config = load_config("tiny", overrides=["problems.source.verifier=rounded"]).problems
-    assert list(type(config.verifiers()[0]).sources()) == ["rounding_pack/__init__.py", "rounding_pack/kinds.py"]
+    assert list(type(config.verifiers()[0]).source_files()) == ["rounding_pack/__init__.py", "rounding_pack/kinds.py"]
     assert judge_completions([named("rounded", "2.001")], ["<short>2.0"])[0].correct
     with pytest.raises(ConfigError, match=r"problems.source.verifier: unknown name 'rouded'; did you mean 'rounded'\?"):
         load_config("tiny", overrides=["problems.source.verifier=rouded"])

@@ -89,7 +89,7 @@ def test_a_source_of_an_installed_package_is_chosen_by_its_name(
 def test_its_file_is_part_of_the_keys_and_the_shipped_ones_name_their_modules(riddles: Path, by_file: str) -> None:
     config = loaded(by_file, riddles, 'problems.benchmarks.g={kind="preset", name="gsm8k"}').problems
     kinds = {type(kind).__name__: type(kind) for kind in kinds_in(config)}
-    assert list(kinds["Riddles"].sources()) == ["my_source.py"]
+    assert list(kinds["Riddles"].source_files()) == ["my_source.py"]
     assert kinds["Riddles"].modules() == ()
     assert kinds["ProceduralSource"].modules() == ("schemas.configs.problems", "thinkless_core.problems.procedural")
     assert "thinkless_core.problems.hub_datasets" in kinds["PresetSource"].modules()

@@ -27,10 +27,12 @@ from tests.specimens import (
     weights_of,
 )
 from thinkless_core.progress import no_progress
-from thinkless_core.rl.objectives.objective import Objective
+from thinkless_core.rl.objectives.hgpo import Hgpo
+from thinkless_core.rl.objectives.objective import GroupAdvantages, Objective, ScoredGroups
 from thinkless_core.rl.rewards import Reward
 from thinkless_core.rl.rl_logs import RlLogs
 from thinkless_core.rl.rl_trainer import train_rl
+from thinkless_core.rl.schedules import StepSettings
 
 
 def example_of(kind: type, file_name: str) -> str:
@@ -138,7 +140,19 @@ def test_names_that_a_package_offers_train_like_the_shipped_ones(
     rollouts = list(logs.rollouts)
     assert [r.reward for r in rollouts] == [1.0 / r.num_tokens for r in rollouts]
     assert {r.advantage for r in rollouts} == {-1.0, 0.0, 1.0} or {r.advantage for r in rollouts} == {-1.0, 1.0}
-    assert {"signs/__init__.py"} == {name for kind in kinds_in(config) for name in kind.sources()}
+    assert {"signs/__init__.py"} == {name for kind in kinds_in(config) for name in kind.source_files()}
+
+
+def test_an_objective_with_advantages_of_its_own_says_itself_whether_they_cancel() -> None:
+    class Unlike(Hgpo):
+        def advantages(self, groups: ScoredGroups, *, step: StepSettings) -> GroupAdvantages:
+            """Longer is better."""
+            return GroupAdvantages(groups.num_tokens_PG, groups.num_tokens_PG)
+
+    class Heavier(Hgpo):
+        """Only the weights differ."""
+
+    assert (Hgpo.advantages_cancel, Heavier.advantages_cancel, Unlike.advantages_cancel) == (True, True, False)
 
 
 @pytest.mark.usefixtures("folder", "package")

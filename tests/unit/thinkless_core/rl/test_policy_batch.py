@@ -9,6 +9,7 @@ from schemas.mode import Mode
 from tests.specimens import (
     RIGHT,
     make_batch,
+    make_judged,
     make_objective,
     make_problem,
     make_rollout,
@@ -17,10 +18,11 @@ from tests.specimens import (
     ragged_samples,
     rl_config,
 )
+from thinkless_core.rl.objectives.objective import GroupAdvantages, Objective, ScoredGroups
 from thinkless_core.rl.policy_batch import PolicyBatch, build_policy_batch
 from thinkless_core.rl.rl_logs import rollout_records
 from thinkless_core.rl.rollouts import ScoredRollout
-from thinkless_core.rl.schedules import settings_at
+from thinkless_core.rl.schedules import StepSettings, settings_at
 
 
 def scored(rewards: list[float]) -> list[ScoredRollout]:
@@ -46,6 +48,32 @@ def test_advantages_are_taken_within_each_group() -> None:
     batch = built(scored([1.0, -1.0, 0.5, 0.5]), group_size=2)
     # Means 0 and 0.5.
     assert batch.advantages_B.tolist() == [1.0, -1.0, 0.0, 0.0]
+
+
+def test_an_objective_sees_verdicts_lengths_and_modes_of_each_group() -> None:
+    seen: list[ScoredGroups] = []
+
+    class Sees(Objective):
+        def advantages(self, groups: ScoredGroups, *, step: StepSettings) -> GroupAdvantages:
+            """Keep what was handed over."""
+            seen.append(groups)
+            return super().advantages(groups, step=step)
+
+    scored = [
+        ScoredRollout(j.rollout, j.verdict, j.fake_short, reward=1.0)
+        for j in (
+            make_judged(Mode.SHORT, num_tokens=2),
+            make_judged(Mode.THINK, num_tokens=5, correct=False),
+            make_judged(None, num_tokens=1, correct=False),
+            make_judged(Mode.THINK, num_tokens=7),
+        )
+    ]
+    build_policy_batch(scored, objective=Sees(), group_size=2, settings=settings_at(rl_config(), step=1))
+    (groups,) = seen
+    assert groups.num_tokens_PG.tolist() == [[2, 5], [1, 7]]
+    assert groups.correct_PG.tolist() == [[True, False], [False, True]]
+    assert groups.think_PG.tolist() == [[False, True], [False, True]]
+    assert [[verdict.correct for verdict in group] for group in groups.verdicts] == groups.correct_PG.tolist()
 
 
 def test_the_configured_baseline_is_used() -> None:
