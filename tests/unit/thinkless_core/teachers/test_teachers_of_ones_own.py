@@ -75,7 +75,7 @@ def test_it_has_a_default_for_all_that_is_asked_of_a_teacher(by_file: str) -> No
     assert teacher.rules() == SampleRules(1, False)
     assert teacher.licence() == ("Lookup", None, "a teacher of your own")
     assert (teacher.replayed(), teacher.weights(), teacher.endpoint(), teacher.local_paths()) == (None, None, None, ())
-    assert list(type(teacher).sources()) == ["my_teacher.py"]
+    assert list(type(teacher).source_files()) == ["my_teacher.py"]
     assert type(teacher).modules() == ("thinkless_core.teachers.one_by_one",)
     config = load_config("tiny", overrides=[f"teach.short.teacher.kind={by_file}"])
     assert list(hub_models(config)) == list(optional_packages(config)) == []
