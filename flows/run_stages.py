@@ -100,7 +100,8 @@ def run_stages(request: RunRequest, build: BuildStage) -> Recorder:
                 refuse_unless_asked_for(request, plan)
                 because = why_to_build(context, plan, context.store.manifests()).short()
                 logger.info("%-12s to be built, because %s", plan.label, because)
-                recorder.save()
+                if recorder.found:
+                    recorder.save()
             built = build(context, plan, done)
             # Prefect's cached reference may name a directory of another machine or an older path: use the store's.
             artifact = done or context.store.find(plan.stage, plan.key) or built

@@ -75,23 +75,28 @@ def plugin_hashes(files: Iterable[tuple[str, Path]]) -> tuple[dict[str, str], li
 
     A file beside one of them that it imports counts as well. Two files of one name are told apart by their folders.
     """
-    found: dict[str, Path] = {}
+    read: set[Path] = set()
+    hashes: dict[str, str] = {}
     modules: dict[str, None] = {}
     waiting = list(files)
     while waiting:
         name, path = waiting.pop(0)
-        while found.get(name, path) != path:
-            name = f"{path.parent.name}/{name}"
-        if name in found:
+        if path in read:
             continue
-        found[name] = path
-        for module in parse_module(path.read_bytes(), name=path.stem, is_package=False).imported:
-            beside = path.parent / f"{module.partition('.')[0]}.py"
-            if module.partition(".")[0] in PACKAGES:
-                modules |= {module: None} if _module_file(module) is not None else {}
-            elif beside.is_file() and "/" not in name:
+        is_alone = name == path.name  # a package names all its files itself
+        while name in hashes:
+            name = f"{path.parent.name}/{name}"
+        read.add(path)
+        content = path.read_bytes()
+        hashes[name] = hashlib.sha256(content).hexdigest()
+        for module in parse_module(content, name=path.stem, is_package=False).imported:
+            top = module.partition(".")[0]
+            beside = path.with_name(f"{top}.py")
+            if top in PACKAGES and _module_file(module) is not None:
+                modules[module] = None
+            elif top not in PACKAGES and is_alone and beside.is_file():
                 waiting.append((beside.name, beside))
-    return {name: file_sha256(path) for name, path in found.items()}, list(modules)
+    return hashes, list(modules)
 
 
 def resource_hashes(paths: Sequence[str]) -> Mapping[str, str]:

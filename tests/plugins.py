@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
+import subprocess
+import sys
+import textwrap
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+
+
+def example_of(base: type, after: str, before: str) -> str:
+    """The file that a base class's docstring shows between two of its lines."""
+    _, _, behind = (inspect.getdoc(base) or "").partition(after)
+    return textwrap.dedent(behind.partition(before)[0])
 
 
 def write_package(folder: Path, name: str, source: str, *, entry_points: Mapping[str, Mapping[str, str]]) -> None:
@@ -20,3 +31,16 @@ def write_package(folder: Path, name: str, source: str, *, entry_points: Mapping
         for line in (f"[{group}]", *(f"{kind} = {name}.kinds:{cls}" for kind, cls in offered.items()))
     ]
     (about / "entry_points.txt").write_text("\n".join(lines) + "\n")
+
+
+def pip_install(written: Path, *, target: Path) -> None:
+    """Let pip install, into `target`, what `write_package` wrote."""
+    (about,) = written.glob("*.dist-info")
+    (about / "WHEEL").write_text("Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+    (about / "RECORD").touch()
+    wheel = written.with_name(f"{about.stem}-py3-none-any.whl")
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for file in filter(Path.is_file, written.rglob("*")):
+            archive.write(file, file.relative_to(written))
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--target", str(target)]
+    subprocess.run([*pip, str(wheel)], check=True, capture_output=True)

@@ -28,6 +28,7 @@ import schemas.errors
 from infra.disk import writing
 from infra.processes.child_process import ends_with_this_process
 from infra.processes.launched_process import JOB_FILE, MESSAGES_FILE, failure_file, log_file
+from schemas.configs.training import ACCELERATE_CONFIGS
 from schemas.errors import ConfigError, ThinklessError, TrainingError, nearest
 
 POLL_SECONDS = 0.1
@@ -63,10 +64,10 @@ class Launch:
 def accelerate_config_path(name: str) -> Path:
     """The file of an accelerate configuration; raises ConfigError if there is none."""
     shipped = Path(str(resources.files("infra").joinpath("processes", "accelerate")))
-    names = sorted(path.stem for path in shipped.glob("*.yaml"))
-    path = shipped / f"{name}.yaml" if name in names else Path(name).expanduser()
+    path = shipped / f"{name}.yaml" if name in ACCELERATE_CONFIGS else Path(name).expanduser()
     if not path.is_file():
-        raise ConfigError(f"launch.accelerate_config: {name!r} is neither a file nor shipped; {nearest(name, names)}")
+        hint = nearest(name, ACCELERATE_CONFIGS)
+        raise ConfigError(f"launch.accelerate_config: {name!r} is neither a file nor shipped; {hint}")
     return path
 
 

@@ -25,6 +25,10 @@ class LoraConfig(Table):
     """Names of the adapted linear layers, such as q_proj and v_proj; `all-linear`: all but the output head."""
 
 
+ACCELERATE_CONFIGS = ("ddp", "fsdp2", "single")
+"""Configurations of accelerate that come with this program, in infra/processes/accelerate/."""
+
+
 class LaunchConfig(Table):
     """Training in several processes, which `accelerate launch` starts."""
 
@@ -40,8 +44,9 @@ class LaunchConfig(Table):
 
     def resources(self) -> tuple[str, ...]:
         """A shipped configuration file."""
-        shipped = self.accelerate_config in ("single", "ddp", "fsdp2")
-        return (f"infra/processes/accelerate/{self.accelerate_config}.yaml",) if shipped else ()
+        if self.accelerate_config not in ACCELERATE_CONFIGS:
+            return ()
+        return (f"infra/processes/accelerate/{self.accelerate_config}.yaml",)
 
 
 class TrainingConfig(ComputeConfig):

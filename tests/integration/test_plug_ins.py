@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
+import importlib
 import sys
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,15 +12,12 @@ import pytest
 from flows import recipe
 from infra.catalog.query import run_query
 from infra.store.artifact_store import ArtifactStore
-from schemas.base import Record
-from schemas.configs.stage import StageConfig
 from schemas.records.problems import Problem
-from tasks.running.context import RunContext
-from tasks.running.parquet_files import read_records, write_table
-from tasks.running.stage import Stage, StageOutcome, StagePlan
+from tasks.running.parquet_files import read_records
+from tasks.running.stage import Stage
 from tests.integration.conftest import BuiltHome
 from tests.integration.driver import SMALL, FinishedRun, run_pipeline
-from thinkless_core.progress import Progress
+from tests.plugins import example_of, pip_install, write_package
 
 SUMS = '''
 """Everything that a user adds, in one file."""
@@ -130,39 +126,20 @@ def test_one_file_brings_a_kind_of_each_group_into_the_pipeline(tmp_path: Path) 
     assert "rl" in run_with(home, name_of).built, "its text is part of the key"
 
 
-ENTRY_POINTS = """
-[thinkless.sources]
-our-sums = sums_package.kinds:Sums
-[thinkless.teachers]
-our-adds = sums_package.kinds:Adds
-[thinkless.verifiers]
-our-lastcharacter = sums_package.kinds:LastCharacter
-[thinkless.objectives]
-our-doubled = sums_package.kinds:Doubled
-[thinkless.rewards]
-our-brief = sums_package.kinds:Brief
-"""
-
-
-def install(package: Mapping[str, str], *, target: Path) -> None:
-    """Make a wheel of some files and let pip install it into a folder."""
-    wheel = target.parent / "sums_package-1.0-py3-none-any.whl"
-    described = {
-        "METADATA": "Metadata-Version: 2.1\nName: sums-package\nVersion: 1.0\n",
-        "WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        "entry_points.txt": ENTRY_POINTS,
-        "RECORD": "",
-    }
-    with zipfile.ZipFile(wheel, "w") as archive:
-        for name, text in {**package, **{f"sums_package-1.0.dist-info/{n}": t for n, t in described.items()}}.items():
-            archive.writestr(name, text)
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--target", str(target)]
-    subprocess.run([*pip, str(wheel)], check=True, capture_output=True)
+OFFERED = {
+    "thinkless.sources": {"our-sums": "Sums"},
+    "thinkless.teachers": {"our-adds": "Adds"},
+    "thinkless.verifiers": {"our-lastcharacter": "LastCharacter"},
+    "thinkless.objectives": {"our-doubled": "Doubled"},
+    "thinkless.rewards": {"our-brief": "Brief"},
+}
 
 
 @pytest.mark.slow
 def test_an_installed_package_brings_them_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install({"sums_package/__init__.py": "", "sums_package/kinds.py": SUMS}, target=tmp_path / "site")
+    (tmp_path / "written").mkdir()
+    write_package(tmp_path / "written", "sums_package", SUMS, entry_points=OFFERED)
+    pip_install(tmp_path / "written", target=tmp_path / "site")
     monkeypatch.syspath_prepend(tmp_path / "site")
     home = tmp_path / "home"
 
@@ -175,46 +152,16 @@ def test_an_installed_package_brings_them_too(tmp_path: Path, monkeypatch: pytes
         sys.modules.pop(module)
 
 
-class WordCount(Record):
-    """Words of one problem."""
-
-    TABLE = "word_counts"
-    FILE = "word_counts.parquet"
-
-    problem_id: str
-    words: int
-
-
-class CountWordsConfig(StageConfig):
-    """Settings of the added stage."""
-
-    at_least: int = 0
-    """Shorter problems are left out."""
-
-
-class CountWords(Stage[CountWordsConfig]):
-    """Counts words."""
-
-    name = "count_words"
-    config = CountWordsConfig
-    needs = ("problems",)
-    tables = (WordCount,)
-
-    def build(
-        self, plan: StagePlan[CountWordsConfig], context: RunContext, workspace: Path, progress: Progress
-    ) -> StageOutcome:
-        """Write the counts."""
-        problems = read_records(Path(plan.inputs[0].path) / Problem.FILE, Problem)
-        rows = [WordCount(problem_id=p.problem_id, words=len(p.prompt.split())) for p in problems]
-        kept = [row for row in rows if row.words >= plan.config.at_least]
-        return StageOutcome(rows=write_table(workspace, WordCount, kept))
-
-
 @pytest.fixture
-def _added(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One line in the recipe."""
+def _added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stage of `Stage`'s own docstring: a file, and one line in the recipe."""
+    example = example_of(Stage, "flows/recipe.py:\n\n", "\nIts settings are")
+    (tmp_path / "count_words.py").write_text(example)
+    monkeypatch.syspath_prepend(tmp_path)
+    added = importlib.import_module("count_words").CountWords()
+    monkeypatch.delitem(sys.modules, "count_words")
     place = [stage.name for stage in recipe.RECIPE].index("problems") + 1
-    monkeypatch.setattr(recipe, "RECIPE", (*recipe.RECIPE[:place], CountWords(), *recipe.RECIPE[place:]))
+    monkeypatch.setattr(recipe, "RECIPE", (*recipe.RECIPE[:place], added, *recipe.RECIPE[place:]))
 
 
 @pytest.mark.usefixtures("_added")

@@ -121,6 +121,7 @@ def test_text_of_the_run_is_escaped_and_a_folder_may_have_an_odd_name(tmp_path: 
     write(summary_file, EvalSummary, renamed)
     text = render_report(inputs)
     parsed = outline(text)
+    assert "RL auto" in text
     assert evil not in text
     assert evil in "".join(parsed.text)
     assert "a<b>&c" in parsed.text

@@ -8,6 +8,7 @@ from schemas.mode import EvalMode, Mode
 from schemas.records.eval_completions import EvalCompletion
 from tests.specimens import make_problem
 from thinkless_core.grading.paper import PaperVerifier
+from thinkless_core.grading.strict import grade_batch
 from thinkless_core.seeding import random_stream
 
 
@@ -98,3 +99,8 @@ def random_evaluation(num_problems: int, *, num_samples: int = 1, seed: int = 0)
 def is_correct_paper(completion: str, *, reference: str) -> bool:
     """Whether the paper's verifier calls a completion right."""
     return PaperVerifier().judge(make_problem("?", answer=reference), completion).correct
+
+
+def is_correct(answer: str | None, *, reference: str) -> bool:
+    """Whether the strict grader takes an extracted value for the reference value; None never is."""
+    return grade_batch([answer], [reference])[0].correct

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.graded import is_correct
-from tests.unit.thinkless_core.grading.graded import is_correct_paper
+from tests.unit.thinkless_core.grading.graded import is_correct, is_correct_paper
 from thinkless_core.grading.extraction import extract_answer
 from thinkless_core.grading.strict import grade_batch
 

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import EvaluationError
-from tests.graded import is_correct
-from tests.unit.thinkless_core.grading.graded import is_correct_paper
+from tests.unit.thinkless_core.grading.graded import is_correct, is_correct_paper
 from thinkless_core.grading import worker
 from thinkless_core.grading.closed_form import settle
 from thinkless_core.grading.pool import GradingPool, GradingProcess, shared_pool
@@ -60,9 +59,9 @@ def test_an_empty_batch_is_no_batch() -> None:
 def test_plain_answers_start_no_process_and_load_no_sympy() -> None:
     script = """
 import sys
-from tests.graded import is_correct
+from thinkless_core.grading.strict import grade_batch
 from thinkless_core.grading.pool import shared_pool
-assert is_correct("7", reference="7.0") and not is_correct("\\\\frac{1}{2}", reference="0.6")
+assert [g.correct for g in grade_batch(["7", "\\\\frac{1}{2}"], ["7.0", "0.6"])] == [True, False]
 print(shared_pool().num_started, sorted({"sympy", "math_verify", "torch", "transformers"} & set(sys.modules)))
 """
     finished = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)

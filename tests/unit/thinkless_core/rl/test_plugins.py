@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from schemas.configs.loading import load_config
 from schemas.configs.rl import RlConfig
 from schemas.errors import ConfigError
 from schemas.kinds import kinds_in
+from tests.plugins import example_of
 from tests.specimens import (
     ScriptedSampler,
     identical,
@@ -35,18 +34,11 @@ from thinkless_core.rl.rl_trainer import train_rl
 from thinkless_core.rl.schedules import StepSettings
 
 
-def example_of(kind: type, file_name: str) -> str:
-    """The file that a base class's docstring shows."""
-    doc = inspect.getdoc(kind) or ""
-    _, _, behind = doc.partition(f"# {file_name}\n")
-    return textwrap.dedent(behind.partition("\nand is chosen")[0])
-
-
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current directory, with both docstrings' examples as files."""
-    (tmp_path / "my_rewards.py").write_text(example_of(Reward, "my_rewards.py"))
-    (tmp_path / "my_objectives.py").write_text(example_of(Objective, "my_objectives.py"))
+    (tmp_path / "my_rewards.py").write_text(example_of(Reward, "# my_rewards.py\n", "\nand is chosen"))
+    (tmp_path / "my_objectives.py").write_text(example_of(Objective, "# my_objectives.py\n", "\nand is chosen"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

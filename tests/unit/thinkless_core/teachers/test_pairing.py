@@ -20,6 +20,7 @@ from schemas.records.generations import Generation
 from schemas.records.pairs import Pair
 from schemas.records.problems import Problem, ProblemSplit
 from tasks.running.parquet_files import read_records, write_records
+from tests.fast_and_slow import fast_and_slow
 from tests.oracles.pairing import pairs_by_loop
 from thinkless_core.seeding import epoch_order, random_stream
 from thinkless_core.teachers.pairing import apply_rules, held_out_pairs
@@ -212,9 +213,10 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux, which tells a process's peak memory")
-def test_memory_does_not_grow_with_the_number_of_problems(tmp_path: Path) -> None:
+@pytest.mark.parametrize("most", fast_and_slow([250_000], [500_000]))
+def test_memory_does_not_grow_with_the_number_of_problems(most: int, tmp_path: Path) -> None:
     peaks = []
-    for num_problems in (25_000, 250_000):
+    for num_problems in (most // 10, most):
         folder = tmp_path / str(num_problems)
         folder.mkdir()
         with duckdb.connect(config={"threads": 1}) as connection:
