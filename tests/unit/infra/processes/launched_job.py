@@ -15,17 +15,21 @@ from schemas.errors import CollapseError
 
 def main() -> None:
     """Fail in the process that `failing` names; the others wait to be ended."""
-    process = LaunchedProcess.start(Path(sys.argv[1]))
+    folder = Path(sys.argv[1])
+    process = LaunchedProcess.start(folder)
     with process.reporting(leave=lambda: None):
         job = process.job
         if process.rank == 0:
             process.send({"hello": job["greeting"]})
         print(f"process {process.rank} is here", flush=True)
         if process.rank == job["failing"] and job["kind"] == "killed":
+            (folder / "killed").touch()
             os.kill(os.getpid(), signal.SIGKILL)
         if process.rank == job["failing"]:
             raise {"ours": CollapseError, "theirs": ValueError}[job["kind"]]("told to")
         if job["kind"] == "killed":
+            while not (folder / "killed").exists():  # processes may start at very different times
+                time.sleep(0.01)
             time.sleep(0.02)
             raise ConnectionError("closed by peer")  # as the others meet it, about when the launcher looks
         if job["failing"] is not None:
