@@ -73,7 +73,8 @@ def _is_plumbing(name: str) -> bool:
 def plugin_hashes(files: Iterable[tuple[str, Path]]) -> tuple[dict[str, str], list[str]]:
     """(name -> sha256, first-party modules that they import) of the files of plug-ins.
 
-    A file beside one of them that it imports counts as well. Two files of one name are told apart by their folders.
+    A name is a path from where the module is found, `mine.py` or `package/kinds.py`. A file beside one of them that it
+    imports counts as well. Two files of one name are told apart by their folders.
     """
     read: set[Path] = set()
     hashes: dict[str, str] = {}
@@ -84,12 +85,14 @@ def plugin_hashes(files: Iterable[tuple[str, Path]]) -> tuple[dict[str, str], li
         if path in read:
             continue
         is_alone = name == path.name  # a package names all its files itself
+        is_package = path.name == "__init__.py"
+        importable = name.removesuffix("/__init__.py").removesuffix(".py").replace("/", ".")
         while name in hashes:
             name = f"{path.parent.name}/{name}"
         read.add(path)
         content = path.read_bytes()
         hashes[name] = hashlib.sha256(content).hexdigest()
-        for module in parse_module(content, name=path.stem, is_package=False).imported:
+        for module in parse_module(content, name=importable, is_package=is_package).imported:
             top = module.partition(".")[0]
             beside = path.with_name(f"{top}.py")
             if top in PACKAGES and _module_file(module) is not None:

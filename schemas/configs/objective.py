@@ -5,11 +5,19 @@ The objectives themselves are one file each in `thinkless_core/rl/objectives/`; 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TypeVar
 
 from schemas.configs.reward import RewardConfig, choose_reward
 from schemas.kinds import Kind, chosen
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def cancelling(advantages: Method) -> Method:
+    """Marks a method `advantages` whose response advantages add up to 0 in every group."""
+    vars(advantages)["cancelling"] = True
+    return advantages
 
 
 class ObjectiveConfig(Kind):
@@ -23,19 +31,15 @@ class ObjectiveConfig(Kind):
     """Fields of its own that only its default reward reads: without effect if rl.reward chooses another one."""
     halves: ClassVar[bool] = False
     """Whether it forces one half of each group into either mode."""
-    advantages_cancel: ClassVar[bool] = False
-    """Whether the response advantages of every group add up to 0: then each stored group is checked for it. A class
-    with advantages of its own says so itself."""
 
     name: str = ""
     """`degrpo-paper` (1/T per response, also `paper`), `degrpo-token` (token mean, also `token`), `grpo`, `dr_grpo`,
     `adaptthink`, `hgpo`, `ada-grpo`, `length-truncation`, or your own: `FILE.py:Class` or an import path."""
 
-    def __init_subclass__(cls, **keywords: Any) -> None:
-        """What a base class knows of its advantages is not known of others."""
-        super().__init_subclass__(**keywords)
-        if "advantages" in vars(cls) and "advantages_cancel" not in vars(cls):
-            cls.advantages_cancel = False
+    @property
+    def advantages_cancel(self) -> bool:
+        """Whether its `advantages` are marked as cancelling: then each stored group is checked for it."""
+        return hasattr(getattr(self, "advantages", None), "cancelling")
 
     def default_reward(self) -> RewardConfig:
         """The reward that is used if rl.reward is not set."""

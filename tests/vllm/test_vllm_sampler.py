@@ -98,7 +98,7 @@ def test_adapters_are_folded_into_what_is_served(
     with torch.no_grad():
         for parameter in policy.parameters():
             if parameter.requires_grad:
-                parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.2)
+                parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.05)
     requests = requests_of(tokenizer, 8)
     sampled = VllmSampler(policy, engine, tokenizer.eos_token_id).sample(requests, max_new_tokens=16, temperature=1.0)
     assert largest_gap(policy, requests, sampled, temperature=1.0) < CLOSE

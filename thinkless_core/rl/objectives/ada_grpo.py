@@ -24,6 +24,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Literal
 
+from schemas.configs.objective import cancelling
 from thinkless_core.rl.objectives.objective import GroupAdvantages, Objective, ScoredGroups, group_relative_advantages
 from thinkless_core.rl.schedules import StepSettings
 
@@ -34,9 +35,9 @@ if TYPE_CHECKING:
 class AdaGrpo(Objective):
     """GRPO with a bonus for right answers in the rarer mode, which decays."""
 
-    advantages_cancel = True
     name: Literal["ada-grpo"] = "ada-grpo"
 
+    @cancelling
     def advantages(self, groups: ScoredGroups, *, step: StepSettings) -> GroupAdvantages:
         """Scaled reward over the group's mean, for all tokens."""
         rewards_PG = groups.rewards_PG

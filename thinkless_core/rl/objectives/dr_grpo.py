@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from schemas.configs.objective import cancelling
 from thinkless_core.rl.objectives.objective import (
     OWN_ADVANTAGE,
     Denominators,
@@ -41,10 +42,10 @@ if TYPE_CHECKING:
 class DrGrpo(Objective):
     """GRPO without its two normalisations."""
 
-    advantages_cancel = True
     unread: ClassVar[Mapping[str, str]] = {"baseline": OWN_ADVANTAGE}
     name: Literal["dr_grpo"] = "dr_grpo"
 
+    @cancelling
     def advantages(self, groups: ScoredGroups, *, step: StepSettings) -> GroupAdvantages:
         """Reward over the group's mean, never divided."""
         advantages_PG = group_relative_advantages(groups.rewards_PG, baseline="mean")

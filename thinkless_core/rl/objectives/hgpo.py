@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from schemas.configs.objective import cancelling
 from schemas.configs.schedule import InRange, Schedule
 from thinkless_core.rl.mode_assignment import AssignedMode, in_halves
 from thinkless_core.rl.objectives.objective import (
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
 class Hgpo(Objective):
     """The better mode is rewarded, and within each mode the better answers."""
 
-    advantages_cancel = True
     unread: ClassVar[Mapping[str, str]] = {"baseline": OWN_ADVANTAGE, "guard": EVERY_MODE_ASSIGNED}
     halves = True
 
@@ -68,6 +68,7 @@ class Hgpo(Objective):
         """Half and half, as if chosen."""
         return in_halves(group_size, probability=None)
 
+    @cancelling
     def advantages(self, groups: ScoredGroups, *, step: StepSettings) -> GroupAdvantages:
         """Intra-mode for all tokens; the control token has the weighted inter-mode advantage besides."""
         rewards_PG, short_PG = groups.rewards_PG, groups.short_PG

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from schemas.configs.objective import ObjectiveConfig
+from schemas.configs.objective import ObjectiveConfig, cancelling
 from thinkless_core.grading.verdict import Verdict
 from thinkless_core.rl.mode_assignment import AssignedMode, free_choice
 from thinkless_core.rl.schedules import StepSettings
@@ -111,12 +111,11 @@ class Objective(ObjectiveConfig):
         control_factor = 0.5
     """
 
-    advantages_cancel = True
-
     def assign_modes(self, group_size: int) -> tuple[AssignedMode, ...]:
         """Who chooses the mode, for each rollout of a group."""
         return free_choice(group_size)
 
+    @cancelling
     def advantages(self, groups: ScoredGroups, *, step: StepSettings) -> GroupAdvantages:
         """How much better each rollout did than what it is compared with."""
         advantages_PG = group_relative_advantages(groups.rewards_PG, baseline=step.baseline)

@@ -10,6 +10,7 @@ import pytest
 from accelerate.commands.config.config_args import load_config_from_file
 
 from infra.processes.launcher import Launch, Message, accelerate_config_path, run_launched, shards_the_model
+from schemas.configs.training import ACCELERATE_CONFIGS
 from schemas.errors import CollapseError, ConfigError, TrainingError
 
 
@@ -35,6 +36,11 @@ def test_a_shipped_configuration_is_one_that_accelerate_reads(name: str, sharded
     config = load_config_from_file(str(accelerate_config_path(name)))
     assert (config.distributed_type == "FSDP") == sharded == shards_the_model(name)
     assert config.mixed_precision == "no", "precision is the stage's own matter"
+
+
+def test_every_shipped_configuration_is_listed() -> None:
+    folder = accelerate_config_path("ddp").parent
+    assert tuple(sorted(path.stem for path in folder.glob("*.yaml"))) == ACCELERATE_CONFIGS
 
 
 def test_a_configuration_of_ones_own_is_a_path(tmp_path: Path) -> None:

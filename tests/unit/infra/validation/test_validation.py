@@ -32,6 +32,7 @@ from tests.cases.validation_tables import CLEAN, Row, Rows
 from tests.fast_and_slow import fast_and_slow
 
 TABLES = list(CLEAN)
+SHARED_OUT = fast_and_slow(TABLES[:2], TABLES[2:])
 Failed = dict[str, list[str]]
 
 
@@ -91,7 +92,7 @@ def test_a_fault_fails_its_checks_and_no_other_and_names_its_rows(tmp_path: Path
         assert not num or re.match(rf"{num} unexpected rows?\b", check.observed), check
 
 
-@pytest.mark.parametrize("table", fast_and_slow(TABLES[:2], TABLES[2:]))
+@pytest.mark.parametrize("table", SHARED_OUT)
 def test_a_null_in_a_required_column_is_found_and_its_row_named(tmp_path: Path, table: str) -> None:
     rows, suite = CLEAN[table].rows(), CLEAN[table].suite
     columns = required_columns(CLEAN[table].record)
@@ -105,14 +106,14 @@ def test_a_null_in_a_required_column_is_found_and_its_row_named(tmp_path: Path, 
     assert {name: found.get(name) for name in expected} == expected
 
 
-@pytest.mark.parametrize("table", fast_and_slow(TABLES[:2], TABLES[2:]))
+@pytest.mark.parametrize("table", SHARED_OUT)
 def test_an_empty_table_fails(tmp_path: Path, table: str) -> None:
     found = failed(validate(tmp_path, table, []))
     assert "table_is_not_empty" in found
     assert not any(found.values())
 
 
-@pytest.mark.parametrize("table", fast_and_slow(TABLES[:2], TABLES[2:]))
+@pytest.mark.parametrize("table", SHARED_OUT)
 def test_an_id_twice_a_column_too_many_and_a_column_of_another_type_fail(tmp_path: Path, table: str) -> None:
     rows, id_column = CLEAN[table].rows(), CLEAN[table].suite.id_column
     rows[1][id_column] = rows[0][id_column]

@@ -42,6 +42,16 @@ def test_a_plug_in_brings_what_it_imports_and_two_files_of_one_name_are_two(tmp_
     assert "thinkless_core.rl.objectives.hgpo" in modules
 
 
+def test_a_package_may_import_within_itself(tmp_path: Path) -> None:
+    files = {"kinds/__init__.py": "from .deep.mine import Mine\n", "kinds/deep/mine.py": "from ..helper import X\n"}
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text + "from thinkless_core.rl.rewards import Reward\n")
+    hashes, modules = plugin_hashes((name, tmp_path / name) for name in files)
+    assert list(hashes) == list(files)
+    assert modules[-1] == "thinkless_core.rl.rewards"
+
+
 def test_a_shipped_class_that_a_plug_in_builds_on_is_in_the_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

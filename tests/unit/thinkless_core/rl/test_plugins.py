@@ -144,7 +144,7 @@ def test_an_objective_with_advantages_of_its_own_says_itself_whether_they_cancel
     class Heavier(Hgpo):
         """Only the weights differ."""
 
-    assert (Hgpo.advantages_cancel, Heavier.advantages_cancel, Unlike.advantages_cancel) == (True, True, False)
+    assert [kind().advantages_cancel for kind in (Hgpo, Heavier, Unlike)] == [True, True, False]
 
 
 @pytest.mark.usefixtures("folder", "package")
