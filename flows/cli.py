@@ -23,6 +23,7 @@ EXAMPLES = """examples:
   thinkless why rl                                      a hit, or what differs from the nearest artifact
   thinkless study claims                                the paper's claims, measured over 5 seeds
   thinkless sql "select * from eval_summary"            ask the data
+  thinkless grade answers.jsonl                         judge given answers against their references
   thinkless lineage rl                                  what the newest policy was made from
   thinkless ask "37+48=?"                               ask the newest model
   thinkless export my-model                             the newest model as a folder, with cards and data
@@ -87,6 +88,7 @@ def build_parser() -> argparse.ArgumentParser:
     doctor.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
     doctor.add_argument("--data", metavar="DIR", help=DATA_HELP)
 
+    _add_grade(commands)
     _add_model_commands(commands)
     return parser
 
@@ -103,6 +105,22 @@ def _add_study(commands: Commands) -> None:
     study.add_argument("--dry-run", action="store_true", help="print what would be run, and how long it takes")
     study.add_argument("--show", action="store_true", help="run nothing; show the results that are in the store")
     study.add_argument("--format", choices=("table", "markdown"), default="table")
+
+
+def _add_grade(commands: Commands) -> None:
+    grade = _command(commands, "grade", "judge given answers, or check that a data set's references can be met")
+    grade.add_argument("data_set", metavar="FILE|NAME",
+                       help="a file whose rows hold a reference and a given answer or completion, which are judged; "
+                       "or a file or well-known data set (math500, gsm8k...) of references alone: each is then "
+                       "judged against itself in other spellings, and with a digit changed")  # fmt: skip
+    grade.add_argument("--reference", metavar="FIELD", help="field with the reference (default: reference or answer)")
+    grade.add_argument("--given", metavar="FIELD", help="field with the given answer (default: given or completion)")
+    grade.add_argument("--answer-format", choices=("auto", "plain", "mark", "boxed"), default="auto",
+                       help="how the reference field holds the value: all, after ####, or in a box")  # fmt: skip
+    grade.add_argument("--data", metavar="DIR", dest="folder", help="read a well-known data set's copy in this folder")
+    grade.add_argument("--split", help="split of a well-known data set (default: its own)")
+    grade.add_argument("--show", type=int, default=20, metavar="N", help="list at most N answers (default: 20)")
+    grade.add_argument("--output", metavar="FILE", help="write every verdict there, as JSON lines")
 
 
 def _add_model_commands(commands: Commands) -> None:

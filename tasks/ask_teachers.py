@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,7 +109,7 @@ class AskTeachers(Stage[TeachSideConfig]):
                 progress(num_done, len(problems), {})
         finally:
             teacher.close()
-        return _outcome(config, workspace, chunks, num_problems=len(problems))
+        return _outcome(config, workspace, chunks, problems=problems, progress=progress)
 
 
 def _connection(
@@ -135,10 +135,13 @@ def _connection(
     return connect
 
 
-def _outcome(config: TeachSideConfig, workspace: Path, chunks: list[Path], *, num_problems: int) -> StageOutcome:
-    """Join the chunks, and list the dropped answers."""
+def _outcome(
+    config: TeachSideConfig, workspace: Path, chunks: list[Path], *, problems: Sequence[Problem], progress: Progress
+) -> StageOutcome:
+    """Join the chunks, list the dropped answers, and say if many are wrong."""
     from infra.validation.suites import generations_suite
 
+    num_problems = len(problems)
     rows = [row for chunk in chunks for row in read_records(chunk, Generation)]
     drops = [
         json.loads(line)
@@ -147,13 +150,16 @@ def _outcome(config: TeachSideConfig, workspace: Path, chunks: list[Path], *, nu
         if line
     ]
     reasons = Counter(drop["reason"] for drop in drops)
+    note = _many_wrong(config, rows, drops, problems)
     if not rows:
         raise TeacherError(
             f"not one of {num_problems} {config.mode} answers can be used: {dict(reasons)}; the first, to problem "
             f"{drops[0]['problem_id']}, reads {drops[0]['text'][:80]!r}: correct teach.{config.mode}.teacher "
             "(short_reasoned: take an instruct model, or switch thinking off; no_reasoning: take one that thinks; "
-            "not_recorded: take the problems from the data set that is replayed)"
+            "not_recorded: take the problems from the data set that is replayed)" + (f"; {note}" if note else "")
         )
+    if note:
+        progress(num_problems, num_problems, {}, [note])
     write_table(workspace, Generation, rows)
     if drops:
         write_whole(workspace / DROPPED_FILE, _lines(drops))
@@ -165,6 +171,23 @@ def _outcome(config: TeachSideConfig, workspace: Path, chunks: list[Path], *, nu
             **reasons,
         },
         gates=(Gate(Generation.FILE, generations_suite(mode=config.mode, num_problems=num_problems - len(drops))),),
+    )
+
+
+def _many_wrong(
+    config: TeachSideConfig, rows: Sequence[Generation], drops: Sequence[dict[str, Any]], problems: Sequence[Problem]
+) -> str | None:
+    """What to say about the finished answers, kept or rejected, that are wrong."""
+    from thinkless_core.grading.many_wrong import MOST_WRONG_OF_A_TEACHER, JudgedAnswer, say_many_wrong
+    from thinkless_core.teachers.asking import REJECTED
+
+    answers = [JudgedAnswer(g.problem_id, g.answer, g.correct) for g in rows if not g.truncated]
+    answers += [JudgedAnswer(d["problem_id"], d["answer"], False) for d in drops if d["reason"] == REJECTED]
+    return say_many_wrong(
+        answers,
+        {problem.problem_id: problem.answer for problem in problems},
+        whose=f"the {config.mode} teacher",
+        most_wrong=MOST_WRONG_OF_A_TEACHER,
     )
 
 

@@ -46,6 +46,8 @@ class EvaluateModels(Stage[EvaluateConfig]):
         benchmarks = list(dict.fromkeys(p.benchmark or "" for p in tests))
         asked = {name: [p for p in tests if p.benchmark == name][: config.limit] for name in benchmarks}
         cells = _evaluate_cells(config, asked, folders=folders, scratch=workspace / "scratch", progress=progress)
+        if notes := [note for name, problems in asked.items() if (note := _all_wrong(name, problems, cells))]:
+            progress(len(cells), len(cells), {}, notes)
         rows = _write_tables(cells, workspace, router_threshold=config.router_threshold)
         suite = eval_completions_suite(benchmarks=tuple(benchmarks), models=config.models)
         return StageOutcome(rows=rows, gates=(Gate(EvalCompletion.FILE, suite),))
@@ -104,6 +106,19 @@ def _evaluate_cells(
                         write_records(cell, EvalCompletion, completions)
                     progress(len(cells), total, {})
     return cells
+
+
+def _all_wrong(benchmark: str, problems: list[Problem], cells: list[Path]) -> str | None:
+    """What to say if every finished answer to a benchmark, of all models in all modes, is judged wrong."""
+    from thinkless_core.grading.many_wrong import JudgedAnswer, say_many_wrong
+
+    rows = (row for cell in cells for row in read_records(cell, EvalCompletion) if row.benchmark == benchmark)
+    return say_many_wrong(
+        [JudgedAnswer(row.problem_id, row.answer, row.correct) for row in rows if not (row.truncated or row.malformed)],
+        {problem.problem_id: problem.answer for problem in problems},
+        whose=f"all models on benchmark {benchmark}",
+        most_wrong=1,
+    )
 
 
 def _write_tables(cells: list[Path], workspace: Path, *, router_threshold: float) -> int:

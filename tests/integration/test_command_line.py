@@ -24,7 +24,7 @@ from thinkless_core.student.tiny_model import tiny_tokenizer
 Thinkless = Callable[..., Said]
 README = Path(__file__).parents[2] / "README.md"
 RESULT_TABLE = "select benchmark, model, mode, accuracy, think_share, mean_tokens from eval_summary order by all"
-COMMANDS = ("run", "study", "sql", "lineage", "catalog", "doctor", "ask", "export", "report")
+COMMANDS = ("run", "study", "sql", "lineage", "catalog", "doctor", "ask", "export", "report", "grade", "why")
 
 
 def test_help_names_every_command_and_shows_examples(thinkless_here: Thinkless, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ that goes wrong.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -123,6 +124,21 @@ def test_a_recording_that_keeps_the_contract_is_published(home: Path, built: Bui
         replay(home, mode, recording(built, mode), until="teach")
     names = run_query(home, "select distinct teacher from generations order by 1", timeout_seconds=20)
     assert names.column("teacher").to_pylist() == ["procedural-chains", "recorded:short.jsonl", "recorded:think.jsonl"]
+
+
+def test_a_teacher_that_is_mostly_wrong_is_shown_with_references_and_what_was_read(
+    home: Path, built: BuiltHome, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = recording(built, Mode.SHORT)
+    for row in rows[: len(rows) // 2]:
+        row["completion"] = "77"
+    replay(home, Mode.SHORT, rows, until="teach")
+    (said,) = [record.getMessage() for record in caplog.records if "judged wrong" in record.getMessage()]
+    assert re.match(
+        rf"teach-short: \d+ of {len(rows)} finished answers of the short teacher are judged wrong \(problem ", said
+    )
+    assert said.count("reference '") == 3 == said.count("read '77'")
+    assert "try `thinkless grade`" in said
 
 
 @pytest.mark.slow

@@ -50,6 +50,9 @@ _SYMBOLS = str.maketrans(
         "\N{LESS-THAN OR EQUAL TO}": r"\leq ",
         "\N{GREATER-THAN OR EQUAL TO}": r"\geq ",
         "\N{NOT EQUAL TO}": r"\neq ",
+        "\N{LESS-THAN OR SLANTED EQUAL TO}": r"\leq ",
+        "\N{GREATER-THAN OR SLANTED EQUAL TO}": r"\geq ",
+        "\N{DOUBLE-STRUCK CAPITAL R}": r"\mathbb{R}",
         "\N{UNION}": r"\cup ",
         "\N{INTERSECTION}": r"\cap ",
         "\N{ELEMENT OF}": r"\in ",
@@ -61,8 +64,16 @@ _SYMBOLS = str.maketrans(
         "\N{NO-BREAK SPACE}": " ",
         "\N{NARROW NO-BREAK SPACE}": " ",
         "\N{THIN SPACE}": " ",
+        "\N{EMPTY SET}": r"\emptyset ",
+        **{chr(code + 0xFEE0): chr(code) for code in range(0x21, 0x7F)},  # full width, as Chinese texts have them
+        **{
+            sign: rf"\frac{{{top}}}{{{bottom}}}"
+            for sign, top, bottom in zip("½⅓⅔¼¾⅕⅛", "1121311", "2334458", strict=True)
+        },
     }
 )
+
+_ANGLE_OF = "sin|cos|tan|cot|sec|csc"
 
 _CLEANING = tuple(
     (re.compile(pattern), replacement)
@@ -72,8 +83,18 @@ _CLEANING = tuple(
         (r"(?<!\\)\\(?:[!,;:>]|q?quad(?![a-zA-Z])\s*)", ""),
         (r"(?<!\\)\\ |~|\s+", " "),
         (r"\\[dtc]frac(?![a-zA-Z])", r"\\frac"),
+        (rf"(\\(?:{_ANGLE_OF})\s*[({{]?\s*)(\d+(?:\.\d+)?)\s*\^\s*\{{?\s*\\circ\s*\}}?", r"\1\\frac{\2\\pi}{180}"),
         (r"\\(?:mbox|textbf|textit|textrm|mathrm|mathbf|mathit|hbox)(?=\s*\{)", r"\\text"),
         (r"(begin|end)\{bmatrix\}", r"\1{pmatrix}"),
+        (r"\[\s*\\begin\{array\}\s*\{[clr|]*\}(.*)\\end\{array\}\s*\]", r"\\begin{pmatrix}\1\\end{pmatrix}"),
+        (r"\\text\s*\{\s*([ei])\s*\}", r"\1"),
+        (r"\\varnothing(?![a-zA-Z])", r"\\emptyset"),
+        (r"\\(?:l|r)angle(?![a-zA-Z])", lambda m: "(" if m[0] == r"\langle" else ")"),
+        (r",?\s*\\text\s*\{\s*,?\s*(?:and|or)\s*\}\s*|,?\s+(?:and|or)\s+", ", "),
+        (r"<=|\\leqslant(?![a-zA-Z])", r"\\leq "),
+        (r">=|\\geqslant(?![a-zA-Z])", r"\\geq "),
+        (r"!=|\\ne(?![a-zA-Z])", r"\\neq "),
+        (r"\\(?:lt|gt)(?![a-zA-Z])", lambda m: "<" if m[0] == r"\lt" else ">"),
         (r"\\frac\s*(\d|[a-zA-Z])", r"\\frac{\1}"),
         (r"(\\frac\s*\{[^{}]*\})\s*(\d|[a-zA-Z])", r"\1{\2}"),
         (r"\\sqrt\s*(\d|[a-zA-Z])", r"\\sqrt{\1}"),
@@ -90,13 +111,16 @@ _CLEANING = tuple(
 )
 
 _DELIMITERS = (("\\(", "\\)"), ("\\[", "\\]"), ("$$", "$$"), ("$", "$"), ("**", "**"), ("\\boxed{", "}"))
+_FUNCTION = re.compile(rf"\\(?:{_ANGLE_OF})(?![a-zA-Z])")
 _DEGREES = re.compile(r"\s*(?:\^\s*\{?\s*\\circ\s*\}?|\\degrees?(?![a-zA-Z]))$")
-_MONEY = re.compile(r"^([-+]?)\s*(?:\\?\$|(\\pounds|£)|(\\euro|€))\s*(?=[-+.\d])")
+_MONEY = re.compile(r"^([-+]?)\s*(?:\\?\$|(\\pounds|£)|(\\euro|€))\s*(?=[-+.\d]|\\frac)")
+_MONEY_BEHIND = re.compile(r"(?<=\d)\s*([£€¥])$")
 _PERCENT = re.compile(r"\s*(?:\\?%|\\text\{\s*percent\s*\}|(?<![a-zA-Z])per ?cent)$")
 _BASE = re.compile(r"^([-+]?[0-9A-F]+)\s*_\s*\{?\s*(\d+)\s*\}?$")
 _WHOLE_TEXT = re.compile(r"^\\text\s*\{([^{}]*)\}$")
 _WORDS = re.compile(r"^[^\W\d_]{4,}(?:[ '-][^\W_]+)*$")
-_SIDE_BY_SIDE = re.compile(r"^[-+]?[\d.,]+(?:\s+[-+]?[\d.,]+)+$")
+_PLAIN = r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+|(?=\.\d))(?:\.\d+)?"
+_SIDE_BY_SIDE = re.compile(rf"^{_PLAIN}(?:\s+{_PLAIN})+$")
 _MATHS_SIGN = re.compile(r"(?<!\\)\$")
 
 
@@ -111,7 +135,7 @@ def read_value(answer: str) -> Value:
     if money := _MONEY.match(text):
         text = money[1] + text[money.end() :]
         unit = "pound" if money[2] else "euro" if money[3] else "dollar"
-    elif _DEGREES.search(text):
+    elif _DEGREES.search(text) and not _FUNCTION.search(text):
         text, unit = _DEGREES.sub("", text), "degree"
     text = text.strip("$").strip()
     if _PERCENT.search(text):
@@ -119,6 +143,8 @@ def read_value(answer: str) -> Value:
     else:
         text, counted = split_unit(text)
         unit = unit or counted
+    if sign := _MONEY_BEHIND.search(text):
+        text, unit = text[: sign.start()], {"£": "pound", "€": "euro"}.get(sign[1], "yen")
     if based := _BASE.match(text):
         text, base = based[1], based[2]
     if whole := _WHOLE_TEXT.match(text):
@@ -136,7 +162,7 @@ def in_units_of(value: Value, other: Value) -> Value:
     """
     number, unit = split_unit_letter(value.latex)
     as_named = other.unit == unit
-    as_plain = not other.unit and " " in value.latex and not any(c.isalpha() for c in other.latex)
+    as_plain = not other.unit and re.search(r"[ ^]", value.latex) and not any(c.isalpha() for c in other.latex)
     if value.unit or not unit or not (as_named or as_plain):
         return value
     return replace(value, latex=number, unit=unit)
@@ -158,7 +184,7 @@ def _clean(text: str) -> str:
     before = None
     while text != before:  # delimiters may be nested: $\boxed{7}$.
         before = text
-        text = text.strip().rstrip(".").strip()
+        text = text.strip().rstrip(".,;").strip()
         for left, right in _DELIMITERS:
             inside = text[len(left) : -len(right)]
             again = re.search(r"(?<!\\)" + re.escape(left), inside)

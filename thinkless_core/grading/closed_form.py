@@ -1,30 +1,41 @@
-"""The value of a formula at one point, exact if possible.
+"""The value of a formula at one point: exact if there is only rational arithmetic, else to 50 digits.
 
-LaTeX -> tokens -> exact Fraction if there is only rational arithmetic, else a complex float
+LaTeX -> tokens -> exact Fraction, or a complex number of 50 digits
 
 Every letter has a fixed value, a fraction drawn once from 2**61 (i and e are themselves, upper and lower case alike).
 Formulas that differ at one point differ. Rational ones that agree there exactly are one: two different quotients of
-polynomials as short as an answer agree at such a point with a chance below 1e-14. Irrational ones that agree may still
-differ, and math-verify is asked; as it is about whatever this grammar does not know (functions, relations,
-factorials, `1/2x`), which raises NotClosedForm.
+polynomials as short as an answer agree at such a point with a chance below 1e-14. Irrational numbers that agree in 30
+digits are one, too. Irrational formulas with letters that agree at one point may still differ, and math-verify is
+asked; as it is about whatever this grammar does not know (functions, relations, `1/2x`), which raises NotClosedForm.
 """
 
 from __future__ import annotations
 
-import cmath
+import functools
 import hashlib
 import math
 import re
 from fractions import Fraction
 
-Number = Fraction | complex
+from thinkless_core.grading.exact_numbers import (
+    SAME_DIGITS,
+    NotClosedForm,
+    Number,
+    added,
+    divided,
+    factorial,
+    inexact,
+    is_gap,
+    multiplied,
+    powered,
+    precise,
+    same_digits,
+)
 
 MAX_DEPTH = 40
 """Nested brackets, fractions and powers beyond which nothing is evaluated."""
-MAX_POWER_BITS = 16384
-"""Size up to which a power of a fraction is computed exactly."""
 
-_TOKEN = re.compile(r"\s*(\d+(?:,\d{3})*(?:\.\d+)?|\.\d+|\\[a-zA-Z]+|[a-zA-Z]|[-+*/:^(){}\[\]])", re.ASCII)
+_TOKEN = re.compile(r"\s*(\d+(?:,\d{3})*(?:\.\d+)?|\.\d+|\\[a-zA-Z]+|[a-zA-Z]|[-+*/:^(){}\[\]!])", re.ASCII)
 _DEGREES = re.compile(r"\^\s*(?:\\circ|\{\s*\\circ\s*\})(?![a-zA-Z])")
 _WORD = re.compile(r"(?<![\\a-zA-Z])(?:[a-zA-Z]{3,}|ln|or|to|is)(?![a-zA-Z])")
 _LETTER = re.compile(r"\\[a-zA-Z]+|[a-zA-Z]")
@@ -40,16 +51,17 @@ def _point(letter: str) -> Fraction:
     return Fraction(1, 2) + 3 * Fraction(int.from_bytes(digest[:8], "big") % _MODULUS, _MODULUS)
 
 
-_CONSTANTS: dict[str, Number] = {
-    **{letter: _point(letter) for letter in (*"abcdfghjklmnopqrstuvwxyz", *_GREEK)},
-    "i": 1j,
-    "e": complex(math.e),
-    "\\pi": complex(math.pi),
-}
+_LETTERS = {letter: _point(letter) for letter in (*"abcdfghjklmnopqrstuvwxyz", *_GREEK)}
+_IRRATIONAL = ("i", "e", "\\pi")
 
 
-class NotClosedForm(Exception):  # noqa: N818 - an outcome of reading, not a fault
-    """The text is no formula of this grammar."""
+@functools.cache
+def _constant(letter: str) -> Number:
+    """The value of a letter; None if it is none of this grammar."""
+    if letter in _IRRATIONAL:
+        context = precise()
+        return {"i": context.mpc(0, 1), "e": context.mpc(context.e), "\\pi": context.mpc(context.pi)}[letter]
+    return _LETTERS.get(letter)
 
 
 def evaluate(latex: str) -> Number:
@@ -70,9 +82,19 @@ def evaluate(latex: str) -> Number:
         value = reader.sum()
     except (ArithmeticError, ValueError, RecursionError) as error:
         raise NotClosedForm(latex) from error
-    if not reader.at_end or (isinstance(value, complex) and not cmath.isfinite(value)):
+    if not reader.at_end or not (isinstance(value, Fraction) or precise().isfinite(value)):
         raise NotClosedForm(latex)
     return value
+
+
+def real_value(latex: str) -> Number:
+    """Value of a formula that is a real number; raises NotClosedForm."""
+    value = evaluate(latex)
+    if isinstance(value, Fraction):
+        return value
+    if value.imag != 0:
+        raise NotClosedForm(latex)
+    return value.real
 
 
 def is_closed_form(latex: str) -> bool:
@@ -116,7 +138,8 @@ class _Reader:
             raise NotClosedForm("too deep")
         total = self._product()
         while self._peek() in ("+", "-"):
-            total = total + self._product() if self._take() == "+" else total - self._product()
+            sign = 1 if self._take() == "+" else -1
+            total = added(total, sign * self._product())
         self._depth -= 1
         return total
 
@@ -124,31 +147,34 @@ class _Reader:
         sign = 1
         while self._peek() in ("+", "-"):
             sign = -sign if self._take() == "-" else sign
-        product, divided = self._power(first=True), False
+        product, was_divided = self._power(first=True), False
         while True:
             token = self._peek()
             if token in _TIMES:
                 self._take()
-                product = product * self._power()
+                product = multiplied(product, self._power())
             elif token in ("/", ":", "\\div"):
                 self._take()
-                product, divided = _divided(product, self._power()), True
-            elif token and token not in ("+", "-", ")", "]", "}", "^"):
-                if divided or token[0].isdigit() or token[0] == ".":  # 1/2x and 2 3 mean different things to many
+                product, was_divided = divided(product, self._power()), True
+            elif token and token not in ("+", "-", ")", "]", "}", "^", "!"):
+                if was_divided or token[0].isdigit() or token[0] == ".":  # 1/2x and 2 3 mean different things to many
                     raise NotClosedForm(token)
-                product = product * self._power()
+                product = multiplied(product, self._power())
             else:
                 return sign * product
 
     def _power(self, *, first: bool = False) -> Number:
         base = self._atom(first=first)
+        if self._peek() == "!":
+            self._take()
+            base = factorial(base)
         if self._peek() != "^":
             return base
         self._take()
         exponent = self._argument()
-        if self._peek() == "^":
-            raise NotClosedForm("^")
-        return _powered(base, exponent)
+        if self._peek() in ("^", "!"):  # 2^3! means different things to many
+            raise NotClosedForm(self._peek())
+        return powered(base, exponent)
 
     def _atom(self, *, first: bool) -> Number:
         token = self._take()
@@ -157,14 +183,14 @@ class _Reader:
             return whole + self._proper_fraction() if first and token.isdigit() else whole
         if token == "\\frac":
             top = self._argument()
-            return _divided(top, self._argument())
+            return divided(top, self._argument())
         if token == "\\sqrt":
             return self._root()
         if token in ("(", "{"):
             value = self.sum()
             self._expect(")" if token == "(" else "}")
             return value
-        constant = _CONSTANTS.get(token.lower() if len(token) == 1 else token)
+        constant = _constant(token.lower() if len(token) == 1 else token)
         if constant is None:
             raise NotClosedForm(token)
         return constant
@@ -193,54 +219,35 @@ class _Reader:
             self._take()
             degree = self.sum()
             self._expect("]")
+        start = self._at
         radicand = self._argument()
-        if degree == 2 and isinstance(radicand, Fraction) and radicand >= 0:
+        constant = not any(token.lower() in _LETTERS for token in self._tokens[start : self._at])  # sqrt(x^2) may be -x
+        if degree == 2 and constant and isinstance(radicand, Fraction) and radicand >= 0:
             top, bottom = math.isqrt(radicand.numerator), math.isqrt(radicand.denominator)
             if top * top == radicand.numerator and bottom * bottom == radicand.denominator:
                 return Fraction(top, bottom)
-        if degree != 2 and complex(radicand).real < 0:
+        if degree != 2 and inexact(radicand).real < 0:
             raise NotClosedForm("root of a negative number: real or principal")
-        return complex(radicand) ** (1 / complex(degree))
-
-
-def _divided(top: Number, bottom: Number) -> Number:
-    if isinstance(top, Fraction) and isinstance(bottom, Fraction):
-        return top / bottom
-    return complex(top) / complex(bottom)
-
-
-def _powered(base: Number, exponent: Number) -> Number:
-    if isinstance(base, Fraction) and isinstance(exponent, Fraction) and exponent.denominator == 1:
-        bits = max(base.numerator.bit_length(), base.denominator.bit_length(), 1)
-        if bits * abs(exponent) > MAX_POWER_BITS:
-            raise NotClosedForm("power too large")
-        result: Fraction = base ** int(exponent)
-        return result
-    return complex(base) ** complex(exponent)
+        return powered(inexact(radicand), divided(Fraction(1), degree))
 
 
 def settle(first: str, second: str) -> bool | None:
-    """True: one exact value, and the same letters. False: certainly two. None: not for this grammar to say."""
+    """True: one value, and the same letters. False: certainly two. None: not for this grammar to say."""
     try:
         ours, theirs = evaluate(first), evaluate(second)
     except NotClosedForm:
         return None
+    letters = [set(_LETTER.findall(text)) - _COMMANDS for text in (first, second)]
     exact = isinstance(ours, Fraction) and isinstance(theirs, Fraction)
     if exact and ours == theirs:
-        letters = [set(_LETTER.findall(text)) - _COMMANDS for text in (first, second)]
         return True if letters[0] == letters[1] else None
-    if exact and "." not in first + second:
+    if "." in first + second:  # a decimal may be rounded
+        return False if is_gap(ours, theirs) else None
+    if exact:
         return False
-    return False if is_gap(ours, theirs) else None
-
-
-def is_gap(first: Number, second: Number) -> bool:
-    """Whether two values differ by more than any rounding could.
-
-    math-verify rounds to 6 decimals if one side has a decimal point; a gap well beyond that is a difference.
-    """
-    try:
-        a, b = complex(first), complex(second)
-    except OverflowError:
-        return False
-    return abs(a - b) > 1e-5 * max(1.0, abs(a), abs(b))
+    nearness = same_digits(ours, theirs)
+    if nearness is None:
+        return None
+    if nearness > SAME_DIGITS:
+        return True if all(letter.lower() in _IRRATIONAL for letter in letters[0] | letters[1]) else None
+    return False

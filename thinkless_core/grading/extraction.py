@@ -1,14 +1,17 @@
 """Finds the final value of a completion.
 
-completion text -> text after `</think>`, or after `<short>` -> final value
+completion text -> text after `</think>`, or after `<short>` -> what stands in its last `<answer>`, if it has one
+-> final value
 
 In that text the first of these decides, and of several of one kind the last:
-1. `\\boxed{...}`;
+1. `\\boxed{...}`, several side by side as a list (see `boxes.py`), unless a formula behind is called the final answer;
 2. `#### value`, up to the end of the line (how GSM8K writes it);
-3. `answer is value`, `answer: value` or `answer = value`, up to the end of the sentence;
-4. the whole text, if it is no longer than a value can be; else its last line, if that is.
-A longer text without any of them has no final value: to fish the last number out of it would be the paper's rule,
-which `thinkless_core/grading/paper.py` follows.
+3. `answer is value`, `answer: value` or `answer = value`, up to the end of the sentence, displayed mathematics whole;
+4. displayed mathematics at the end;
+5. the whole text, if it is no longer than a value can be; else its last line, if that is.
+Where 3 to 5 give a sentence, `The volume is 120`, its value is what follows the last `is`. A longer text without any
+of them has no final value: to fish the last number out of it would be the paper's rule, which
+`thinkless_core/grading/paper.py` follows.
 """
 
 from __future__ import annotations
@@ -16,13 +19,32 @@ from __future__ import annotations
 import re
 
 from schemas.mode import THINK_END, Mode
+from thinkless_core.grading.boxes import boxed_value, closed_boxes
 
 LONGEST_BARE_VALUE = 200
 """Characters up to which a text without any marker is taken for a value; MATH's longest reference has 159."""
 
+_ANSWER_TAG = re.compile(r"<answer>(.*?)(?:</answer>|\Z)", re.DOTALL | re.IGNORECASE)
 _HASHES = re.compile(r"####[ \t]*(\S[^\n]*)")
-_ANSWER_IS = re.compile(r"\banswer\**(?:[ \t]+is(?=[\s:])[ \t]*:?|[ \t]*[:=])\s*(?=\S)", re.IGNORECASE)
-_SENTENCE_END = re.compile(r"\n|[.!?](?=\s|\**$)|,\s+(?=(?:as|because|since|so|where|which)\b)")
+_ANSWER_IS = re.compile(
+    r"\b(?:answer|correct\s+(?:option|choice))\**(?:[ \t]+is(?=[\s:])[ \t]*:?|[ \t]*[:=])[\s*}]*(?=\S)"
+    r"|\u7b54\u6848(?:\u662f|\u4e3a|[:\uff1a])[\s*]*(?=\S)"  # Chinese: the answer is
+    r"|^[#* \t]*(?:the[ \t]+)?(?:final[ \t]+)?answer[*: \t]*\n\s*(?=\S)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_FINAL = re.compile(r"\bfinal answer is:?\s*", re.IGNORECASE)
+_MATHS = re.compile(r"\$\$.*?\$\$|\\\[.*?\\\]|\\\(.*?\\\)|(?<!\\)\$[^$\n]*?(?<!\\)\$", re.DOTALL)
+_DISPLAYED = re.compile(r"(?:\$\$|\\\[)(.*?)(?:\$\$|\\\])", re.DOTALL)
+_SENTENCE_END = re.compile(r"\n|[.!?](?=\s|\**$)|,\s+(?=(?:as|so|where|which)\b)|,?\s+(?=(?:because|since)\b)")
+_SAYS = re.compile(
+    r"^(?:the|so|thus|hence|therefore|this|it|its|our|we)\b.*\b(?:is|are|equals)\b:?\s+(?=\S)", re.I | re.S
+)
+_CHOICE = re.compile(r"\s*\(?[A-Z]\)?")
+_WORDS = re.compile(r"^[^\W\d_]{2}")
+_HEDGE = re.compile(
+    r"^(?:(?:approximately|about|roughly|therefore|thus|hence|simply|equal to|option|choice)\s+)+(?=\S)", re.I
+)
+_DELIMITERS = (("\\(", "\\)"), ("\\[", "\\]"), ("$$", "$$"), ("$", "$"), ("`", "`"), ('"', '"'), ("\u201c", "\u201d"))
 
 
 def extract_answer(completion: str) -> str | None:
@@ -39,34 +61,77 @@ def extract_answer(completion: str) -> str | None:
         text = completion.removeprefix(Mode.SHORT.token).rpartition(THINK_END)[2]
     else:
         return None
-    return _final_value(text) or None
+    return final_value(text) or None
 
 
-def _final_value(text: str) -> str:
-    """The value in the text that follows the thinking; empty if there is none."""
-    boxed = last_boxed(text)
+def final_value(text: str) -> str:
+    """The value in a text that has no control token and no thinking; empty if there is none."""
+    if tagged := [inside for inside in _ANSWER_TAG.findall(text) if inside.strip()]:
+        text = tagged[-1]
+    boxed = boxed_value(text)
     if boxed is not None:
-        return boxed.strip()
+        return _final_after(text[closed_boxes(text)[-1].end :]) or boxed
     if hashes := _HASHES.findall(text):
         return str(hashes[-1]).strip()
     for told in reversed(list(_ANSWER_IS.finditer(text))):
-        if value := _SENTENCE_END.split(text[told.end() :], maxsplit=1)[0].strip().strip("*").strip():
+        if value := _told(_first_sentence(text[told.end() :])):
             return value
     whole = text.strip()
+    if (displayed := _last_displayed(whole)) is not None:
+        return _told(displayed)
     if len(whole) <= LONGEST_BARE_VALUE:
-        return whole
+        return _told(whole)
     last_line = whole.rpartition("\n")[2].strip()
-    return last_line if len(last_line) <= LONGEST_BARE_VALUE else ""
+    return _told(last_line) if len(last_line) <= LONGEST_BARE_VALUE else ""
 
 
-def last_boxed(text: str) -> str | None:
-    """Content of the last `\\boxed{...}`, braces balanced; None if there is none."""
-    start = text.rfind("\\boxed{")
-    if start < 0:
+def _final_after(rest: str) -> str | None:
+    """The value that a text calls its final answer in mathematics behind its last box, which held a step then."""
+    finals = list(_FINAL.finditer(rest))
+    if not finals:
         return None
-    depth, begin = 0, start + len("\\boxed{")
-    for i in range(begin - 1, len(text)):
-        depth += {"{": 1, "}": -1}.get(text[i], 0)
-        if depth == 0:
-            return text[begin:i]
-    return None
+    maths = _MATHS.match(rest, finals[-1].end())
+    return _told(maths.group()) if maths else None
+
+
+def _first_sentence(text: str) -> str:
+    """The text up to the end of its first sentence; no stop or line break inside mathematics ends it.
+
+    Displayed mathematics in front is a sentence of its own.
+    """
+    if (displayed := _DISPLAYED.match(text)) is not None:
+        return displayed[1]
+    maths = [match.span() for match in _MATHS.finditer(text)]
+    for end in _SENTENCE_END.finditer(text):
+        within = any(start <= end.start() < stop for start, stop in maths)
+        names_choice = _CHOICE.fullmatch(text, 0, end.start()) and text[end.end() :].strip()
+        if not within and not names_choice:
+            return text[: end.start()]
+    return text
+
+
+def _last_displayed(text: str) -> str | None:
+    """What is displayed at the end of a text; None if nothing is."""
+    displayed = list(_DISPLAYED.finditer(text))
+    return displayed[-1][1] if displayed and text[displayed[-1].end() :].strip(" .,\n") == "" else None
+
+
+def _told(sentence: str) -> str:
+    """The value in a sentence, without delimiters of mathematics around all of it.
+
+    That is its only mathematics, if it has no other number; else what follows its last `is`; else all of it.
+    """
+    value = sentence.strip().strip("*").strip()
+    if _WORDS.match(value):
+        maths = _MATHS.findall(value)
+        said = _SAYS.match(value)
+        if len(maths) == 1 and not re.search(r"\d", value.replace(maths[0], "")):
+            value = maths[0]
+        elif said:
+            value = value[said.end() :].rstrip(".").strip("* ")
+    value = _HEDGE.sub("", value)
+    for left, right in _DELIMITERS:
+        inside = value.rstrip(".,")[len(left) : -len(right)]
+        if value.startswith(left) and value.rstrip(".,").endswith(right) and inside.strip() and left not in inside:
+            return inside.strip()
+    return value

@@ -14,7 +14,7 @@ import re
 from typing import Literal
 
 from schemas.records.problems import Problem
-from thinkless_core.grading.extraction import last_boxed
+from thinkless_core.grading.boxes import closed_boxes
 from thinkless_core.grading.verdict import Outcome, Verdict
 from thinkless_core.grading.verifier import Verifier
 
@@ -50,9 +50,8 @@ def _same(ours: str, theirs: str) -> bool:
 
 
 def _lenient_answer(completion: str) -> str | None:
-    boxed = last_boxed(completion)
-    if boxed is not None:
-        return boxed
+    if boxes := closed_boxes(completion):
+        return boxes[-1].value
     if tagged := _ANSWER_TAG.findall(completion):
         return str(tagged[-1])
     numbers = _SIGNED_NUMBER.findall(completion.replace(",", ""))

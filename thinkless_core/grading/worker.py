@@ -38,9 +38,21 @@ def compare(answer: str, reference: str) -> str:
         target = parse(f"${answer}$", settings, fallback_mode="no_fallback", parsing_timeout=None)
         if not gold or not target:
             return "unparsable"
-        return "equal" if verify(gold, target, timeout_seconds=None) else "different"
+        equal = verify(gold, target, timeout_seconds=None) and not _numbers_differ(gold[0], target[0])
+        return "equal" if equal else "different"
     except (Exception, RecursionError, MemoryError):  # noqa: BLE001 - whatever a value does to sympy, it is that value's fault
         return "unparsable"
+
+
+def _numbers_differ(first: object, second: object) -> bool:
+    """Whether two exact numbers, which math-verify compares at six decimal places, differ in their first 30 digits."""
+    from sympy import Abs, Expr, Float, N
+
+    exact = [value for value in (first, second) if isinstance(value, Expr) and value.is_number and not value.has(Float)]
+    if len(exact) < 2:
+        return False
+    sizes = [N(Abs(value), 40) for value in exact]
+    return bool(N(Abs(exact[0] - exact[1]), 40) > max(sizes) * N("1e-30", 40))
 
 
 def main() -> None:

@@ -12,13 +12,11 @@ from pydantic import JsonValue
 
 from schemas.errors import SourceError, nearest
 from schemas.mode import THINK_END
+from thinkless_core.grading.boxes import boxed_value
 
 MARK = "####"
 """GSM8K's worked solutions end in `#### value`."""
-_BOX = re.compile(r"\\(?:boxed|fbox|framebox)(?![a-zA-Z])\s*")
-_BARE = re.compile(r"\\[a-zA-Z]+(?:\{[^{}]*\})*|[^\s$\\{}.,;]+")
 _THINK = re.compile(r"^\s*<think>")
-_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _CALCULATION = re.compile(r"<<[^<>\n]*=[^<>\n]*>>")
 
 
@@ -71,22 +69,6 @@ def answer_value(text: str, *, answer_format: str) -> tuple[str, str]:
 
 def _tail(text: str) -> str:
     return f"it ends in {text[-40:]!r}"
-
-
-def boxed_value(text: str) -> str | None:
-    """What the last closed `\\boxed{...}` holds, braces balanced (`\\{` is none); also `\\boxed 7`, `\\fbox{}`."""
-    for box in reversed(list(_BOX.finditer(text))):
-        if not text.startswith("{", box.end()):
-            bare = _BARE.match(text, box.end())
-            if bare is not None:
-                return bare.group()
-            continue
-        depth = 0
-        for brace in _BRACE.finditer(text, box.end()):
-            depth += {"{": 1, "}": -1}.get(brace.group(), 0)
-            if depth == 0:
-                return text[box.end() + 1 : brace.start()].strip()
-    return None
 
 
 def subject_name(text: str) -> str:

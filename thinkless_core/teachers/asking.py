@@ -34,6 +34,8 @@ class DroppedAnswer:
     text: str
     """What the teacher wrote, at the first try."""
     teacher: str
+    answer: str | None = None
+    """The value that was read, where the answer was judged."""
 
 
 def refuse_drops(dropped: DroppedAnswer) -> None:
@@ -108,7 +110,7 @@ def _outcome(
         return DroppedAnswer(problem.problem_id, mode, reply.reason, reply.text, teacher)
     correct = verdict is not None and verdict.correct
     if rules.reject_wrong and verdict is not None and not correct:
-        return DroppedAnswer(problem.problem_id, mode, REJECTED, reply.text, teacher)
+        return DroppedAnswer(problem.problem_id, mode, REJECTED, reply.text, teacher, verdict.answer)
     return Generation(
         generation_id=f"{mode}-{problem.problem_id}",
         problem_id=problem.problem_id,

@@ -56,9 +56,15 @@ def apply_rules(faults: Mapping[tuple[str | None, str | None], int], *, config: 
         if not set(dropping) & set(both):
             num_pairs += num_problems
     if num_pairs == 0:
+        ways_out = {
+            "truncated": "raise the teachers' max_tokens, or loosen pairs.truncated",
+            "incorrect": 'compare the answers read with the references (`thinkless sql "select * from generations"`, '
+            "`thinkless grade`), or loosen pairs.incorrect",
+            "missing": "see why a teacher's answers were dropped (dropped.jsonl beside its generations)",
+        }
+        way_out = "; ".join(way for fault, way in ways_out.items() if any(fault in name for name in touched))
         raise SourceError(
-            f"no pair is left of {sum(faults.values())} problems (rules touched {dict(touched)}); "
-            "loosen pairs.truncated or pairs.incorrect, or raise the teachers' max_tokens"
+            f"no pair is left of {sum(faults.values())} problems (rules touched {dict(touched)}); {way_out}"
         )
     return PairRules(num_pairs, tuple(dropping), dict(touched))
 

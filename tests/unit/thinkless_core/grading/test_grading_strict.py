@@ -29,7 +29,7 @@ def test_a_value_that_hangs_sympy_is_wrong_and_the_next_one_is_graded(
     value: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        verdicts = grade_batch([value, "\\sqrt{8}"], ["3", "2\\sqrt{2}"], timeout_seconds=1.0, workers=1)
+        verdicts = grade_batch([value, "\\ln(9)"], ["3", "2\\ln(3)"], timeout_seconds=1.0, workers=1)
     assert [v.reason for v in verdicts] == [Reason.TIMEOUT, Reason.SYMBOLIC]
     assert [v.correct for v in verdicts] == [False, True]
     assert "1 s of processor time" in caplog.text
@@ -127,12 +127,14 @@ def test_the_pool_belongs_to_one_process() -> None:
         ("\\frac{\\theta}{2}", "0.5\\theta", True),
         ("x^{99}+1", "1+x^{99}", True),
         ("x^{99}+1", "1+x^{98}", False),
-        ("\\sqrt{8}", "2\\sqrt{2}", None),  # equal at one point is not equal
+        ("\\sqrt{8}", "2\\sqrt{2}", True),
+        ("\\sqrt{8x^2}", "2\\sqrt{2}x", None),  # equal at one point is not equal
+        ("\\sqrt{x^2}", "x", None),
         ("0.3333333", "\\frac{1}{3}", None),
         ("1/2x", "0.5x", None),  # half of x, or one over 2x
         ("\\frac{1}{0}", "0", None),
         ("2^{99999}", "1", None),
-        ("3!", "6", None),
+        ("3!", "6", True),
         ("ln 2", "0.69314718", None),
         ("\\sqrt" * 400 + "2", "1", None),
         ("(" * 100 + "1" + ")" * 100, "1", None),
@@ -149,7 +151,7 @@ def test_formulas_are_settled_exactly_or_not_at_all(first: str, second: str, ver
         ("15\\text{ cm}^2", "15", "centimeter^2"),
         ("9 cubic feet", "9", "foot^3"),
         ("\\frac{1}{2} \\text{ hours}", "\\frac{1}{2}", "hour"),
-        ("60 miles/hour", "60", "mile per hour"),
+        ("60 miles/hour", "60", "hour^-1 mile"),
         ("5 thousand dollars", "5000", "dollar"),
         ("5 or more", "5 or more", ""),
         ("2x", "2x", ""),

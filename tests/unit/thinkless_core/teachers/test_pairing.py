@@ -184,7 +184,10 @@ def test_rules_are_counted_on_both_sides_and_a_missing_side_is_no_other_fault() 
 def test_no_pair_left_is_an_error_that_says_why(tmp_path: Path) -> None:
     problems = random_problems(20, seed=0)
     num_problems = sum(p.split is ProblemSplit.SFT for p in problems)
-    with pytest.raises(SourceError, match=rf"no pair is left of {num_problems} problems .*missing_side.*loosen pairs"):
+    with pytest.raises(
+        SourceError,
+        match=rf"no pair is left of {num_problems} problems .*missing_side.*see why a teacher's answers were dropped",
+    ):
         make(tmp_path, problems, [], [], PairsConfig())
 
 
