@@ -197,10 +197,15 @@ class ProblemsConfig(StageConfig):
     step, and put your final answer within \\boxed{}.` Teachers have an instruction of their own."""
     ngram_words: int = Field(13, ge=0)
     """A training problem that shares this many words in a row with a problem of any benchmark is removed and listed
-    (GPT-3's 13); 0 removes only the same text. Words are runs of letters or digits in lower case."""
+    (GPT-3's 13), if they weigh enough; 0 removes only the same text. Words are runs of letters or digits in lower
+    case."""
     common_ngram_problems: int = Field(10, ge=1)
     """Shared words that more training problems than this contain are a turn of phrase (GPT-3's 10): they remove only
     problems of which they are half or more."""
+    min_shared_share: float = Field(0.42, ge=0, le=1)
+    """Shared words remove a problem if they are at least this share of the shorter of the two texts: the closing
+    sentence of a competition is less, a benchmark problem with other numbers more (docs/profiles.md has figures); 0
+    removes whatever shares `ngram_words` words."""
 
     @field_validator("instruction")
     @classmethod
@@ -209,12 +214,13 @@ class ProblemsConfig(StageConfig):
         return instruction.strip()
 
     def unused_fields(self) -> dict[str, str]:
-        """`rl_share` splits nothing if RL has a source of its own; without n-grams none is common."""
+        """`rl_share` splits nothing if RL has a source of its own; without n-grams none is common or weighed."""
         unused = {}
         if self.rl_source is not None:
             unused["rl_share"] = "problems.rl_source gives RL its own problems"
         if self.ngram_words == 0:
-            unused["common_ngram_problems"] = "problems.ngram_words=0 compares whole texts only"
+            reason = "problems.ngram_words=0 compares whole texts only"
+            unused |= dict.fromkeys(("common_ngram_problems", "min_shared_share"), reason)
         return unused
 
     def sources(self) -> dict[str, SourceConfig]:

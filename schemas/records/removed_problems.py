@@ -20,9 +20,13 @@ class RemovedProblem(Record):
     """`text`: the same text apart from case and white space; `ngram`: a shared sequence of words."""
     benchmark: str
     benchmark_problem_id: str
-    """The first problem of the benchmarks that shares the text or the words."""
+    """The problem of the benchmarks that shares the text, or the most words."""
     benchmark_prompt: str
     shared: str
     """The first shared n-gram; the whole problem for match `text`."""
     shared_share: float
     """Share of the problem's n-grams that any benchmark holds; 1 for match `text`."""
+    shared_text: str | None = None
+    """Everything that it shares with that problem, as it is written here; ` ... ` between two passages."""
+    shared_words_share: float | None = None
+    """Share of the words of the shorter of the two texts that stand in shared n-grams; 1 for match `text`."""

@@ -9,8 +9,12 @@ in GPT-3 (arXiv 2005.14165, appendix C). As there, an n-gram of more than 10 tra
 A problem of fewer than n words has no n-gram: it matches by its text alone, in lower case and without white space,
 signs kept (`3+4` is not `3-4`).
 
-Differs from GPT-3: turns of phrase that make up half of a problem or more are a match all the same, so that many
-variants of one benchmark problem do not hide each other; a match removes the whole problem, not a window around it.
+Weight. The words that stand in shared n-grams are counted in the shorter of the two texts, and a match covers at least
+`min_shared_share` of it: the closing sentence of a competition covers 10 to 40% of it, a benchmark problem
+with other numbers in it 43% or more, one copied into a longer text all of it (docs/profiles.md has figures).
+
+Differs from GPT-3: that weight; turns of phrase that make up half of a problem or more are a match all the same, so that
+many variants of one benchmark problem do not hide each other; a match removes the whole problem, not a window around it.
 """
 
 from __future__ import annotations
@@ -18,7 +22,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
+from typing import NamedTuple
 
 from schemas.records.problems import Problem
 from schemas.records.removed_problems import RemovedProblem
@@ -26,6 +31,8 @@ from schemas.records.removed_problems import RemovedProblem
 _WORD = re.compile(r"[^\W\d_]+|\d+")
 MOSTLY = 0.5
 """From this share of a problem's n-grams on, turns of phrase count too."""
+GAP = " ... "
+"""Stands between two shared passages."""
 
 
 def words_of(text: str) -> list[str]:
@@ -43,46 +50,120 @@ def ngrams(words: Sequence[str], n: int) -> Iterator[str]:
     return (" ".join(words[start : start + n]) for start in range(len(words) - n + 1 if n else 0))
 
 
-class HeldOut:
-    """The texts and n-grams of all benchmark problems; each leads to the first problem that holds it."""
+class _Held(NamedTuple):
+    """A benchmark problem and its n-grams, in order."""
 
-    def __init__(self, problems: Sequence[Problem], *, ngram_words: int, common_ngram_problems: int) -> None:
+    problem: Problem
+    ngrams: tuple[str, ...]
+
+
+class _Shared(NamedTuple):
+    """What a training problem has in common with one benchmark problem."""
+
+    held: _Held
+    ngrams: Set[str]
+    share: float
+    """Share of the words of the shorter text that stand in shared n-grams."""
+
+
+class HeldOut:
+    """The texts and n-grams of all benchmark problems."""
+
+    def __init__(
+        self, problems: Sequence[Problem], *, ngram_words: int, common_ngram_problems: int, min_shared_share: float
+    ) -> None:
         self._n = ngram_words
         self._common = common_ngram_problems
+        self._min_share = min_shared_share
         self._texts: dict[str, Problem] = {}
-        self._ngrams: dict[str, Problem] = {}
+        self._holders: dict[str, list[_Held]] = {}
         for problem in problems:
             self._texts.setdefault(bare_text(problem.question), problem)
-            for ngram in ngrams(words_of(problem.question), ngram_words):
-                self._ngrams.setdefault(ngram, problem)
+            held = _Held(problem, tuple(ngrams(words_of(problem.question), ngram_words)))
+            for ngram in dict.fromkeys(held.ngrams):
+                self._holders.setdefault(ngram, []).append(held)
 
     def find(self, prompts: Sequence[tuple[str, str]]) -> list[RemovedProblem | None]:
         """Per training problem, given as (text, where it stood): what it shares with a benchmark; None if clean."""
-        shared: dict[int, tuple[list[str], int]] = {}
+        touched: dict[int, list[str]] = {}
         seen_in: Counter[str] = Counter()
         for index, (prompt, _) in enumerate(prompts):
             own = list(ngrams(words_of(prompt), self._n))
-            held = [ngram for ngram in own if ngram in self._ngrams]
-            if held:
-                shared[index] = held, len(own)
-                seen_in.update(set(held))
+            if not self._holders.keys().isdisjoint(own):
+                touched[index] = own
+                seen_in.update(self._holders.keys() & set(own))
         found: list[RemovedProblem | None] = []
         for index, (prompt, source) in enumerate(prompts):
             same = self._texts.get(bare_text(prompt))
-            held, num_own = shared.get(index, ([], 1))
-            telling = [n for n in held if seen_in[n] <= self._common] or (held if len(held) / num_own >= MOSTLY else [])
             if same is not None:
-                found.append(_removed(prompt, source, same, match="text", shared=prompt, share=1.0))
-            elif telling:
-                first = telling[0]
-                share = len(held) / num_own
-                found.append(_removed(prompt, source, self._ngrams[first], match="ngram", shared=first, share=share))
+                found.append(_removed(prompt, source, same, match="text", shared=prompt, ngram_share=1.0, share=1.0))
             else:
-                found.append(None)
+                found.append(self._by_ngrams(prompt, source, touched[index], seen_in) if index in touched else None)
         return found
 
+    def _by_ngrams(
+        self, prompt: str, source: str, own: Sequence[str], seen_in: Counter[str]
+    ) -> RemovedProblem | None:
+        """The benchmark problem of which the most is shared, if that is enough."""
+        held = [ngram for ngram in own if ngram in self._holders]
+        mostly = len(held) / len(own) >= MOSTLY
+        telling = {ngram for ngram in held if mostly or seen_in[ngram] <= self._common}
+        candidates = {id(one): one for ngram in held if ngram in telling for one in self._holders[ngram]}
+        shared = [self._shared(own, one) for one in candidates.values()]
+        best = max(shared, key=lambda one: one.share, default=None)
+        if best is None or best.share < self._min_share:
+            return None
+        return _removed(
+            prompt,
+            source,
+            best.held.problem,
+            match="ngram",
+            shared=next(ngram for ngram in own if ngram in telling and ngram in best.ngrams),
+            ngram_share=len(held) / len(own),
+            share=best.share,
+            text=_passages(prompt, _covered(own, best.ngrams, self._n)),
+        )
 
-def _removed(prompt: str, source: str, held: Problem, *, match: str, shared: str, share: float) -> RemovedProblem:
+    def _shared(self, own: Sequence[str], held: _Held) -> _Shared:
+        both = set(own) & set(held.ngrams)
+        covered = _covered(min(own, held.ngrams, key=len), both, self._n)
+        return _Shared(held, both, sum(covered) / len(covered))
+
+
+def _covered(own: Sequence[str], shared: Set[str], n: int) -> list[bool]:
+    """For each word of a text, given by its n-grams, whether it stands in a shared one."""
+    covered = [False] * (len(own) + n - 1)
+    for start, ngram in enumerate(own):
+        if ngram in shared:
+            covered[start : start + n] = [True] * n
+    return covered
+
+
+def _passages(text: str, covered: Sequence[bool]) -> str:
+    """The covered words as they are written in the text, signs between them included."""
+    text = unicodedata.normalize("NFC", text)
+    passages: list[tuple[int, int]] = []
+    before = False
+    # Lower case may have other positions than the text as it is written (`İ`), but not other words.
+    for word, inside in zip(_WORD.finditer(text), covered, strict=False):
+        if inside:
+            begin = passages.pop()[0] if before else word.start()
+            passages.append((begin, word.end()))
+        before = inside
+    return GAP.join(text[begin:end] for begin, end in passages)
+
+
+def _removed(
+    prompt: str,
+    source: str,
+    held: Problem,
+    *,
+    match: str,
+    shared: str,
+    ngram_share: float,
+    share: float,
+    text: str | None = None,
+) -> RemovedProblem:
     assert held.benchmark is not None
     return RemovedProblem.model_validate(
         {
@@ -93,6 +174,8 @@ def _removed(prompt: str, source: str, held: Problem, *, match: str, shared: str
             "benchmark_problem_id": held.problem_id,
             "benchmark_prompt": held.question,
             "shared": shared,
-            "shared_share": share,
+            "shared_share": ngram_share,
+            "shared_text": prompt if text is None else text,
+            "shared_words_share": share,
         }
     )

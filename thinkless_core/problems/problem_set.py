@@ -66,7 +66,12 @@ def build_problem_set(config: ProblemsConfig) -> ProblemSet:
     for name, source in config.benchmarks.items():
         kept = distinct(source, name)
         problems.extend(_problem(p, source, config, split=ProblemSplit.TEST, name=name, benchmark=name) for p in kept)
-    held_out = HeldOut(problems, ngram_words=config.ngram_words, common_ngram_problems=config.common_ngram_problems)
+    held_out = HeldOut(
+        problems,
+        ngram_words=config.ngram_words,
+        common_ngram_problems=config.common_ngram_problems,
+        min_shared_share=config.min_shared_share,
+    )
     training = _clean(distinct(config.source, "train"), held_out, drops, removed)
     if config.rl_source is None:
         order = [training[i] for i in epoch_order(len(training), seed=config.seed, epoch=0)]
@@ -104,7 +109,7 @@ def _clean(
         raise SourceError(
             f"no training problems are left of {len(problems)}: each stands in a benchmark as well, or shares words "
             f"with one (the last with {last.benchmark_problem_id}: {last.shared!r:.100}); use another source or other "
-            "benchmarks, or raise problems.ngram_words"
+            "benchmarks, or raise problems.ngram_words or problems.min_shared_share"
         )
     return clean
 
