@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from infra.disk import write_whole
 from schemas.configs.pipeline import PipelineConfig
@@ -140,6 +140,7 @@ def _outcome(
 ) -> StageOutcome:
     """Join the chunks, list the dropped answers, and say if many are wrong."""
     from infra.validation.suites import generations_suite
+    from thinkless_core.teachers.asking import DroppedAnswer
 
     num_problems = len(problems)
     rows = [row for chunk in chunks for row in read_records(chunk, Generation)]
@@ -152,12 +153,7 @@ def _outcome(
     reasons = Counter(drop["reason"] for drop in drops)
     note = _many_wrong(config, rows, drops, problems)
     if not rows:
-        raise TeacherError(
-            f"not one of {num_problems} {config.mode} answers can be used: {dict(reasons)}; the first, to problem "
-            f"{drops[0]['problem_id']}, reads {drops[0]['text'][:80]!r}: correct teach.{config.mode}.teacher "
-            "(short_reasoned: take an instruct model, or switch thinking off; no_reasoning: take one that thinks; "
-            "not_recorded: take the problems from the data set that is replayed)" + (f"; {note}" if note else "")
-        )
+        refuse_no_answers([DroppedAnswer(**drop) for drop in drops], mode=config.mode, note=note)
     if note:
         progress(num_problems, num_problems, {}, [note])
     write_table(workspace, Generation, rows)
@@ -188,6 +184,19 @@ def _many_wrong(
         {problem.problem_id: problem.answer for problem in problems},
         whose=f"the {config.mode} teacher",
         most_wrong=MOST_WRONG_OF_A_TEACHER,
+    )
+
+
+def refuse_no_answers(drops: Sequence[DroppedAnswer], *, mode: Mode, note: str | None = None) -> NoReturn:
+    """Raise TeacherError, with the reasons, if no answer to any problem can be used; `note` says more of wrong ones."""
+    reasons = dict(Counter(drop.reason for drop in drops))
+    raise TeacherError(
+        f"not one of {len(drops)} {mode} answers can be used: {reasons}; the first, to problem {drops[0].problem_id}, "
+        f"reads {drops[0].text[:80]!r}: correct teach.{mode}.teacher (short_reasoned: take an instruct model, or switch "
+        "thinking off; no_reasoning: take one that thinks; not_recorded: take the problems from the data set that is "
+        "replayed; empty, reasoning_not_ended: the rows are there and hold no whole answer; marked_wrong: the data set "
+        "calls them wrong; unknown_notation: write thoughts as <think>thought</think>answer, or in a field of their own)"
+        + (f"; {note}" if note else "")
     )
 
 

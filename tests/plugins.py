@@ -11,6 +11,50 @@ from collections.abc import Mapping
 from pathlib import Path
 
 
+CARELESS = '''
+import json
+from pathlib import Path
+
+from schemas.configs.teacher import TeacherConfig
+from schemas.finish_reason import FinishReason
+from thinkless_core.teachers.reply import TeacherReply
+
+
+class Careless(TeacherConfig):
+    """Says what its file holds, word for word; shipped teachers drop what cannot be a completion."""
+
+    path: str
+
+    def local_paths(self):
+        return (self.path,)
+
+    def build(self, *, tokenizer, connect=None, scratch=None):
+        return Saying(self.path)
+
+
+class Saying:
+    name = "careless"
+
+    def __init__(self, path):
+        rows = map(json.loads, Path(path).read_text().splitlines())
+        self.said = {row["prompt"]: (row["completion"], FinishReason(row["finish_reason"])) for row in rows}
+
+    def answer(self, problems, *, mode, max_tokens, seed):
+        return [TeacherReply(*self.said[problem.question], 9, mode) for problem in problems]
+
+    def close(self):
+        pass
+'''
+"""A teacher of a user's own that breaks the contract of table `generations`."""
+
+
+def careless_teacher(path: Path) -> dict[str, str]:
+    """Settings of a teacher that says what the rows of a file hold; its own file is written beside it."""
+    file = path.with_name("careless.py")
+    file.write_text(CARELESS, encoding="utf-8")
+    return {"kind": f"{file}:Careless", "path": str(path)}
+
+
 def example_of(base: type, after: str, before: str) -> str:
     """The file that a base class's docstring shows between two of its lines."""
     _, _, behind = (inspect.getdoc(base) or "").partition(after)

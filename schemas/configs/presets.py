@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 from pydantic import Field, field_validator
 
 from schemas.configs.problems import HubSource, LocalSource, RowSource
-from schemas.configs.source import Licence, LocalCopy, SourceConfig, SourceProblem
+from schemas.configs.source import Licence, LocalCopy, Recorded, SourceConfig, SourceProblem
 from schemas.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
@@ -174,9 +174,9 @@ class PresetSource(SourceConfig):
         """See SourceConfig.problems."""
         return self.resolved().problems(name=name, seed=seed)
 
-    def traces(self, *, field: str | None = None) -> Iterator[tuple[str, str | None]]:
+    def traces(self, *, field: str | None = None, thinking_field: str | None = None) -> Iterator[tuple[str, Recorded]]:
         """See SourceConfig.traces."""
-        return self.resolved().traces(field=field)
+        return self.resolved().traces(field=field, thinking_field=thinking_field)
 
     def solutions(self, *, field: str) -> Iterator[tuple[str, str | None]]:
         """See SourceConfig.solutions."""

@@ -2,36 +2,56 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import PurePath
 from typing import ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from schemas.configs.source import Licence, Source, SourceConfig
+from schemas.configs.source import Licence, Recorded, Source, SourceConfig
 from schemas.configs.teacher import TeacherConfig
 from schemas.errors import TeacherError
 from schemas.mode import Mode
 
 
 class RecordedTeacher(TeacherConfig):
-    """Replays recorded completions: a .jsonl file of your own, or a field of a data set.
+    """Replays recorded completions: a file of your own, or a field of a data set.
 
-    The file answers every problem. A data set answers those it holds; the others are dropped and counted
-    (`not_recorded`).
+    Thoughts may be written in tags of any known kind (`<think>`, `[THINK]`, `<|begin_of_thought|>`, ...: see
+    thinkless_core/teachers/notations.py) or in a field of their own. Of several answers to a question, in a list or in
+    several rows, the first is replayed that the problem's verifier judges correct, else the first complete one.
+    A file has to hold every problem. Of a data set those it does not hold are dropped and counted (`not_recorded`).
+    Answers that are there and cannot be used are dropped and counted by their true reason, such as `empty`,
+    `reasoning_not_ended`, `marked_wrong` or `unknown_notation:MARK`.
     """
 
     implementation: ClassVar[str | None] = "thinkless_core.teachers.recorded_source:recorded_teacher"
 
     kind: Literal["recorded"] = "recorded"
     path: str | None = Field(None, min_length=1)
-    """A .jsonl file with `prompt`, `completion` and optionally `mode`, `finish_reason`, relative to the current
-    directory or absolute; its content is part of the stage's key."""
+    """A .jsonl, .json or .parquet file with `prompt`, `completion` and optionally `mode`, `finish_reason`, relative to
+    the current directory or absolute; its content is part of the stage's key. `completion` is a text, a message, or a
+    list of them; a thought may stand beside it in `reasoning_content`, `reasoning` or `thinking`. For files with other
+    columns take `source={kind="local", ...}`."""
     source: Source | None = None
     """A data set, such as `{kind = "preset", name = "openthoughts2"}`; the think side replays its reasoning traces."""
     completion_field: str | None = Field(None, min_length=1)
     """Field of `source` that is replayed: worked solutions for the short side (GSM8K's `answer`), reasoning traces for
     the think side, where it takes the place of the source's own `trace_field`."""
+    thinking_field: str | None = Field(None, min_length=1)
+    """Field of `source` with the reasoning, if it stands apart from the answer in `completion_field` (s1K's
+    `deepseek_thinking_trajectory` beside `deepseek_attempt`)."""
+
+    @field_validator("path")
+    @classmethod
+    def _is_a_file(cls, path: str | None) -> str | None:
+        if path is not None and "://" in path:
+            raise ValueError(
+                f"{path!r} is an address; download it and give the file, or give a data set of the Hub as "
+                'source={kind="hub", id="owner/name"}'
+            )
+        return path if path is None else os.path.expanduser(path)
 
     @model_validator(mode="after")
     def _one_recording(self) -> Self:
@@ -40,12 +60,16 @@ class RecordedTeacher(TeacherConfig):
             raise ValueError(f"needs path, a recording of your own, or source, a data set; got {got}")
         if self.completion_field is not None and self.source is None:
             raise ValueError("completion_field names a field of source; a recording in path has its own `completion`")
+        if self.thinking_field is not None and self.source is None:
+            raise ValueError("thinking_field names a field of source; a recording in path has `reasoning_content`")
         if self.source is not None:
             _refuse_unless_replayable(self.source)
         return self
 
     def refuse_mode(self, mode: Mode) -> None:
         """See TeacherConfig.refuse_mode."""
+        if mode is Mode.SHORT and self.thinking_field is not None:
+            raise ValueError("short.teacher.thinking_field: a short answer has no reasoning; leave it out")
         if mode is Mode.SHORT and self.source is not None and self.completion_field is None:
             raise ValueError(
                 "short.teacher.completion_field is not set: the short side replays worked solutions of a data set; "
@@ -60,10 +84,12 @@ class RecordedTeacher(TeacherConfig):
         """See TeacherConfig.replayed."""
         return self.source
 
-    def recorded_rows(self, source: SourceConfig, mode: Mode) -> Iterator[tuple[str, str | None]]:
+    def recorded_rows(self, source: SourceConfig, mode: Mode) -> Iterator[tuple[str, Recorded]]:
         """See TeacherConfig.recorded_rows: reasoning traces to think, worked solutions to be short."""
         if mode is Mode.THINK:
-            return source.traces(field=self.completion_field)
+            # Left out if it is not set: a source of the user's own may not know it.
+            apart = {} if self.thinking_field is None else {"thinking_field": self.thinking_field}
+            return source.traces(field=self.completion_field, **apart)
         if self.completion_field is None:
             raise TeacherError(
                 f"recorded:{source.display_name()} replays short answers only if completion_field names the field with "
@@ -102,7 +128,7 @@ class WorkedSolutionsTeacher(TeacherConfig):
         """See TeacherConfig.replayed."""
         return self.source
 
-    def recorded_rows(self, source: SourceConfig, mode: Mode) -> Iterator[tuple[str, str | None]]:
+    def recorded_rows(self, source: SourceConfig, mode: Mode) -> Iterator[tuple[str, Recorded]]:
         """See TeacherConfig.recorded_rows: worked solutions in both modes."""
         return source.solutions(field=self.completion_field)
 

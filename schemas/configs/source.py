@@ -8,7 +8,7 @@ Shipped sources: procedural, local and hub (schemas/configs/problems.py), preset
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple
 
 from pydantic import BeforeValidator, SerializeAsAny, field_validator
@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, SerializeAsAny, field_validator
 from schemas.configs.verifier import VerifierConfig
 from schemas.errors import SourceError
 from schemas.kinds import Kind, chosen, find_kind
+from schemas.mode import Mode
 
 if TYPE_CHECKING:
     from schemas.records.unreadable_answers import UnreadableAnswer
@@ -31,6 +32,24 @@ class SourceProblem(NamedTuple):
     """A whole number, if the source knows one."""
     source: str = ""
     """Where it came from, such as a file and its line; the source's title and a number if empty."""
+
+
+class RecordedAnswer(NamedTuple):
+    """One answer that a row records, as it stands there."""
+
+    text: str
+    thought: str = ""
+    """Empty if it has no field of its own."""
+    finished: bool = True
+    """Whether it ended by itself."""
+    fault: str = ""
+    """Why it must not be replayed, in a word, such as `marked_wrong`; empty if it may be."""
+    mode: Mode | None = None
+    """The only mode it may be replayed in; None: any."""
+
+
+Recorded = str | Sequence[RecordedAnswer] | None
+"""What a row records about its problem: a text, several answers in their order, or nothing."""
 
 
 class Licence(NamedTuple):
@@ -103,14 +122,15 @@ class SourceConfig(Kind):
             )
         yield from self.build().problems(name=name, seed=seed)
 
-    def traces(self, *, field: str | None = None) -> Iterator[tuple[str, str | None]]:
-        """(problem text, recorded think completion without its control token) of every row; None for an unusable one.
+    def traces(self, *, field: str | None = None, thinking_field: str | None = None) -> Iterator[tuple[str, Recorded]]:
+        """(problem text, recorded answers with their reasoning) of every row, in whatever marks they are written.
 
-        `field` takes the place of the source's own field of traces. Raises SourceError if the source has none.
+        `field` takes the place of the source's own field of traces; `thinking_field` holds the reasoning if it stands
+        in a field of its own. Raises SourceError if the source has no field of traces.
         """
         if self.implementation is None or not self.replayable:
             raise SourceError(f"source {self.display_name()} holds no recorded reasoning; replay another source")
-        yield from self.build().traces(field=field)
+        yield from self.build().traces(field=field, thinking_field=thinking_field)
 
     def solutions(self, *, field: str) -> Iterator[tuple[str, str | None]]:
         """(problem text, worked solution in `field`) of every row; None for a row without one.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import BeforeValidator, SerializeAsAny
 
-from schemas.configs.source import Licence, SourceConfig
+from schemas.configs.source import Licence, Recorded, SourceConfig
 from schemas.errors import TeacherError
 from schemas.kinds import Kind, chosen
 from schemas.mode import Mode
@@ -112,8 +112,8 @@ class TeacherConfig(Kind):
         """The data set that it replays; None if it replays none."""
         return None
 
-    def recorded_rows(self, source: SourceConfig, mode: Mode) -> Iterator[tuple[str, str | None]]:
-        """(question, recorded text) of every row of a data set that it replays; None for a row that cannot be used."""
+    def recorded_rows(self, source: SourceConfig, mode: Mode) -> Iterator[tuple[str, Recorded]]:
+        """(question, what is recorded about it) of every row of a data set that it replays."""
         raise TeacherError(f"teacher {self.display_name()} replays no data set")
 
     def weights(self) -> Weights | None:

@@ -1,7 +1,7 @@
 """A table that breaks its contract stops the run before anything is trained on it, and names its rows.
 
-A teacher is wrong through a recording somebody made; what no source can bring in is put into the table by a build
-that goes wrong.
+A teacher is wrong because somebody wrote a careless one: shipped teachers drop what cannot be a completion. What no
+source can bring in is put into the table by a build that goes wrong.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from tasks.running.parquet_files import read_records, write_records
 from tasks.running.stage import StageOutcome, StagePlan, make_plan
 from tests.integration.conftest import BuiltHome
 from tests.integration.driver import run_pipeline
+from tests.plugins import careless_teacher
 from thinkless_core.progress import Progress
 
 Row = dict[str, str]
@@ -49,12 +50,12 @@ def recording(built: BuiltHome, mode: Mode) -> list[Row]:
     ]
 
 
-def replay(home: Path, mode: Mode, rows: list[Row], *, until: str | None = None) -> None:
-    """Run the pipeline with a recorded teacher in one mode."""
+def replay(home: Path, mode: Mode, rows: list[Row], *, careless: bool = False, until: str | None = None) -> None:
+    """Run the pipeline with a recorded teacher in one mode, or with one that says the same without a look at it."""
     path = home / f"{mode}.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    side = f"teach.{mode}.teacher"
-    run_pipeline(home, f"{side}.kind=recorded", f"{side}.path={path}", until=until)
+    settings = careless_teacher(path) if careless else {"kind": "recorded", "path": str(path)}
+    run_pipeline(home, *(f"teach.{mode}.teacher.{key}={value}" for key, value in settings.items()), until=until)
 
 
 def swapped(rows: list[Row]) -> None:
@@ -100,7 +101,7 @@ def test_a_teacher_that_breaks_the_contract_stops_the_run_before_training(
     before = published(home)
 
     with pytest.raises(ContractError) as caught:
-        replay(home, mode, rows)
+        replay(home, mode, rows, careless=True)
 
     message = str(caught.value)
     guilty = [g.generation_id for g in generations(built, mode)[:2]]
@@ -141,14 +142,39 @@ def test_a_teacher_that_is_mostly_wrong_is_shown_with_references_and_what_was_re
     assert "try `thinkless grade`" in said
 
 
+@pytest.mark.parametrize(
+    ("mode", "spoil", "reasons"),
+    [
+        (Mode.SHORT, swapped, {"short_reasoned": 2}),
+        (Mode.SHORT, empty, {"empty": 2}),
+        (Mode.THINK, no_answer, {"no_answer": 2}),
+        # The tag in front is the mode's own: one row is kept.
+        (Mode.THINK, second_token, {"special_token_inside": 1}),
+    ],
+)
+def test_what_a_recording_holds_and_what_cannot_be_a_completion_is_dropped_and_counted(
+    mode: Mode, spoil: Spoil, reasons: dict[str, int], home: Path, built: BuiltHome
+) -> None:
+    rows = recording(built, mode)
+    for row in rows[:2]:
+        row["finish_reason"] = "stop"
+    spoil(rows)
+    replay(home, mode, rows, until="teach")
+    manifest = next(
+        m for m in ArtifactStore(home).manifests() if m.stage == "teach" and m.run_id == list_runs(home)[-1].run_id
+    )
+    assert manifest.drops.items() >= reasons.items()
+    assert manifest.rows == len(rows) - sum(reasons.values())
+
+
 @pytest.mark.slow
 def test_a_mended_recording_goes_on_where_the_gate_stopped_it(home: Path, built: BuiltHome) -> None:
     rows = recording(built, Mode.SHORT)
     good = [dict(row) for row in rows]
     rows[0]["completion"] = ""
     with pytest.raises(ContractError):
-        replay(home, Mode.SHORT, rows, until="teach")
-    replay(home, Mode.SHORT, good, until="teach")
+        replay(home, Mode.SHORT, rows, careless=True, until="teach")
+    replay(home, Mode.SHORT, good, careless=True, until="teach")
     assert list_runs(home)[-1].status == "completed"
 
 

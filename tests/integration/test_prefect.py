@@ -22,6 +22,7 @@ from schemas.mode import Mode
 from tests.integration.conftest import BuiltHome
 from tests.integration.driver import LABELS, SMALL
 from tests.integration.test_gates import recording
+from tests.plugins import careless_teacher
 
 if TYPE_CHECKING:
     from tests.integration.prefect_runs import Recorded
@@ -103,7 +104,8 @@ def test_a_failed_gate_fails_the_flow_and_publishes_nothing(
     before = sorted(home.glob("artifacts/*/*/manifest.json"))
     side = "teach.short.teacher"
     with pytest.raises(ContractError, match="completion_is_not_empty"):
-        runs.thinkless(overrides=[*SMALL, f"{side}.kind=recorded", f"{side}.path={path}"])
+        settings = [f"{side}.{key}={value}" for key, value in careless_teacher(path).items()]
+        runs.thinkless(overrides=[*SMALL, *settings])
     assert sorted(home.glob("artifacts/*/*/manifest.json")) == before
     recorded = runs.newest_run()
     assert recorded.flow_run.state_name == "Failed"

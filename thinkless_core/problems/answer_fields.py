@@ -1,6 +1,6 @@
-"""What a row's fields mean: the value in an answer, the subject in a name or path, the reasoning in a trace.
+"""What a row's fields mean: the value in an answer, the subject in a name or path, the steps of a worked solution.
 
-row -> field_value (`conversations.-1.value`) -> answer_value | subject_name | trace_completion | solution_completion
+row -> field_value (`conversations.-1.value`) -> answer_value | subject_name | solution_completion
 """
 
 from __future__ import annotations
@@ -11,12 +11,10 @@ from collections.abc import Mapping
 from pydantic import JsonValue
 
 from schemas.errors import SourceError, nearest
-from schemas.mode import THINK_END
 from thinkless_core.grading.boxes import boxed_value
 
 MARK = "####"
 """GSM8K's worked solutions end in `#### value`."""
-_THINK = re.compile(r"^\s*<think>")
 _CALCULATION = re.compile(r"<<[^<>\n]*=[^<>\n]*>>")
 
 
@@ -76,17 +74,6 @@ def subject_name(text: str) -> str:
     parts = text.split("/")
     name = parts[-2] if len(parts) > 1 else text
     return re.sub(r"\s+", "_", name.strip().lower().replace("&", "and"))
-
-
-def trace_completion(trace: str) -> str | None:
-    """A recorded answer as a think completion without its control token, `reasoning</think>answer`.
-
-    None if the trace never closes its thinking, closes it twice, or has nothing on either side.
-    """
-    reasoning, end, answer = _THINK.sub("", trace, count=1).partition(THINK_END)
-    if not end or THINK_END in answer or not reasoning.strip() or not answer.strip():
-        return None
-    return f"{reasoning.strip()}{THINK_END}{answer.strip()}"
 
 
 def solution_completion(solution: str) -> str | None:

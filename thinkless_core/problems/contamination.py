@@ -13,8 +13,9 @@ Weight. The words that stand in shared n-grams are counted in the shorter of the
 `min_shared_share` of it: the closing sentence of a competition covers 10 to 40% of it, a benchmark problem
 with other numbers in it 43% or more, one copied into a longer text all of it (docs/profiles.md has figures).
 
-Differs from GPT-3: that weight; turns of phrase that make up half of a problem or more are a match all the same, so that
-many variants of one benchmark problem do not hide each other; a match removes the whole problem, not a window around it.
+Differs from GPT-3: that weight; turns of phrase that make up half of a problem or more are a match all the same, so
+that many variants of one benchmark problem do not hide each other; a match removes the whole problem, not a window
+around it.
 """
 
 from __future__ import annotations
@@ -101,9 +102,7 @@ class HeldOut:
                 found.append(self._by_ngrams(prompt, source, touched[index], seen_in) if index in touched else None)
         return found
 
-    def _by_ngrams(
-        self, prompt: str, source: str, own: Sequence[str], seen_in: Counter[str]
-    ) -> RemovedProblem | None:
+    def _by_ngrams(self, prompt: str, source: str, own: Sequence[str], seen_in: Counter[str]) -> RemovedProblem | None:
         """The benchmark problem of which the most is shared, if that is enough."""
         held = [ngram for ngram in own if ngram in self._holders]
         mostly = len(held) / len(own) >= MOSTLY

@@ -15,10 +15,11 @@ from itertools import islice
 from pydantic import JsonValue
 
 from schemas.configs.problems import RowSource
-from schemas.configs.source import SourceProblem
+from schemas.configs.source import Recorded, SourceProblem
 from schemas.errors import SourceError, nearest
 from schemas.records.unreadable_answers import UnreadableAnswer
-from thinkless_core.problems.answer_fields import answer_value, field_value, subject_name, trace_completion
+from thinkless_core.problems.answer_fields import answer_value, field_value, subject_name
+from thinkless_core.problems.recorded_answers import recorded_answers
 
 NUM_LISTED = 3
 """Unreadable answers that an error names."""
@@ -50,14 +51,25 @@ class RowReader(ABC):
             yield problem
         _refuse_too_many(unreadable, num_rows=num_rows, source=source)
 
-    def traces(self, *, field: str | None = None) -> Iterator[tuple[str, str | None]]:
-        """See SourceConfig.traces; None for a row whose traces are all wrong, or whose thinking never ends."""
+    def traces(self, *, field: str | None = None, thinking_field: str | None = None) -> Iterator[tuple[str, Recorded]]:
+        """See SourceConfig.traces; of several traces those are marked whose marks are not true."""
         source = self._source if field is None else self._source.model_copy(update={"trace_field": field})
         if source.trace_field is None:
             raise SourceError(f"{source.place()} names no trace_field; set it to the field with the recorded reasoning")
-        for where, row in self._chosen(source.prompt_field, source.trace_field, source.trace_correct_field):
-            trace = _trace(row, where=where, source=source)
-            yield _text(row, source.prompt_field, where=where, key="prompt_field"), trace and trace_completion(trace)
+        # Marks belong to the source's own field of traces.
+        marks = source.trace_correct_field if field in (None, self._source.trace_field) else None
+        for where, row in self._chosen(source.prompt_field, source.trace_field, thinking_field, marks):
+            yield (
+                _text(row, source.prompt_field, where=where, key="prompt_field"),
+                recorded_answers(
+                    field_value(row, source.trace_field, where=where, key="trace_field"),
+                    thoughts=thinking_field and field_value(row, thinking_field, where=where, key="thinking_field"),
+                    marks=marks and field_value(row, marks, where=where, key="trace_correct_field"),
+                    marked=marks is not None,
+                    where=where,
+                    key="trace_field",
+                ),
+            )
 
     def solutions(self, *, field: str) -> Iterator[tuple[str, str | None]]:
         """See SourceConfig.solutions."""
@@ -128,24 +140,6 @@ def _difficulty(row: Mapping[str, JsonValue], path: str, *, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float) or value % 1:
         raise SourceError(f"{where}: difficulty {value!r} is no whole number; leave difficulty_field out")
     return int(value)
-
-
-def _trace(row: Mapping[str, JsonValue], *, where: str, source: RowSource) -> str | None:
-    """The row's trace; of several the first that is marked correct, where the source has such marks."""
-    assert source.trace_field is not None
-    held = field_value(row, source.trace_field, where=where, key="trace_field")
-    traces = held if isinstance(held, list) else [held]
-    marks: JsonValue = [True] * len(traces)
-    if source.trace_correct_field is not None:
-        marks = field_value(row, source.trace_correct_field, where=where, key="trace_correct_field")
-    if marks is None:
-        return None
-    if not isinstance(marks, list) or len(marks) != len(traces):
-        raise SourceError(
-            f"{where}: {source.trace_correct_field!r} holds {marks!r:.40}, expected one truth value for each of the "
-            f"{len(traces)} traces in {source.trace_field!r}"
-        )
-    return next((t for t, mark in zip(traces, marks, strict=True) if mark is True and isinstance(t, str)), None)
 
 
 def _text(row: Mapping[str, JsonValue], path: str, *, where: str, key: str) -> str:

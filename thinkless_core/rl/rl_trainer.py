@@ -266,10 +266,10 @@ def _train(
             progress(step, config.steps, numbers, notes=() if event is None else (event.reason,))
 
 
-def _refuse_what_cannot_be_trained_on(
-    problems: Sequence[Problem], *, config: RlConfig, tokenizer: PreTrainedTokenizerBase, policy: PreTrainedModel
+def refuse_what_cannot_be_trained_on(
+    problems: Sequence[Problem], *, config: RlConfig, tokenizer: PreTrainedTokenizerBase, context: int | None
 ) -> None:
-    """Raise an error for too few problems, and for prompts that leave no room for a completion."""
+    """Raise an error for too few problems, and for prompts that leave no room for a completion in the `context`."""
     if len(problems) < config.prompts_per_step:
         raise TrainingError(
             f"{len(problems)} problems in split `rl`, fewer than rl.prompts_per_step={config.prompts_per_step}; "
@@ -278,7 +278,7 @@ def _refuse_what_cannot_be_trained_on(
     refuse_over_context(
         (problem.prompt for problem in visited_problems(problems, config=config)),
         tokenizer=tokenizer,
-        context=context_length(policy),
+        context=context,
         max_new_tokens=round(max(values(config.max_new_tokens, num_steps=config.steps))),
         stage="rl",
         setting="rl.max_new_tokens",

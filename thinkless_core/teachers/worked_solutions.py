@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 
 from schemas.configs.recorded_teachers import WorkedSolutionsTeacher
+from schemas.configs.source import Recorded
 from schemas.configs.teacher import TeacherTools
 from schemas.mode import THINK_END, Mode
 from thinkless_core.problems.answer_fields import MARK, plain_steps
@@ -30,13 +31,13 @@ class ThinkingAloudTeacher(RecordedSourceTeacher):
         super().__init__(config, tools)
         self._rechecks = config.rechecks
 
-    def completions(self, mode: Mode) -> Iterator[tuple[str, str | None]]:
+    def completions(self, mode: Mode) -> Iterator[tuple[str, Recorded]]:
         """See RecordedSourceTeacher.completions."""
         if mode is Mode.SHORT:
             yield from super().completions(mode)
             return
         for question, solution in self._config.recorded_rows(self._source, mode):
-            yield question, None if solution is None else think_aloud(solution, rechecks=self._rechecks)
+            yield question, think_aloud(solution, rechecks=self._rechecks) if isinstance(solution, str) else None
 
 
 def think_aloud(solution: str, *, rechecks: int) -> str | None:

@@ -1,4 +1,4 @@
-"""What the fields of a row mean: values, subjects, traces, and paths to them."""
+"""What the fields of a row mean: values, subjects, and paths to them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from pydantic import JsonValue
 
 from schemas.errors import SourceError
-from thinkless_core.problems.answer_fields import answer_value, boxed_value, field_value, subject_name, trace_completion
+from thinkless_core.problems.answer_fields import answer_value, boxed_value, field_value, subject_name
 
 BOXES = [
     (r"so $\boxed{7}$.", "7"),
@@ -91,19 +91,3 @@ def test_a_path_that_leads_nowhere_says_what_is_there(path: str, said: str) -> N
 )
 def test_a_subject_has_one_name(text: str, name: str) -> None:
     assert subject_name(text) == name
-
-
-@pytest.mark.parametrize(
-    ("trace", "completion"),
-    [
-        ("<think>\nr\n</think>\n\nSo 5.", "r</think>So 5."),
-        ("r</think>5", "r</think>5"),  # templates that write <think> themselves leave it out of the record
-        ("<think>r", None),
-        ("<think>r</think>", None),
-        ("<think></think>5", None),
-        ("<think>r</think>a</think>b", None),
-        ("just text", None),
-    ],
-)
-def test_a_trace_is_reasoning_the_end_of_thinking_and_an_answer(trace: str, completion: str | None) -> None:
-    assert trace_completion(trace) == completion

@@ -94,7 +94,7 @@ def other_words(number: int, *, begin: str) -> str:
 
 
 BOILERPLATE = {
-    "the closing sentence of a competition": "where $m$ and $n$ are relatively prime positive integers. Find $m+n$ in all.",
+    "the closing sentence of a competition": "where $m$ and $n$ are relatively prime positive integers. Find $m+n$ so.",
     "how to write the answer": "Express your answer in the form $a + b \\sqrt{c}$ where $a$ and $b$ are whole numbers.",
     "the rule of a drawing": "for (int i = -8; i <= 8; ++i) { draw((i,-8)--(i,8),gray(0.7)); draw((-8,i)--(8,i)); }",
 }
@@ -178,4 +178,4 @@ def test_what_math_train_shares_with_math_500(common: int, least: float, num_rem
 def test_math_train_shares_only_closing_sentences_with_aime_24(least: float, num_removed: int) -> None:
     made = read_real("math_train.json", "math", "aime24.json", "aime24", min_shared_share=least)
     assert made.drops["contaminated_ngram"] == num_removed
-    assert all("prime" in (r.shared_text or "") or "integers" in (r.shared_text or "") for r in made.removed)
+    assert all((r.shared_words_share or 0) <= 0.4 for r in made.removed)

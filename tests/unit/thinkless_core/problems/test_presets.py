@@ -6,12 +6,16 @@ import json
 from pathlib import Path
 
 import pytest
+from transformers import PreTrainedTokenizerFast
 
 from schemas.configs.presets import PRESETS, PresetSource
 from schemas.configs.problems import HubSource, LocalSource, ProblemsConfig
+from schemas.configs.recorded_teachers import RecordedTeacher
 from schemas.configs.stage import local_paths_in
 from schemas.errors import ConfigError
+from schemas.mode import Mode
 from tests.real_data import real_data
+from tests.specimens import make_problem
 from thinkless_core.problems.problem_sources import read_source
 
 
@@ -105,10 +109,16 @@ ROWS: dict[str, dict[str, object]] = {
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_recorded_reasoning_gives_problems_and_a_teachers_completions(name: str, tmp_path: Path) -> None:
+def test_recorded_reasoning_gives_problems_and_a_teachers_completions(
+    name: str, tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps(ROWS[name]) + "\n", encoding="utf-8")
     source = PresetSource(name=name, path=str(path))
     (problem,) = read_source(source, name="train", seed=0).problems
     assert (problem.prompt, problem.answer) == ("What is 3+4?", "7")
-    assert list(source.traces()) == [("What is 3+4?", "3+4=7</think>It is $\\boxed{7}$.")]
+    ((question, _),) = source.traces()
+    assert question == "What is 3+4?"
+    teacher = RecordedTeacher(source=source).build(tokenizer=tokenizer)
+    (reply,) = teacher.answer([make_problem(question, answer="7")], mode=Mode.THINK, max_tokens=99, seed=0)
+    assert reply.text == "3+4=7</think>It is $\\boxed{7}$."

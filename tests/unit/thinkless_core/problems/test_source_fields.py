@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from transformers import PreTrainedTokenizerFast
 
 from schemas.configs.problems import LocalSource
+from schemas.configs.recorded_teachers import RecordedTeacher
 from schemas.errors import SourceError
+from schemas.mode import Mode
 from tests.problem_rows import GOOD, read, write
+from tests.specimens import make_problem
 from thinkless_core.problems.problem_sources import read_source
 
 
@@ -71,7 +75,9 @@ def test_a_field_inside_another_is_reached_by_points(tmp_path: Path) -> None:
         assert read(path, **fields) == [("q", "7", None)]
 
 
-def test_recorded_traces_become_think_completions_and_of_several_the_first_correct_one(tmp_path: Path) -> None:
+def test_recorded_traces_become_think_completions_and_of_several_the_first_correct_one(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
     rows = [
         {"prompt": "one", "traces": ["<think>w</think>4", "<think>\nr\n</think>\n\n5"], "right": [False, True]},
         {"prompt": "none right", "traces": ["<think>w</think>4"], "right": [False]},
@@ -81,8 +87,11 @@ def test_recorded_traces_become_think_completions_and_of_several_the_first_corre
     for suffix in (".jsonl", ".parquet"):
         path = write(tmp_path / f"p{suffix}", rows)
         source = LocalSource(path=str(path), trace_field="traces", trace_correct_field="right")
-        without = [("none right", None), ("never ends", None), ("not checked", None)]
-        assert list(source.traces()) == [("one", "r</think>5"), *without]
+        teacher = RecordedTeacher(source=source).build(tokenizer=tokenizer)
+        problems = [make_problem(str(row["prompt"]), answer="5") for row in rows]
+        good, *without = teacher.answer(problems, mode=Mode.THINK, max_tokens=99, seed=0)
+        assert good.text == "r</think>5"
+        assert [reply.reason for reply in without] == ["marked_wrong", "reasoning_not_ended", "not_checked"]
 
 
 def test_traces_without_their_field_are_refused(tmp_path: Path) -> None:

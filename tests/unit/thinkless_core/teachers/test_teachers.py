@@ -131,8 +131,8 @@ BAD_RECORDINGS = {
         [{"prompt": "x", "completion": "y", "finish_reason": "eos"}],
         ["r.jsonl, line 1", "'eos'", "finish reasons: stop, length"],
     ),
-    "a list": (["", "[1]"], ["r.jsonl, line 2", "'[1]'", "no object with text", "mend or drop the line"]),
-    "a number": (["3"], ["r.jsonl, line 1", "'3'", "no object with text"]),
+    "a list": (["", "[1]"], ["r.jsonl, line 2", "[1]", "object with text", "mend or drop the line"]),
+    "a number": (["3"], ["r.jsonl, line 1", "holds 3", "object with text"]),
     "a prompt that is no text": ([{"prompt": 5, "completion": "y"}], ["line 1", "5", "no object with text in prompt"]),
     "a completion that is no text": (
         [{"prompt": "x", "completion": "y"}, {"prompt": "x", "completion": 3}],

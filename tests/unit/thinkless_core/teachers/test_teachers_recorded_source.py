@@ -91,7 +91,11 @@ def test_the_first_usable_trace_of_a_question_is_replayed_and_what_is_not_record
     assert [(a.completion, a.correct, a.teacher) for a in answers] == [
         ("<think>1+2=3</think>3", True, "recorded:traces.jsonl")
     ]
-    assert [(d.problem_id, d.reason) for d in dropped] == [("p-11+33=?", "not_recorded"), ("p-11+44=?", "not_recorded")]
+    assert [(d.problem_id, d.reason) for d in dropped] == [
+        ("p-11+33=?", "reasoning_not_ended"),
+        ("p-11+44=?", "not_recorded"),
+    ]
+    assert dropped[1].text == "(no row of traces.jsonl asks this question)"
     cut = ask_teacher(teacher, [asked], mode=Mode.THINK, max_tokens=4, seed=0)[0]
     assert (cut.completion, cut.truncated, cut.num_tokens) == ("<think>1+2", True, 4)
     teacher.close()
@@ -177,5 +181,5 @@ def test_a_run_replays_a_data_set_on_both_sides_and_counts_what_it_does_not_hold
     )
     store = ArtifactStore(tmp_path / "home")
     think, short = (store.manifest("teach", finished.artifacts[f"teach-{side}"].key) for side in ("think", "short"))
-    assert (think.rows, think.drops["not_recorded"], short.rows) == (15, 5, 20)
+    assert (think.rows, think.drops["empty"], short.rows) == (15, 5, 20)
     assert finished.artifacts["pairs"].rows == 15

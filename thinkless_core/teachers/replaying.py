@@ -1,0 +1,136 @@
+"""What all teachers that replay recorded answers do: look a question up, and take its first good answer.
+
+rows -> (question, recorded answers) -> spool on disk -> the first good answer as TeacherReply | UnusableReply
+
+Of several answers to a question, in one row or in several, the first is taken that the problem's verifier judges
+correct; without one the first complete one, then the first that was cut. An only answer is not judged here.
+The rows are read once, at the first question: a million traces stay on disk, and in memory one number per question.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import blake2b
+from pathlib import Path
+
+from schemas.configs.source import Recorded, RecordedAnswer
+from schemas.configs.teacher import TeacherTools
+from schemas.finish_reason import FinishReason
+from schemas.mode import Mode
+from schemas.records.problems import Problem
+from thinkless_core.grading.verifier import judge_completions
+from thinkless_core.problems.problem_set import normalise
+from thinkless_core.teachers.reasoning import as_recorded, as_reply
+from thinkless_core.teachers.reply import TeacherReply, UnusableReply
+
+NOT_RECORDED = "not_recorded"
+"""Reason of a drop: no row asks this question."""
+
+
+class ReplayingTeacher:
+    """Answers with what rows record; a subclass says where they come from, and what a question without a row is."""
+
+    def __init__(self, tools: TeacherTools) -> None:
+        self._tools = tools
+        self._recorded: tuple[Mode, _Spool] | None = None
+
+    def completions(self, mode: Mode) -> Iterator[tuple[str, Recorded]]:
+        """(question, what is recorded about it) of every row."""
+        raise NotImplementedError
+
+    def missing(self, problem: Problem, mode: Mode) -> UnusableReply:
+        """The reply to a question that no row asks; raises TeacherError if there has to be one."""
+        raise NotImplementedError
+
+    def answer(
+        self, problems: Sequence[Problem], *, mode: Mode, max_tokens: int, seed: int
+    ) -> list[TeacherReply | UnusableReply]:
+        """See Teacher.answer; raises SourceError or TeacherError, and Transient if trying later may help."""
+        if self._recorded is None or self._recorded[0] is not mode:
+            self.close()
+            self._recorded = mode, _Spool(self.completions(mode), self._tools.scratch)
+        found = [self._recorded[1].find(problem.question, mode) for problem in problems]
+        best: dict[int, TeacherReply | UnusableReply] = {
+            i: self.missing(problems[i], mode) for i, answers in enumerate(found) if not answers
+        }
+        waiting = [i for i, answers in enumerate(found) if answers]
+        rank = 0
+        while waiting:
+            replies = {i: self._reply(found[i][rank], mode=mode, max_tokens=max_tokens) for i in waiting}
+            right = _right(problems, {i: reply for i, reply in replies.items() if len(found[i]) > 1})
+            for i, reply in replies.items():
+                if i in right or i not in best or _goodness(reply) > _goodness(best[i]):
+                    best[i] = reply
+            rank += 1
+            waiting = [i for i in waiting if i not in right and rank < len(found[i])]
+        return [best[i] for i in range(len(problems))]
+
+    def close(self) -> None:
+        """Remove the spool."""
+        if self._recorded is not None:
+            self._recorded[1].close()
+            self._recorded = None
+
+    def _reply(self, answer: RecordedAnswer, *, mode: Mode, max_tokens: int) -> TeacherReply | UnusableReply:
+        if answer.fault:
+            return UnusableReply(answer.fault, answer.text or answer.thought)
+        written = as_recorded(answer.text, answer.thought, finished=answer.finished)
+        return as_reply(written, mode=mode, max_tokens=max_tokens, tokenizer=self._tools.tokenizer)
+
+
+def _goodness(reply: TeacherReply | UnusableReply) -> int:
+    if isinstance(reply, UnusableReply):
+        return 0
+    return 2 if reply.finish_reason is FinishReason.STOP else 1
+
+
+def _right(problems: Sequence[Problem], replies: dict[int, TeacherReply | UnusableReply]) -> set[int]:
+    """Numbers of the problems whose reply is complete and correct."""
+    complete = [(i, r) for i, r in replies.items() if isinstance(r, TeacherReply) and _goodness(r) == 2]
+    verdicts = judge_completions(
+        [problems[i] for i, _ in complete], [reply.mode.token + reply.text for _, reply in complete]
+    )
+    return {i for (i, _), verdict in zip(complete, verdicts, strict=True) if verdict is not None and verdict.correct}
+
+
+class _Spool:
+    """Answers on disk by question; gone when closed. Each leads to the one before it of the same question."""
+
+    def __init__(self, rows: Iterable[tuple[str, Recorded]], scratch: Path | None) -> None:
+        if scratch is not None:
+            scratch.mkdir(parents=True, exist_ok=True)
+        self._file = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - it lives as long as this object
+        self._last: dict[bytes, int] = {}
+        begin = 0
+        for question, recorded in rows:
+            name = _digest(question)
+            for answer in _answers(recorded):
+                line = json.dumps([self._last.get(name), *answer]).encode() + b"\n"
+                self._last[name] = begin
+                begin += self._file.write(line)
+
+    def find(self, question: str, mode: Mode) -> list[RecordedAnswer]:
+        """The answers to a question, however its white space is written, for this mode first, then for any."""
+        place = self._last.get(_digest(question))
+        answers: list[RecordedAnswer] = []
+        while place is not None:
+            self._file.seek(place)
+            place, text, thought, finished, fault, only = json.loads(self._file.readline())
+            answers.insert(0, RecordedAnswer(text, thought, finished, fault, None if only is None else Mode(only)))
+        return [a for a in answers if a.mode is mode] + [a for a in answers if a.mode is None]
+
+    def close(self) -> None:
+        """Remove the file."""
+        self._file.close()
+
+
+def _answers(recorded: Recorded) -> Sequence[RecordedAnswer]:
+    if isinstance(recorded, str) or recorded is None:
+        return (RecordedAnswer(recorded or "", fault="" if recorded else "empty"),)
+    return recorded
+
+
+def _digest(question: str) -> bytes:
+    return blake2b(normalise(question).encode(errors="surrogatepass"), digest_size=16).digest()
