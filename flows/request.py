@@ -71,15 +71,26 @@ def check_request(
         raise ConfigError(f"--keep {both[0]} and --refresh {both[0]} contradict each other; give one of them")
     if until is not None and only is not None:
         raise ConfigError(f"--until {until} and --only {only} contradict each other; give one of them")
+    config = checked_config(profile, overrides=overrides)
+    return RunRequest(config, checked_settings(), until, only, frozenset(refresh), frozenset(keep), same_versions)
+
+
+def checked_config(profile: str, *, overrides: Sequence[str] = ()) -> PipelineConfig:
+    """The configuration of a run, checked as far as it can be by itself; raises ConfigError."""
     config = load_config(profile, overrides=overrides)
-    _refuse_unknown_stages(config, known)
+    _refuse_unknown_stages(config, stage_names())
     for launch in (config.sft.launch, config.rl.launch):
         if launch is not None:
             accelerate_config_path(launch.accelerate_config)
+    return config
+
+
+def checked_settings() -> Settings:
+    """The settings of this machine, its store ready to be written; raises ConfigError or StoreError."""
     settings = Settings.from_environment().prepare()
     if settings.tensorboard is not None:
         require_tensorboard(settings.tensorboard)
-    return RunRequest(config, settings, until, only, frozenset(refresh), frozenset(keep), same_versions)
+    return settings
 
 
 def _refuse_unknown_stages(config: PipelineConfig, known: Sequence[str]) -> None:

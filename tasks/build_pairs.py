@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from schemas.configs.pairs import PairsConfig
 from schemas.records.generations import Generation
@@ -11,6 +13,9 @@ from schemas.records.problems import Problem
 from tasks.running.context import RunContext
 from tasks.running.stage import Gate, Stage, StageOutcome, StagePlan
 from thinkless_core.progress import Progress
+
+if TYPE_CHECKING:
+    from thinkless_core.teachers.pairing import PairRules
 
 
 class BuildPairs(Stage[PairsConfig]):
@@ -29,19 +34,25 @@ class BuildPairs(Stage[PairsConfig]):
         self, plan: StagePlan[PairsConfig], context: RunContext, workspace: Path, progress: Progress
     ) -> StageOutcome:
         """Write the pairs."""
-        from infra.catalog.paired_generations import paired_generations
         from infra.validation.suites import pairs_suite
-        from thinkless_core.teachers.pairing import apply_rules, held_out_pairs
 
-        problems, think, short = (Path(artifact.path) for artifact in plan.inputs)
-        with paired_generations(
-            problems / Problem.FILE,
-            think=think / Generation.FILE,
-            short=short / Generation.FILE,
-            scratch=workspace / "scratch",
-        ) as paired:
-            rules = apply_rules(paired.faults, config=plan.config)
-            held_out = held_out_pairs(rules.num_pairs, share=plan.config.validation_share, seed=plan.config.seed)
-            rows = paired.write_pairs(workspace / Pair.FILE, dropping=rules.dropping, held_out=held_out)
-        progress(1, 1, {"pairs": float(rows)})
-        return StageOutcome(rows=rows, drops=rules.touched, gates=(Gate(Pair.FILE, pairs_suite()),))
+        folders = [Path(artifact.path) for artifact in plan.inputs]
+        rules = write_pairs(plan.config, folders, folder=workspace, scratch=workspace / "scratch")
+        progress(1, 1, {"pairs": float(rules.num_pairs)})
+        return StageOutcome(rows=rules.num_pairs, drops=rules.touched, gates=(Gate(Pair.FILE, pairs_suite()),))
+
+
+def write_pairs(config: PairsConfig, inputs: Sequence[Path], *, folder: Path, scratch: Path) -> PairRules:
+    """Write the pairs from the folders of problems, think and short generations; raises SourceError if none is left."""
+    from infra.catalog.paired_generations import paired_generations
+    from thinkless_core.teachers.pairing import apply_rules, held_out_pairs
+
+    problems, think, short = inputs
+    with paired_generations(
+        problems / Problem.FILE, think=think / Generation.FILE, short=short / Generation.FILE, scratch=scratch
+    ) as paired:
+        rules = apply_rules(paired.faults, config=config)
+        held_out = held_out_pairs(rules.num_pairs, share=config.validation_share, seed=config.seed)
+        rows = paired.write_pairs(folder / Pair.FILE, dropping=rules.dropping, held_out=held_out)
+    assert rows == rules.num_pairs
+    return rules

@@ -5,8 +5,10 @@ models x benchmarks x modes -> completions (one cell each) -> summary, routers, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from schemas.configs.evaluate import EvaluateConfig
 from schemas.configs.pipeline import PipelineConfig
@@ -20,6 +22,9 @@ from tasks.running.context import RunContext
 from tasks.running.parquet_files import read_records, write_records, write_table
 from tasks.running.stage import Gate, Stage, StageOutcome, StagePlan
 from thinkless_core.progress import Progress
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 class EvaluateModels(Stage[EvaluateConfig]):
@@ -43,14 +48,40 @@ class EvaluateModels(Stage[EvaluateConfig]):
         config = plan.config
         folders = {artifact.stage: Path(artifact.path) for artifact in plan.inputs}
         tests = read_records(folders["problems"] / Problem.FILE, Problem, where=[("split", ProblemSplit.TEST)])
-        benchmarks = list(dict.fromkeys(p.benchmark or "" for p in tests))
-        asked = {name: [p for p in tests if p.benchmark == name][: config.limit] for name in benchmarks}
+        asked = asked_problems(tests, limit=config.limit)
         cells = _evaluate_cells(config, asked, folders=folders, scratch=workspace / "scratch", progress=progress)
         if notes := [note for name, problems in asked.items() if (note := _all_wrong(name, problems, cells))]:
             progress(len(cells), len(cells), {}, notes)
         rows = _write_tables(cells, workspace, router_threshold=config.router_threshold)
-        suite = eval_completions_suite(benchmarks=tuple(benchmarks), models=config.models)
+        suite = eval_completions_suite(benchmarks=tuple(asked), models=config.models)
         return StageOutcome(rows=rows, gates=(Gate(EvalCompletion.FILE, suite),))
+
+
+def asked_problems(tests: Sequence[Problem], *, limit: int | None) -> dict[str, list[Problem]]:
+    """Benchmark -> its first problems."""
+    benchmarks = dict.fromkeys(p.benchmark or "" for p in tests)
+    return {name: [p for p in tests if p.benchmark == name][:limit] for name in benchmarks}
+
+
+def refuse_long_prompts(
+    asked: Mapping[str, Sequence[Problem]],
+    *,
+    config: EvaluateConfig,
+    model: str,
+    tokenizer: PreTrainedTokenizerBase,
+    context: int | None,
+) -> None:
+    """Raise ConfigError if a prompt leaves no room for an answer in the model's `context`."""
+    from thinkless_core.student.context_length import refuse_over_context
+
+    refuse_over_context(
+        (problem.prompt for problems in asked.values() for problem in problems),
+        tokenizer=tokenizer,
+        context=context,
+        max_new_tokens=config.max_new_tokens,
+        stage=f"evaluate {model}",
+        setting="evaluate.max_new_tokens",
+    )
 
 
 def _evaluate_cells(
@@ -66,7 +97,7 @@ def _evaluate_cells(
 
     from tasks.running.samplers import sampler_source
     from thinkless_core.evaluation.cells import evaluate_cell
-    from thinkless_core.student.context_length import context_length, refuse_over_context
+    from thinkless_core.student.context_length import context_length
     from thinkless_core.student.model_files import load_student, load_student_tokenizer
     from thinkless_core.training.acceleration import single_process_accelerator, use_threads
 
@@ -79,14 +110,7 @@ def _evaluate_cells(
             folder = folders[name] / "model"
             model = load_student(folder, dtype=getattr(torch, config.precision)).to(device)
             tokenizer = load_student_tokenizer(folder)
-            refuse_over_context(
-                (problem.prompt for problems in asked.values() for problem in problems),
-                tokenizer=tokenizer,
-                context=context_length(model),
-                max_new_tokens=config.max_new_tokens,
-                stage=f"evaluate {name}",
-                setting="evaluate.max_new_tokens",
-            )
+            refuse_long_prompts(asked, config=config, model=name, tokenizer=tokenizer, context=context_length(model))
             sampler = source.sampler_of(model, tokenizer=tokenizer, folder=folder)
             for benchmark, problems in asked.items():
                 for mode in EvalMode:

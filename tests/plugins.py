@@ -10,7 +10,6 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-
 CARELESS = '''
 import json
 from pathlib import Path

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 
 from flows.doctor.finding import Findings
-from schemas.configs.loading import load_config
+from flows.request import checked_config
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Print every finding; exit code 2 if one of them would stop a run."""
-    config = load_config(arguments.profile, overrides=arguments.overrides)
+    config = checked_config(arguments.profile, overrides=arguments.overrides)
     print(f"profile {config.profile}: configuration is valid", flush=True)
     from flows.doctor.examination import examine  # a slow import
 

@@ -2,61 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flows.doctor.finding import Finding, checked
 from flows.doctor.needs import HubData, hub_data
 from schemas.configs.pipeline import PipelineConfig
-from schemas.configs.source import SourceConfig
+from schemas.configs.recorded_teachers import RecordedTeacher
+from schemas.configs.source import Recorded, SourceConfig
 from schemas.configs.stage import local_paths_in
 from schemas.configs.teacher import TeacherConfig
 from schemas.errors import ThinklessError
 from schemas.mode import Mode
 from schemas.records.problems import ProblemSplit
 
+if TYPE_CHECKING:
+    from thinkless_core.problems.problem_set import ProblemSet
+
 FIRST_ROWS = 50
 LARGE_FILES = 200 * 10**6
 """Bytes of local files above which they, too, are looked at by their first rows alone."""
 
 
-def problems(config: PipelineConfig, *, unreached: Collection[str]) -> Iterator[Finding]:
-    """Every source: read whole, as a run would, if all are files here, else by first rows; `unreached` are left out."""
+def problems(
+    config: PipelineConfig, *, unreached: Collection[str], made: list[ProblemSet] | None = None
+) -> Iterator[Finding]:
+    """Every source: read whole, as a run would, if all are files here, else by first rows; `unreached` are left out.
+
+    What was read whole is put into `made`.
+    """
     found = config.problems.sources()
-    missing = [
-        Finding(place, False, f"{path}: no such file; check its path (relative to the current directory)")
-        for place, source in found.items()
-        for path in source.local_paths()
-        if not Path(path).exists()
-    ]
-    yield from missing
     remote = {place: data for place, data in hub_data(config) if place in found}
-    paths = [Path(path) for path in local_paths_in(config.problems)]
-    if not missing and not remote and sum(p.stat().st_size for p in paths) <= LARGE_FILES:
-        yield checked("problems", lambda: _whole(config))
+    if not remote and are_small(local_paths_in(config.problems)):
+        yield checked("problems", lambda: _whole(config, [] if made is None else made))
         return
     for place, source in found.items():
-        skipped = place in remote and remote[place].id in unreached
-        if not skipped and not any(finding.name == place for finding in missing):
+        if place not in remote or remote[place].id not in unreached:
             yield checked(place, partial(first_rows, source))
 
 
-def recordings(config: PipelineConfig, *, unreached: Collection[str]) -> Iterator[Finding]:
-    """Every recorded teacher."""
+def recordings(
+    config: PipelineConfig, *, unreached: Collection[str], leave_out: Collection[Mode] = ()
+) -> Iterator[Finding]:
+    """Every recorded teacher by its first rows; `leave_out` were asked all problems (rehearsal.py)."""
     remote = dict(hub_data(config))
     for mode, side in config.teach.sides().items():
         teacher, place = side.teacher, f"teach.{mode}"
-        absent = [path for path in local_paths_in(teacher) if not Path(path).exists()]
-        if teacher.weights() is not None:
+        if teacher.weights() is not None or mode in leave_out:
             continue  # a model is looked at with the student and the Hub's models
-        if absent:
+        absent = [path for path in local_paths_in(teacher) if not Path(path).exists()]
+        if isinstance(teacher, RecordedTeacher) or teacher.replayed() is not None:
+            if place not in remote or remote[place].id not in unreached:
+                yield checked(place, partial(_first_recorded, teacher, mode))
+        elif absent:
             yield Finding(place, False, f"{absent[0]}: no such file; check teach.*.teacher")
-        elif teacher.replayed() is None:
+        else:
             yield from (Finding(place, True, path) for path in local_paths_in(teacher))
-        elif place not in remote or remote[place].id not in unreached:
-            yield checked(place, partial(_first_recorded, teacher, mode))
+
+
+def are_small(paths: Iterable[str]) -> bool:
+    """Whether local files are read whole; one that is not there has no size."""
+    return sum(Path(path).stat().st_size for path in paths if Path(path).exists()) <= LARGE_FILES
 
 
 def is_cached(data: HubData) -> bool:
@@ -101,17 +110,28 @@ def counts(config: PipelineConfig) -> Mapping[str, int | None]:
 
 def _first_recorded(teacher: TeacherConfig, mode: Mode) -> str:
     source = teacher.replayed()
-    assert source is not None
-    few = source.few(FIRST_ROWS)
-    rows = list(islice(teacher.recorded_rows(few, mode), FIRST_ROWS))
-    usable = sum(text is not None for _, text in rows)
-    return f"{few.place()}: {usable} of the first {len(rows)} rows hold a completion that can be replayed"
+    if source is None:
+        (place,) = local_paths_in(teacher)
+        found = teacher.build(tokenizer=None).completions(mode)
+    else:
+        few = source.few(FIRST_ROWS)
+        place, found = few.place(), teacher.recorded_rows(few, mode)
+    rows = list(islice(found, FIRST_ROWS))
+    usable = sum(_can_be_replayed(recorded) for _, recorded in rows)
+    return f"{place}: {usable} of the first {len(rows)} rows hold a completion that can be replayed"
 
 
-def _whole(config: PipelineConfig) -> str:
+def _can_be_replayed(recorded: Recorded) -> bool:
+    if isinstance(recorded, str) or recorded is None:
+        return bool(recorded)
+    return any(not answer.fault for answer in recorded)
+
+
+def _whole(config: PipelineConfig, into: list[ProblemSet]) -> str:
     from thinkless_core.problems.problem_set import build_problem_set
 
     made = build_problem_set(config.problems)
+    into.append(made)
     sizes = {split: sum(p.split is split for p in made.problems) for split in ProblemSplit}
     first = made.problems[-1]
     return (

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from flows.doctor import data, estimates, machine, network, software, student
 from flows.doctor.finding import Finding, Findings
 from flows.doctor.needs import hub_data, hub_models
 from infra.processes.launcher import shards_the_model
 from schemas.configs.pipeline import PipelineConfig
+from schemas.mode import Mode
 from thinkless_core.estimates.memory_formulas import ModelShape
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from thinkless_core.problems.problem_set import ProblemSet
 
 HUB_BYTES_PER_ROW = 10_000
 """Assumed size of a downloaded row, and of its copy as Arrow; rows with reasoning traces are the large ones."""
@@ -27,16 +34,26 @@ def examine(config: PipelineConfig, findings: Findings) -> Iterator[str]:
     look = network.hub(config)
     yield from say(*look.findings)
     yield from say(*network.endpoints(config))
+    from flows.doctor.rehearsal import rehearse, rehearsed_modes
     from thinkless_core.estimates.model_shape import shape_of
     from thinkless_core.estimates.stage_memory import stage_memories
     from thinkless_core.estimates.work_estimate import stage_works
 
+    prepared: list[PreTrainedTokenizerBase] = []
     if student.can_be_read(config, unreached=look.unreached):
-        yield from say(student.tokenizer(config))
+        yield from say(student.tokenizer(config, prepared=prepared))
     shape = shape_of(config.base.model)
-    yield from say(*student.size(config, shape), *student.context(config, shape))
-    yield from say(*data.problems(config, unreached=look.unreached))
-    yield from say(*data.recordings(config, unreached=look.unreached))
+    yield from say(*student.size(config, shape))
+    made: list[ProblemSet] = []
+    yield from say(*data.problems(config, unreached=look.unreached, made=made))
+    asked: tuple[Mode, ...] = ()
+    measured: list[str] = []
+    if made and prepared and shape is not None:
+        asked = rehearsed_modes(config, made[0].problems)
+        measured = ["rl.max_new_tokens", "evaluate.max_new_tokens", *(f"teach.{mode}.max_tokens" for mode in asked)]
+        yield from say(*rehearse(config, made[0].problems, tokenizer=prepared[0], context=shape.context or None))
+    yield from say(*student.context(config, shape, measured=measured))
+    yield from say(*data.recordings(config, unreached=look.unreached, leave_out=asked))
     hardware = machine.Hardware.here()
     works = [] if shape is None else list(stage_works(config, shape, problems=data.counts(config)))
     plan = machine.plan_for(works, hardware)

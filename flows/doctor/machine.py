@@ -11,6 +11,7 @@ import psutil
 
 from flows.doctor.finding import Finding, checked
 from flows.doctor.needs import gpus
+from flows.request import checked_settings
 from infra.settings import Settings
 from schemas.configs.pipeline import PipelineConfig
 from thinkless_core.estimates.memory_formulas import ModelShape, StageMemory
@@ -75,7 +76,7 @@ def cpu_days(works: list[StageWork], hardware: Hardware) -> float:
 
 def store() -> Finding:
     """Whether the store can be written."""
-    return checked("store", lambda: f"{Settings.from_environment().prepare().home} can be written")
+    return checked("store", lambda: f"{checked_settings().home} can be written")
 
 
 def graphics(config: PipelineConfig, works: list[StageWork], hardware: Hardware) -> Iterator[Finding]:

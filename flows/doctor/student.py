@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING
 
 from flows.doctor.finding import Finding, checked
 from schemas.configs.base_model import PACKAGE, PretrainedModel
 from schemas.configs.pipeline import PipelineConfig
 from thinkless_core.estimates.memory_formulas import ModelShape
 from thinkless_core.estimates.stage_memory import longest_rollout, prompt_tokens
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 def package(config: PipelineConfig) -> Iterator[Finding]:
@@ -29,13 +33,16 @@ def can_be_read(config: PipelineConfig, *, unreached: Collection[str]) -> bool:
     return model.path not in unreached and all(finding.fine for finding in package(config))
 
 
-def tokenizer(config: PipelineConfig) -> Finding:
-    """The tokenizer as the student will have it, and a prompt as it will read it."""
-    return checked("tokenizer", lambda: _described(config))
+def tokenizer(config: PipelineConfig, *, prepared: list[PreTrainedTokenizerBase] | None = None) -> Finding:
+    """The tokenizer as the student will have it, put into `prepared`, and a prompt as it will read it."""
+    return checked("tokenizer", lambda: _described(config, [] if prepared is None else prepared))
 
 
-def context(config: PipelineConfig, shape: ModelShape | None) -> Iterator[Finding]:
-    """Whether prompts and completions at their limits fit into what the model was made for."""
+def context(config: PipelineConfig, shape: ModelShape | None, *, measured: Collection[str] = ()) -> Iterator[Finding]:
+    """Whether prompts of an assumed length and completions at their limits fit into what the model was made for.
+
+    `measured` are limits that were looked at with the prompts themselves (rehearsal.py).
+    """
     if shape is None or shape.context == 0:
         return
     prompt = prompt_tokens(shape)
@@ -46,7 +53,7 @@ def context(config: PipelineConfig, shape: ModelShape | None) -> Iterator[Findin
         "evaluate.max_new_tokens": config.evaluate.max_new_tokens,
     }
     for key, limit in limits.items():
-        if limit + prompt > shape.context:
+        if key not in measured and limit + prompt > shape.context:
             yield Finding(
                 "context", False,
                 f"{key}={limit} and a prompt of about {prompt} tokens are over the student's context of "
@@ -75,13 +82,14 @@ def amount(number: float) -> str:
     return f"{number:.3g}"
 
 
-def _described(config: PipelineConfig) -> str:
+def _described(config: PipelineConfig, into: list[PreTrainedTokenizerBase]) -> str:
     from thinkless_core.problems.problem_set import asked
     from thinkless_core.student.control_tokens import ControlTokens
     from thinkless_core.student.model_files import prepare_tokenizer
     from thinkless_core.student.rendering import render_prompt
 
     prepared = prepare_tokenizer(config.base)
+    into.append(prepared.tokenizer)
     control = ControlTokens.of(prepared.tokenizer)
     user_turn = asked("1+1=?", instruction=config.problems.instruction)
     prompt = prepared.tokenizer.decode(render_prompt(prepared.tokenizer, user_turn), skip_special_tokens=False)

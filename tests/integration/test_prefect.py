@@ -103,8 +103,8 @@ def test_a_failed_gate_fails_the_flow_and_publishes_nothing(
     monkeypatch.setenv("THINKLESS_HOME", str(home))
     before = sorted(home.glob("artifacts/*/*/manifest.json"))
     side = "teach.short.teacher"
+    settings = [f"{side}.{key}={value}" for key, value in careless_teacher(path).items()]
     with pytest.raises(ContractError, match="completion_is_not_empty"):
-        settings = [f"{side}.{key}={value}" for key, value in careless_teacher(path).items()]
         runs.thinkless(overrides=[*SMALL, *settings])
     assert sorted(home.glob("artifacts/*/*/manifest.json")) == before
     recorded = runs.newest_run()

@@ -180,7 +180,7 @@ def train_rl(
     writes and reports progress; `sharded` spreads both models over them. Raises TrainingError, and CollapseError if the
     guard ends the run.
     """
-    _refuse_what_cannot_be_trained_on(problems, config=config, tokenizer=tokenizer, policy=policy)
+    refuse_what_cannot_be_trained_on(problems, config=config, tokenizer=tokenizer, context=context_length(policy))
     accelerator = training_accelerator()
     writes = accelerator.is_main_process
     policy.to(accelerator.device)
