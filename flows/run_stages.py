@@ -54,6 +54,9 @@ class Recorder:
             self.save()
         word = "kept" if artifact.kept else "cached" if cached else "built"
         logger.info("%-12s %-6s %s  %d rows  %.1f s", plan.label, word, artifact.key[:8], artifact.rows, seconds)
+        counted = ", ".join(f"{reason} {rows}" for reason, rows in manifest.drops.items() if rows)
+        if counted and not cached:
+            logger.info("%-12s left out or marked, by reason: %s (table drops)", plan.label, counted)
         if cached:
             for package, (made_with, installed) in version_changes(manifest).items():
                 logger.info(

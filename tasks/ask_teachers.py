@@ -194,8 +194,8 @@ def refuse_no_answers(drops: Sequence[DroppedAnswer], *, mode: Mode, note: str |
         f"not one of {len(drops)} {mode} answers can be used: {reasons}; the first, to problem {drops[0].problem_id}, "
         f"reads {drops[0].text[:80]!r}: correct teach.{mode}.teacher (short_reasoned: take an instruct model, or "
         "switch thinking off; no_reasoning: take one that thinks; not_recorded: take the problems from the data set "
-        "that is replayed; empty, reasoning_not_ended: the rows are there and hold no whole answer; marked_wrong: the data "
-        "set calls them wrong; unknown_notation: write <think>thought</think>answer, or the thought in its own field)"
+        "that is replayed; empty, reasoning_not_ended: the rows are there and hold no whole answer; marked_wrong: the "
+        "data set calls them wrong; unknown_notation: write <think>thought</think>answer, or two fields)"
         + (f"; {note}" if note else "")
     )
 

@@ -1,4 +1,4 @@
-"""`thinkless doctor` and `thinkless run` say the same sentence about every bad input, the doctor before anything is built.
+"""`thinkless doctor` and `thinkless run` say the same sentence about every bad input; the doctor builds nothing.
 
 A case is the settings that bring the bad input in, and what has to be said. Bad files are those of the tests of the
 stages themselves (test_problem_files.py, test_teachers.py), so that a new one there is tried here too.
@@ -66,6 +66,21 @@ def recording(name: str) -> Case:
 CASES = {
     **{f"problems: {fault}": problem_file(fault) for fault in FAULTS},
     **{f"recording: {name}": recording(name) for name in BAD_RECORDINGS},
+    "a model that is not there": Case(
+        {}, ("base.model={kind='pretrained', path='./absent'}",), "base.model.path: './absent'", "base"
+    ),
+    "a model of a package that is not installed": Case(
+        {},
+        ("base.model={kind='pretrained', path='package:absent_here'}",),
+        "names the Python package 'absent_here', which is not installed here",
+        "base",
+    ),
+    "a model without a tokenizer": Case(
+        {"config.json": '{"model_type": "qwen2"}'},
+        ("base.model={kind='pretrained', path='{folder}'}",),
+        "base.model.path: '{folder}'",
+        "base",
+    ),
     "a benchmark without its file": Case(
         {}, ("problems.benchmarks.mine={kind='local', path='{folder}/b.jsonl'}",), "b.jsonl: no such file"
     ),
@@ -163,6 +178,8 @@ def failures(home: Path, case: Case, folder: Path, thinkless_here: Thinkless) ->
             (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     settings = [setting.replace("{folder}", str(folder)) for setting in case.settings]
     small = [one for one in SMALL if not any(s.startswith(one.partition(".num")[0] + "=") for s in settings)]
+    if any(s.startswith("base.model=") for s in settings):
+        small = [one for one in small if not one.startswith("base.model.")]
     if any(s.startswith("problems.benchmarks=") for s in settings):
         small = [one for one in small if not one.startswith("problems.benchmarks.")]
     with pytest.raises(ThinklessError) as caught:

@@ -153,7 +153,12 @@ def test_a_teacher_that_is_mostly_wrong_is_shown_with_references_and_what_was_re
     ],
 )
 def test_what_a_recording_holds_and_what_cannot_be_a_completion_is_dropped_and_counted(
-    mode: Mode, spoil: Spoil, reasons: dict[str, int], home: Path, built: BuiltHome
+    mode: Mode,
+    spoil: Spoil,
+    reasons: dict[str, int],
+    home: Path,
+    built: BuiltHome,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     rows = recording(built, mode)
     for row in rows[:2]:
@@ -165,6 +170,8 @@ def test_what_a_recording_holds_and_what_cannot_be_a_completion_is_dropped_and_c
     )
     assert manifest.drops.items() >= reasons.items()
     assert manifest.rows == len(rows) - sum(reasons.values())
+    (line,) = [line for line in caplog.messages if line.startswith(f"teach-{mode}") and "by reason" in line]
+    assert all(f"{reason} {number}" in line for reason, number in reasons.items()), "the run says it"
 
 
 @pytest.mark.slow
