@@ -109,6 +109,7 @@ def run_stages(request: RunRequest, build: BuildStage) -> Recorder:
             # Prefect's cached reference may name a directory of another machine or an older path: use the store's.
             artifact = done or context.store.find(plan.stage, plan.key) or built
             recorder.add(plan, artifact, seconds=time.monotonic() - started)
+            stage.refuse(request.config, artifact)
     return recorder
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
-from schemas.configs.base_model import BaseModelConfig, PretrainedModel
+from schemas.artifact import Artifact
+from schemas.configs.base_model import BaseModelConfig
+from schemas.configs.pipeline import PipelineConfig
 from tasks.running.context import RunContext
 from tasks.running.stage import Stage, StageOutcome, StagePlan
 from thinkless_core.progress import Progress
+
+logger = logging.getLogger("thinkless")
 
 
 class PrepareBase(Stage[BaseModelConfig]):
@@ -19,11 +24,20 @@ class PrepareBase(Stage[BaseModelConfig]):
     def build(
         self, plan: StagePlan[BaseModelConfig], context: RunContext, workspace: Path, progress: Progress
     ) -> StageOutcome:
-        """Write `model/`."""
-        from thinkless_core.student.model_files import build_base, save_folder
+        """Write `model/`, and say what the model cannot do."""
+        from thinkless_core.probe.examined_student import write_examined_student
 
-        model, tokenizer = build_base(plan.config)
-        trusted = isinstance(plan.config.model, PretrainedModel) and plan.config.model.trust_remote_code
-        save_folder(model, tokenizer, workspace / "model", trust_remote_code=trusted)
-        progress(1, 1, {"parameters": float(model.num_parameters())})
+        examined = write_examined_student(plan.config, workspace / "model")
+        replaced = examined.replaced()
+        if replaced is not None:
+            logger.warning("base: %s", replaced)
+        progress(1, 1, {"parameters": float(examined.num_parameters)})
         return StageOutcome(rows=1)
+
+    def refuse(self, config: PipelineConfig, artifact: Artifact) -> None:
+        """Raise ConfigError if the student does not go with how it shall be trained."""
+        trainings = [t for t in (config.sft, config.rl) if t.lora is not None or t.gradient_checkpointing]
+        if trainings:
+            from thinkless_core.probe.examined_student import refuse_unfit_settings
+
+            refuse_unfit_settings(Path(artifact.path) / "model", trainings)

@@ -8,6 +8,9 @@ from pydantic import Field
 
 from schemas.configs.stage import ComputeConfig, Table
 
+ALL_LINEAR = ("all-linear",)
+"""Stands for the names of all linear layers."""
+
 
 class LoraConfig(Table):
     """Low-rank adapters: only they and the control tokens' embeddings are trained; merged into the weights at the end.
@@ -21,7 +24,7 @@ class LoraConfig(Table):
     """An adapter's output is multiplied by alpha / rank."""
     dropout: float = Field(0.0, ge=0, lt=1)
     """Dropout before an adapter."""
-    target_modules: tuple[str, ...] = Field(("all-linear",), min_length=1)
+    target_modules: tuple[str, ...] = Field(ALL_LINEAR, min_length=1)
     """Names of the adapted linear layers, such as q_proj and v_proj; `all-linear`: all but the output head."""
 
 

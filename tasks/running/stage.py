@@ -144,6 +144,10 @@ class Stage(ABC, Generic[C]):
             kinds=self.kinds(config),
         )
 
+    def refuse(self, config: PipelineConfig, artifact: Artifact) -> None:
+        """Raise ConfigError if what the stage made does not go with the settings of later ones; called before they are
+        built. Nothing is refused unless a stage says so."""
+
     @abstractmethod
     def build(self, plan: StagePlan[C], context: RunContext, workspace: Path, progress: Progress) -> StageOutcome:
         """Write the stage's files into `workspace`; its `scratch/` holds work in progress and survives a crash."""

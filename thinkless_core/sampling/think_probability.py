@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from thinkless_core.sampling.transformers_sampler import left_padded
+from thinkless_core.sampling.decoding import UncachedDecoding, left_padded
 from thinkless_core.student.control_tokens import ControlTokens
+from thinkless_core.student.limits import Limit, limits_of
 from thinkless_core.student.rendering import render_prompt
 
 
@@ -33,17 +35,25 @@ def think_probabilities(
         with torch.inference_mode():
             for start in range(0, len(prompts), batch_size):
                 ids = [render_prompt(tokenizer, p) for p in prompts[start : start + batch_size]]
-                padded = left_padded(ids, pad_id=tokenizer.pad_token_id, device=model.device)
-                logits_BV = model(
-                    input_ids=padded.input_ids_BL,
-                    attention_mask=padded.mask_BL,
-                    position_ids=padded.position_ids_BL,
-                    logits_to_keep=1,
-                    use_cache=False,
-                ).logits[:, -1]
+                logits_BV = _first_logits(model, ids, pad_id=tokenizer.pad_token_id)
                 scores_BV = logits_BV.to(torch.float32)  # bfloat16 would round the difference
                 margin_B = (scores_BV[:, control.think_id] - scores_BV[:, control.short_id]).to(torch.float64)
                 probabilities.extend(margin_B.sigmoid().tolist())
     finally:
         model.train(was_training)
     return probabilities
+
+
+def _first_logits(model: PreTrainedModel, prompts: Sequence[tuple[int, ...]], *, pad_id: int) -> Tensor:
+    """Logits (B, V) of token 0; left padding is what the cache needs, too."""
+    if Limit.CACHE in limits_of(model):
+        return UncachedDecoding(model, pad_id).start(prompts)
+    padded = left_padded(prompts, pad_id=pad_id, device=model.device)
+    logits: Tensor = model(
+        input_ids=padded.input_ids_BL,
+        attention_mask=padded.mask_BL,
+        position_ids=padded.position_ids_BL,
+        logits_to_keep=1,
+        use_cache=False,
+    ).logits
+    return logits[:, -1]

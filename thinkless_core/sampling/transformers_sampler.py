@@ -1,24 +1,25 @@
 """Sampling in process, with any transformers causal language model.
 
-requests -> prefill of each distinct prompt once -> one token per step for all unfinished rows -> completions.
+requests -> prefill of each distinct prompt once -> one token per step for all unfinished rows -> completions
+(thinkless_core/sampling/decoding.py: with the model's cache, or without one).
 A row's draws come from its own named stream by inverse CDF, the draw for token t at place t of the stream. So batch
 size, order and company never change what is sampled, and forcing token 0 leaves the other draws as they were: a
 forced completion equals the free one that chose the same mode. Finished rows leave the batch.
 
-Shapes: B rows, V vocabulary, L prompt length (padded on the left).
+Shapes: B rows, V vocabulary.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, PreTrainedModel
+from transformers import PreTrainedModel
 
 from schemas.finish_reason import FinishReason
+from thinkless_core.sampling.decoding import decoding_of
 from thinkless_core.sampling.sampler import SampledCompletion, SampleRequest
 from thinkless_core.seeding import random_stream
 from thinkless_core.training.micro_batches import sampling_memory_explained
@@ -73,7 +74,8 @@ class TransformersSampler:
             [torch.from_numpy(random_stream(*r.stream).random(max_new_tokens)) for r in requests]
         ).to(device)
         forced_B = torch.tensor([-1 if r.forced_id is None else r.forced_id for r in requests], device=device)
-        logits_BV, mask_BL, cache = self._prefill([r.prompt_ids for r in requests])
+        decoding = decoding_of(self.model, pad_id=self.pad_id)
+        logits_BV = decoding.start([r.prompt_ids for r in requests])
         tokens: list[list[int]] = [[] for _ in requests]
         alive = torch.arange(len(requests), device=device)
         done_B = torch.zeros(len(requests), dtype=torch.bool, device=device)
@@ -91,57 +93,13 @@ class TransformersSampler:
                 break
             if num_unfinished < COMPACT_BELOW * len(alive):
                 keep = unfinished_B.nonzero()[:, 0]
-                alive, next_B, mask_BL = alive[keep], next_B[keep], mask_BL[keep]
-                cache.batch_select_indices(keep)
-            mask_BL = torch.cat([mask_BL, mask_BL.new_ones(len(mask_BL), 1)], dim=1)
-            logits_BV = self.model(
-                input_ids=next_B[:, None],
-                attention_mask=mask_BL,
-                position_ids=mask_BL.sum(dim=1, keepdim=True) - 1,
-                past_key_values=cache,
-                use_cache=True,
-            ).logits[:, -1]
+                alive, next_B = alive[keep], next_B[keep]
+                decoding.keep(keep)
+            logits_BV = decoding.advance(next_B)
         return [
             SampledCompletion(tuple(row), FinishReason.STOP if row[-1] == self.eos_id else FinishReason.LENGTH)
             for row in tokens
         ]
-
-    def _prefill(self, prompts: Sequence[tuple[int, ...]]) -> tuple[Tensor, Tensor, DynamicCache]:
-        """Run each distinct prompt once; returns next-token logits (B, V), mask (B, L) and cache for all rows."""
-        distinct = {prompt: row for row, prompt in enumerate(dict.fromkeys(prompts))}
-        padded = left_padded(list(distinct), pad_id=self.pad_id, device=self.model.device)
-        cache = DynamicCache(config=self.model.config)
-        logits_BV = self.model(
-            input_ids=padded.input_ids_BL,
-            attention_mask=padded.mask_BL,
-            position_ids=padded.position_ids_BL,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        ).logits[:, -1]
-        rows = torch.tensor([distinct[p] for p in prompts], device=self.model.device)
-        cache.batch_select_indices(rows)
-        return logits_BV[rows], padded.mask_BL[rows], cache
-
-
-class LeftPadded(NamedTuple):
-    """Prompts that end in the same column, so that the last one predicts token 0 of every row."""
-
-    input_ids_BL: Tensor
-    mask_BL: Tensor
-    """1 on tokens, 0 on padding."""
-    position_ids_BL: Tensor
-
-
-def left_padded(prompts: Sequence[Sequence[int]], *, pad_id: int, device: torch.device) -> LeftPadded:
-    """Prompts of different lengths as tensors."""
-    longest = max(map(len, prompts))
-    mask_BL = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in prompts], device=device)
-    return LeftPadded(
-        torch.tensor([[pad_id] * (longest - len(p)) + list(p) for p in prompts], device=device),
-        mask_BL,
-        (mask_BL.cumsum(dim=1) - 1).clamp(min=0),
-    )
 
 
 def _draw(logits_BV: Tensor, draws_B: Tensor, *, temperature: float, top_p: float) -> Tensor:

@@ -7,15 +7,14 @@ A saved folder loads with plain `AutoModelForCausalLM` / `AutoTokenizer`: safete
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from transformers import (
     AutoConfig,
-    AutoModelForCausalLM,
     AutoTokenizer,
     PreTrainedConfig,
     PreTrainedModel,
@@ -28,7 +27,9 @@ from schemas.errors import ConfigError
 from thinkless_core.student.chat_template import end_token_of, repair_template
 from thinkless_core.student.control_tokens import add_control_tokens, extend_embeddings
 from thinkless_core.student.mode_token_init import start_mode_tokens
+from thinkless_core.student.model_folder import EXPECTED, in_one_line, refuse_what_is_no_model
 from thinkless_core.student.tiny_model import tiny_model, tiny_tokenizer
+from thinkless_core.student.whole_weights import load_whole
 
 transformers_logging.disable_progress_bar()
 
@@ -91,18 +92,24 @@ def build_base(config: BaseModelConfig) -> tuple[PreTrainedModel, PreTrainedToke
     if isinstance(config.model, TinyModel):
         return tiny_model(config.model, tokenizer=tokenizer, seed=config.seed), tokenizer
     source = config.model
-    model = _read(load_model, source)
+    model = _read(_load_weights, source)
     try:
         extend_embeddings(model, tokenizer, prepared.new_tokens, seed=config.seed)
         start_mode_tokens(model, tokenizer, prepared.new_tokens)
     except ConfigError as error:
         raise ConfigError(f"base.model.path: {source.path!r}: {error}") from error
-    for settings in (model.config, model.generation_config):
-        ends = settings.eos_token_id if isinstance(settings.eos_token_id, list) else [settings.eos_token_id]
-        if tokenizer.eos_token_id not in ends:
+    # A model of several parts has a configuration of its text within its own; either may be the one that is read.
+    for settings in (model.config, model.config.get_text_config(), model.generation_config):
+        ends = getattr(settings, "eos_token_id", None)
+        if tokenizer.eos_token_id not in (ends if isinstance(ends, list) else [ends]):
             settings.eos_token_id = tokenizer.eos_token_id
         settings.pad_token_id = tokenizer.pad_token_id
     return model, tokenizer
+
+
+def _load_weights(location: str, *, gguf_file: str | None, **options: Any) -> PreTrainedModel:
+    refuse_what_is_no_model(location, gguf_file=gguf_file)
+    return load_model(location, gguf_file=gguf_file, **options)
 
 
 def _read(load: Callable[..., T], source: PretrainedModel) -> T:
@@ -114,7 +121,9 @@ def _read(load: Callable[..., T], source: PretrainedModel) -> T:
             trust_remote_code=source.trust_remote_code,
             gguf_file=source.gguf_file,
         )
-    except (OSError, ValueError, ImportError, KeyError) as error:
+    except ConfigError as error:
+        raise ConfigError(f"{_place(source)} cannot be loaded as a causal language model: {error}") from error
+    except Exception as error:  # what foreign files do to other libraries
         raise _not_loaded(source, error) from error
 
 
@@ -156,12 +165,15 @@ def load_model(
     trust_remote_code: bool = False,
     gguf_file: str | None = None,
 ) -> PreTrainedModel:
-    """Weights from safetensors, or from a GGUF file; no remote code unless it is trusted by name."""
+    """Weights from safetensors, or from a GGUF file; no remote code unless it is trusted by name.
+
+    Raises ConfigError for weights that are missing, unexpected, of another shape or not finite.
+    """
     if gguf_file is None:
-        return AutoModelForCausalLM.from_pretrained(
+        return load_whole(
             folder, dtype=dtype, revision=revision, trust_remote_code=trust_remote_code, use_safetensors=True
         )
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, revision=revision, gguf_file=gguf_file)
+    model = load_whole(folder, dtype=dtype, revision=revision, gguf_file=gguf_file)
     # The weights are plain numbers now; what transformers remembers of the file would keep them from being saved.
     del model.config.quantization_config
     model.hf_quantizer, model.is_quantized = None, False
@@ -194,20 +206,37 @@ def _template_text(source: PretrainedModel, tokenizer: PreTrainedTokenizerBase) 
             f"base.model.path: the tokenizer of {source.path!r} has no chat template; write one into a file and set "
             "base.model.chat_template to its path"
         )
+    templates = tokenizer.chat_template
+    if isinstance(templates, Mapping) and "default" not in templates:
+        raise ConfigError(
+            f"base.model.path: the tokenizer of {source.path!r} has {len(templates)} chat templates "
+            f"({', '.join(sorted(templates))}) and none that is called default; write the one to train with into a "
+            "file and set base.model.chat_template to its path"
+        )
     return str(tokenizer.get_chat_template())
 
 
-def _not_loaded(source: PretrainedModel, error: Exception) -> ConfigError:
-    reason = " ".join(str(error).split())
+def _place(source: PretrainedModel) -> str:
     at = "" if source.revision is None else f" at revision {source.revision!r}"
     if source.gguf_file is not None:
+        return f"base.model.gguf_file: {source.gguf_file!r} in {source.path!r}{at}"
+    return f"base.model.path: {source.path!r}{at}"
+
+
+def _not_loaded(source: PretrainedModel, error: Exception) -> ConfigError:
+    what = f"{_place(source)} cannot be loaded as a causal language model: {in_one_line(error)}"
+    try:
+        refuse_what_is_no_model(source.location, gguf_file=source.gguf_file)
+    except ConfigError as found:
+        return ConfigError(f"{_place(source)} cannot be loaded as a causal language model: {found}")
+    if source.gguf_file is not None:
         return ConfigError(
-            f"base.model.gguf_file: {source.gguf_file!r} in {source.path!r}{at} cannot be loaded as a causal language "
-            f"model: {reason}; give the name of a GGUF file in that folder, of an architecture that transformers can "
+            f"{what}; give the name of a GGUF file in that folder, of an architecture that transformers can "
             'read, and install gguf (pip install "thinkless-flows[smollm2]")'
         )
-    return ConfigError(
-        f"base.model.path: {source.path!r}{at} cannot be loaded as a causal language model: {reason}; give a local "
-        "folder with config.json, tokenizer and safetensors weights, or a reachable Hub id (a gated one needs a token "
-        "in HF_TOKEN)"
-    )
+    if not Path(source.location).is_dir():
+        return ConfigError(
+            f"{what}; there is no folder of this name here, so it was looked for on the Hub: {EXPECTED}, or a "
+            "reachable Hub id (a gated one needs a token in HF_TOKEN)"
+        )
+    return ConfigError(f"{what}; {EXPECTED} of an architecture that transformers knows as a causal language model")

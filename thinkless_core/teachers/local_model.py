@@ -7,25 +7,32 @@ A model that has control tokens, as this project's own have, is asked in the mod
 from __future__ import annotations
 
 import gc
+import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from schemas.configs.teach import TransformersTeacher
 from schemas.configs.teacher import TeacherTools
 from schemas.errors import ConfigError, TeacherError
 from schemas.mode import Mode
 from schemas.records.problems import Problem
+from thinkless_core.probe.probe import predictions, sampling_limits
 from thinkless_core.sampling.sampler import SampledCompletion, SampleRequest
 from thinkless_core.sampling.transformers_sampler import TransformersSampler
 from thinkless_core.student.control_tokens import ControlTokens
+from thinkless_core.student.limits import set_limits
 from thinkless_core.student.model_files import load_tokenizer
+from thinkless_core.student.model_folder import in_one_line
 from thinkless_core.student.rendering import decode_completion, render_prompt
+from thinkless_core.student.whole_weights import load_whole
 from thinkless_core.teachers.chat_teacher import over_context, user_turn
 from thinkless_core.teachers.reasoning import Written, as_reply, continued, opens_thought
 from thinkless_core.teachers.reply import TeacherReply, UnusableReply
+
+logger = logging.getLogger("thinkless")
 
 
 class _Loaded(NamedTuple):
@@ -97,13 +104,13 @@ def ends_in_thought(tokenizer: PreTrainedTokenizerBase, prompt_ids: Sequence[int
 def _load(config: TransformersTeacher) -> _Loaded:
     try:
         tokenizer = load_tokenizer(config.model, revision=config.revision)
-        model = AutoModelForCausalLM.from_pretrained(
+        model = load_whole(
             config.model, revision=config.revision, dtype=getattr(torch, config.dtype), trust_remote_code=False
         )
-    except (OSError, ValueError) as error:
+    except Exception as error:  # what foreign files do to other libraries
         raise TeacherError(
-            f"teacher {config.model!r} cannot be loaded as a causal language model: {error}; give a local folder with "
-            "config.json, tokenizer and weights, or the id of a model on the Hub that you may read"
+            f"teacher {config.model!r} cannot be loaded as a causal language model: {in_one_line(error)}; give a local "
+            "folder with config.json, tokenizer and weights, or the id of a model on the Hub that you may read"
         ) from error
     if tokenizer.chat_template is None:
         raise TeacherError(
@@ -114,7 +121,21 @@ def _load(config: TransformersTeacher) -> _Loaded:
     except ConfigError:
         control = None
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    _probe(model, tokenizer, name=config.model)
     return _Loaded(model.to(device).eval(), tokenizer, control)
+
+
+def _probe(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, name: str) -> None:
+    """Find out how the model can be sampled from, and say so if it is not with its cache."""
+    model.eval()
+    pad_id = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+    try:
+        limits = sampling_limits(model, predictions(model, tokenizer), pad_id=pad_id)
+    except ConfigError as error:
+        raise TeacherError(f"teacher {name!r} cannot be asked: {error}") from error
+    set_limits(model, limits)
+    for limit, reason in limits.items():
+        logger.warning("teacher %r: %s (%s)", name, limit.replacement, reason)
 
 
 def _sampler(loaded: _Loaded, *, batch_size: int) -> TransformersSampler:

@@ -17,6 +17,8 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
+from thinkless_core.student.forward import last_logits
+from thinkless_core.student.limits import Limit, limits_of
 from thinkless_core.student.rendering import Sample
 from thinkless_core.training.packed_attention import packed_attention, supports_packing
 from thinkless_core.training.packing import PackedSamples, pack_samples
@@ -102,7 +104,7 @@ def _packed_logprobs(model: PreTrainedModel, batch: PackedSamples, *, temperatur
         "use_cache": False,
     }
     num_logits = len(batch.completion_ids_M) * model.config.get_text_config().vocab_size
-    if num_logits <= MAX_LOGITS or not _has_plain_head(model):
+    if num_logits <= MAX_LOGITS or not has_plain_head(model):
         logits_MV = model(**inputs, logits_to_keep=batch.logit_rows_M).logits[0]
         return _token_logprobs(logits_MV, batch.completion_ids_M, temperature=temperature)
     hidden_MX = model.base_model(**inputs).last_hidden_state[0].index_select(0, batch.logit_rows_M)
@@ -128,8 +130,10 @@ def _activation_dtype(model: PreTrainedModel) -> torch.dtype:
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else model.dtype
 
 
-def _has_plain_head(model: PreTrainedModel) -> bool:
+def has_plain_head(model: PreTrainedModel) -> bool:
     """Whether logits are the output embedding of the last hidden state and nothing else."""
+    if Limit.PLAIN_HEAD in limits_of(model):
+        return False
     config = model.config.get_text_config()
     return not any(getattr(config, name, None) for name in ("final_logit_softcapping", "logit_scale", "logits_scaling"))
 
@@ -140,7 +144,7 @@ def _padded_logprobs(model: PreTrainedModel, batch: PaddedSamples, *, temperatur
     """
     first = int(batch.prompt_lengths_B.min()) - 1
     width = batch.input_ids_BL.shape[1]
-    logits_BLV = model(input_ids=batch.input_ids_BL, logits_to_keep=width - first, use_cache=False).logits
+    logits_BLV = last_logits(model, batch.input_ids_BL, keep=width - first)
     steps_T = torch.arange(batch.completion_ids_BT.shape[1], device=logits_BLV.device)
     columns_BT = (batch.prompt_lengths_B[:, None] - 1 - first + steps_T).clamp(max=width - first - 1)
     logits_BTV = logits_BLV.gather(1, columns_BT[:, :, None].expand(-1, -1, logits_BLV.shape[-1]))

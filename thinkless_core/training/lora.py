@@ -21,11 +21,10 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from schemas.configs.training import LoraConfig
+from schemas.configs.training import ALL_LINEAR, LoraConfig
 from schemas.errors import ConfigError, nearest
 from thinkless_core.seeding import derive_seed
 
-ALL_LINEAR = "all-linear"
 ADAPTER = "default"
 """Name of the one adapter that every layer has."""
 ROWS, IDS = "control_rows", "control_ids"
@@ -45,15 +44,20 @@ def add_adapters(
         raise ConfigError(
             f'{key}: needs peft, which is not installed; run: pip install "thinkless-flows[lora]"'
         ) from error
-    named = ALL_LINEAR if config.target_modules == (ALL_LINEAR,) else list(config.target_modules)
+    named = ALL_LINEAR[0] if config.target_modules == ALL_LINEAR else list(config.target_modules)
     _check_names(model, config.target_modules, key=key)
     _check_rows(model, key=key)
+    way_out = _by_name(model)
     settings = peft.LoraConfig(
         r=config.rank, lora_alpha=config.alpha, lora_dropout=config.dropout, target_modules=named, bias="none"
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed("lora", seed))
-        peft.inject_adapter_in_model(settings, model, adapter_name=ADAPTER)
+        try:
+            peft.inject_adapter_in_model(settings, model, adapter_name=ADAPTER)
+        except ValueError as error:  # peft's own list of layers that it cannot adapt
+            raise ConfigError(f"{key}.target_modules: {' '.join(str(error).split())}; {way_out}") from error
+    _check_foldable(model, way_out=way_out, key=key)
     _add_control_rows(model, control_ids)
 
 
@@ -126,18 +130,38 @@ def _rowed(model: PreTrainedModel) -> dict[str, Any]:
 
 def _check_names(model: PreTrainedModel, names: Sequence[str], *, key: str) -> None:
     """Refuse a name that no linear layer has: peft says nothing as long as another one fits."""
-    if tuple(names) == (ALL_LINEAR,):
+    if tuple(names) == ALL_LINEAR:
         return
     head = model.get_output_embeddings()
     layers = [n for n, m in model.named_modules() if isinstance(m, nn.Linear | Conv1D) and m is not head]
     for name in names:
         if not any(layer == name or layer.endswith(f".{name}") for layer in layers):
             known = {layer.rpartition(".")[2] for layer in layers}
-            way_out = f"give {ALL_LINEAR!r} alone" if name == ALL_LINEAR else nearest(name, known)
+            way_out = f"give {name!r} alone" if name in ALL_LINEAR else nearest(name, known)
             raise ConfigError(
                 f"{key}.target_modules: {name!r} is no linear layer of {type(model).__name__} (they are "
                 f"{', '.join(sorted(known))}); {way_out}"
             )
+
+
+def _check_foldable(model: PreTrainedModel, *, way_out: str, key: str) -> None:
+    """Refuse an adapter on anything but a linear layer: peft adapts the experts of a mixture, too, in a way of its own,
+    which cannot be folded into their weights."""
+    for name, layer in _adapted(model).items():
+        base = layer.get_base_layer()
+        if not isinstance(base, nn.Linear | Conv1D):
+            raise ConfigError(
+                f"{key}.target_modules: an adapter on {name}, a {type(base).__name__} and no linear layer, cannot be "
+                f"folded into its weights; {way_out}"
+            )
+
+
+def _by_name(model: PreTrainedModel) -> str:
+    """The way out for a model of which not all layers can be adapted."""
+    head = model.get_output_embeddings()
+    layers = {n.rpartition(".")[2] for n, m in model.named_modules() if isinstance(m, nn.Linear) and m is not head}
+    usual = [name for name in ("q_proj", "k_proj", "v_proj", "o_proj", "in_proj") if name in layers]
+    return f"name linear layers instead, such as {', '.join(usual or sorted(layers)[:4])}, or leave lora out"
 
 
 def _check_rows(model: PreTrainedModel, *, key: str) -> None:

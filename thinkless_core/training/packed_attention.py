@@ -18,14 +18,21 @@ from torch.nn.attention.bias import causal_lower_right
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, PreTrainedModel
 
+from schemas.errors import TrainingError
+from thinkless_core.student.limits import Limit, limits_of
 from thinkless_core.training.packing import PackedLayout
 
 PACKED = "thinkless_packed"
 """Name of the implementation."""
+NOT_PLAIN = ("softcap", "s_aux", "sliding_window", "position_bias")
+"""What a model may ask of its attention and does not get here: capped scores, sinks, a window, biases."""
 
 
 def supports_packing(model: PreTrainedModel) -> bool:
-    """Whether the model's attention can be replaced and is plain causal attention in every layer."""
+    """Whether the model's attention can be replaced, is plain causal attention in every layer, and was not found to
+    give other log-probabilities when packed. (A few tokens do not show what a window does: the configuration does.)"""
+    if Limit.PACKING in limits_of(model):
+        return False
     config = model.config.get_text_config()
     kinds = getattr(config, "layer_types", None) or ["full_attention"]
     return (
@@ -74,12 +81,19 @@ def _attend(
     packed_layout: PackedLayout,
     scaling: float | None = None,
     dropout: float = 0.0,
-    **_: object,
+    **others: object,
 ) -> tuple[Tensor, None]:
     """Attention of every token to its own segment and context; returns (1, N, H, D) and no weights.
 
     Under autocast, rotary positions leave queries and keys in float32; the values' type is what was asked for.
+    Raises TrainingError for a model whose attention wants more than this, such as a mask of its own.
     """
+    wanted = [name for name in NOT_PLAIN if others.get(name) is not None]
+    if attention_mask is not None or wanted:
+        raise TrainingError(
+            f"{type(module).__name__} wants {', '.join(wanted) or 'a mask of its own'}, which packed attention "
+            "does not know; its samples have to be padded"
+        )
     query_1HND, key_1HND = query_1HND.to(value_1HND.dtype), key_1HND.to(value_1HND.dtype)
     queries = _rows(query_1HND, packed_layout.query_rows)
     keys, values = (_rows(states, packed_layout.key_rows) for states in (key_1HND, value_1HND))

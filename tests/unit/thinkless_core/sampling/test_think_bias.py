@@ -13,8 +13,8 @@ from schemas.mode import EvalMode
 from tests.oracles.student import think_probability
 from tests.specimens import LIVELY, ScriptedSampler, make_student
 from thinkless_core.evaluation.answering import ask
+from thinkless_core.sampling.decoding import left_padded
 from thinkless_core.sampling.think_bias import ThinkBiasLogitsProcessor
-from thinkless_core.sampling.transformers_sampler import left_padded
 from thinkless_core.student.control_tokens import ControlTokens
 from thinkless_core.student.rendering import render_prompt
 
