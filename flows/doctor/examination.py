@@ -44,6 +44,9 @@ def examine(config: PipelineConfig, findings: Findings) -> Iterator[str]:
         yield from say(student.tokenizer(config, prepared=prepared))
     shape = shape_of(config.base.model)
     yield from say(*student.size(config, shape))
+    hardware = machine.Hardware.here()
+    if student.can_be_read(config, unreached=look.unreached):
+        yield from say(student.abilities(config, shape, free_bytes=hardware.ram_bytes))
     made: list[ProblemSet] = []
     yield from say(*data.problems(config, unreached=look.unreached, made=made))
     asked: tuple[Mode, ...] = ()
@@ -54,7 +57,6 @@ def examine(config: PipelineConfig, findings: Findings) -> Iterator[str]:
         yield from say(*rehearse(config, made[0].problems, tokenizer=prepared[0], context=shape.context or None))
     yield from say(*student.context(config, shape, measured=measured))
     yield from say(*data.recordings(config, unreached=look.unreached, leave_out=asked))
-    hardware = machine.Hardware.here()
     works = [] if shape is None else list(stage_works(config, shape, problems=data.counts(config)))
     plan = machine.plan_for(works, hardware)
     stages = (

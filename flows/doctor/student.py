@@ -1,9 +1,12 @@
-"""Checks of the student: control tokens in its tokenizer, a template that leaves the mode open, length of context."""
+"""Checks of the student: control tokens in its tokenizer, a template that leaves the mode open, length of
+context, and what the model can do."""
 
 from __future__ import annotations
 
 import importlib.util
 from collections.abc import Collection, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from flows.doctor.finding import Finding, checked
@@ -14,6 +17,9 @@ from thinkless_core.estimates.stage_memory import longest_rollout, prompt_tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+COPIES_WHILE_PROBED = 2
+"""The model and what was written of it, each in float32."""
 
 
 def package(config: PipelineConfig) -> Iterator[Finding]:
@@ -36,6 +42,21 @@ def can_be_read(config: PipelineConfig, *, unreached: Collection[str]) -> bool:
 def tokenizer(config: PipelineConfig, *, prepared: list[PreTrainedTokenizerBase] | None = None) -> Finding:
     """The tokenizer as the student will have it, put into `prepared`, and a prompt as it will read it."""
     return checked("tokenizer", lambda: _described(config, [] if prepared is None else prepared))
+
+
+def abilities(config: PipelineConfig, shape: ModelShape | None, *, free_bytes: int) -> Finding:
+    """What the model itself can do, probed by the function that stage `base` calls; weights are not downloaded."""
+    model = config.base.model
+    if isinstance(model, PretrainedModel) and not Path(model.location).exists():
+        return Finding("abilities", True, "not probed: the weights are not on this machine; stage base does it")
+    needed = 0 if shape is None else COPIES_WHILE_PROBED * 4 * shape.parameters
+    if needed > free_bytes:
+        return Finding(
+            "abilities", True,
+            f"not probed: {needed / 1e9:.1f} GB of memory are needed and {free_bytes / 1e9:.1f} GB are free; stage "
+            "base does it",
+        )  # fmt: skip
+    return checked("abilities", lambda: _probed(config))
 
 
 def context(config: PipelineConfig, shape: ModelShape | None, *, measured: Collection[str] = ()) -> Iterator[Finding]:
@@ -80,6 +101,15 @@ def amount(number: float) -> str:
         if number >= unit:
             return f"{number / unit:.3g}{name}"
     return f"{number:.3g}"
+
+
+def _probed(config: PipelineConfig) -> str:
+    from thinkless_core.probe.examined_student import refuse_unfit_settings, write_examined_student
+
+    with TemporaryDirectory() as folder:
+        examined = write_examined_student(config.base, Path(folder))
+        refuse_unfit_settings(Path(folder), (config.sft, config.rl))
+    return examined.replaced() or "probed with a few tokens; cache, packing and reloading agree with a forward pass"
 
 
 def _described(config: PipelineConfig, into: list[PreTrainedTokenizerBase]) -> str:

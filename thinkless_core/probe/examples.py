@@ -13,6 +13,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from schemas.mode import THINK_END, Mode
+from thinkless_core.student.forward import last_logits
 from thinkless_core.student.model_folder import in_one_line
 from thinkless_core.student.rendering import Sample, render_completion, render_prompt
 
@@ -60,8 +61,8 @@ class Plain(NamedTuple):
 
 def logprobs_of(model: PreTrainedModel, ids: Sequence[int]) -> Tensor:
     """Log-probabilities (L, V) of one row of tokens, in float32."""
-    logits_LV: Tensor = model(input_ids=torch.tensor([list(ids)], device=model.device)).logits[0]
-    return logits_LV.float().log_softmax(dim=-1).cpu()
+    logits_1LV = last_logits(model, torch.tensor([list(ids)], device=model.device), keep=len(ids))
+    return logits_1LV[0].float().log_softmax(dim=-1).cpu()
 
 
 def plain(model: PreTrainedModel, found: Sequence[Sample]) -> Plain:

@@ -51,7 +51,11 @@ def probe(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[Li
 
 
 def predictions(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Plain:
-    """What the model predicts for the probe's samples; raises ConfigError if that is nothing finite."""
+    """What the model predicts for the probe's samples; raises ConfigError if that is nothing finite, or if the
+    model is half of one."""
+    half = sampling_probe.half_of(model)
+    if half is not None:
+        raise _unfit(model, f"it is the decoder of an encoder-decoder model, whose encoder is missing (see {half})")
     found = _done(model, "predict a token", lambda: plain(model, samples(tokenizer)))
     if not all(bool(values.isfinite().all()) for values in found.logprobs_LV):
         raise _unfit(model, "its predictions are not finite numbers")
@@ -59,10 +63,7 @@ def predictions(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> P
 
 
 def sampling_limits(model: PreTrainedModel, found: Plain, *, pad_id: int) -> dict[Limit, str]:
-    """The limits of sampling alone; raises ConfigError for a model that cannot write, or not by itself."""
-    half = sampling_probe.half_of(model)
-    if half is not None:
-        raise _unfit(model, f"it is the decoder of an encoder-decoder model, whose encoder is missing (see {half})")
+    """The limits of sampling alone; raises ConfigError for a model that is not causal."""
     ahead = sampling_probe.looks_ahead(model, found)
     if ahead is not None:
         raise _unfit(model, f"it is not causal: {ahead}; an encoder cannot write")

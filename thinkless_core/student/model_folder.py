@@ -92,8 +92,8 @@ def _refuse_incomplete(folder: Path) -> None:
     absent = [name for name in names if not (folder / name).is_file()]
     if absent:
         raise ConfigError(
-            f"{INDEX} names {len(names)} files of weights, and {len(absent)} are absent ({', '.join(absent[:3])}); "
-            "download the model again, with all its files"
+            f"{INDEX} names {len(names)} files of weights; absent: {', '.join(absent[:3])}"
+            f"{', ...' if len(absent) > 3 else ''}; download the model again, with all its files"
         )
     for name in names:
         _refuse_damaged(folder / name)
