@@ -37,13 +37,13 @@ TRAPS = {
         "{% set content = content.split('</think>')[-1] %}{% endif %}{{ '<|assistant|>' + content + '<|im_end|>' }}"
         "{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|><think>\\n' }}{% endif %}",
         "<s><|user|>Q<|assistant|>",
-        "history keeps thinking, the generation prompt ends before <think>",
+        "it looks at texts; its generation prompt goes on with '<think>\\n'; it does not write answers as the model does",
     ),
     "generation prompt ends in <think> outside of an expression": Trap(
         "{% for m in messages %}" + PLAIN_TURN + "{% endfor %}"
         "{% if add_generation_prompt %}<|im_start|>assistant\n<think>{% endif %}",
         ASSISTANT,
-        "the generation prompt ends before <think>",
+        "wrapped, because its generation prompt goes on with '<think>'",
     ),
     "generation prompt put together from parts": Trap(
         "{% set opener = '<thi' ~ 'nk>\\n' %}{% for m in messages %}" + PLAIN_TURN + "{% endfor %}"
