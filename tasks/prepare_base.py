@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 from schemas.artifact import Artifact
@@ -11,8 +10,6 @@ from schemas.configs.pipeline import PipelineConfig
 from tasks.running.context import RunContext
 from tasks.running.stage import Stage, StageOutcome, StagePlan
 from thinkless_core.progress import Progress
-
-logger = logging.getLogger("thinkless")
 
 
 class PrepareBase(Stage[BaseModelConfig]):
@@ -24,14 +21,12 @@ class PrepareBase(Stage[BaseModelConfig]):
     def build(
         self, plan: StagePlan[BaseModelConfig], context: RunContext, workspace: Path, progress: Progress
     ) -> StageOutcome:
-        """Write `model/`, and say what the model cannot do."""
+        """Write `model/`; say how its chat template was changed, and what the model cannot do."""
         from thinkless_core.probe.examined_student import write_examined_student
 
-        examined = write_examined_student(plan.config, workspace / "model")
-        replaced = examined.replaced()
-        if replaced is not None:
-            logger.warning("base: %s", replaced)
-        progress(1, 1, {"parameters": float(examined.num_parameters)})
+        notes: list[str] = []
+        examined = write_examined_student(plan.config, workspace / "model", say=notes.append)
+        progress(1, 1, {"parameters": float(examined.num_parameters)}, notes=notes)
         return StageOutcome(rows=1)
 
     def refuse(self, config: PipelineConfig, artifact: Artifact) -> None:

@@ -37,7 +37,7 @@ TRAPS = {
         "{% set content = content.split('</think>')[-1] %}{% endif %}{{ '<|assistant|>' + content + '<|im_end|>' }}"
         "{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|><think>\\n' }}{% endif %}",
         "<s><|user|>Q<|assistant|>",
-        "it looks at texts; its generation prompt goes on with '<think>\\n'; it does not write answers as the model does",
+        "it looks at texts; its generation prompt goes on with '<think>\\n'; it does not write answers",
     ),
     "generation prompt ends in <think> outside of an expression": Trap(
         "{% for m in messages %}" + PLAIN_TURN + "{% endfor %}"

@@ -6,7 +6,7 @@ settings of training -> refused if the student does not go with them, before any
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,9 +43,14 @@ class ExaminedStudent(NamedTuple):
         return f"the student has limits: {'; '.join(parts)}" if parts else None
 
 
-def write_examined_student(config: BaseModelConfig, folder: Path) -> ExaminedStudent:
-    """Write the student into `folder`; raises ConfigError for a model that cannot be it."""
-    model, tokenizer = build_base(config)
+def write_examined_student(
+    config: BaseModelConfig, folder: Path, *, say: Callable[[str], None] = lambda _note: None
+) -> ExaminedStudent:
+    """Write the student into `folder`; raises ConfigError for a model that cannot be it.
+
+    `say` is told how the chat template was changed, and what will be done in another way because of a limit.
+    """
+    model, tokenizer = build_base(config, say=say)
     set_limits(model, {})
     trusted = isinstance(config.model, PretrainedModel) and config.model.trust_remote_code
     try:
@@ -59,7 +64,10 @@ def write_examined_student(config: BaseModelConfig, folder: Path) -> ExaminedStu
         raise ConfigError(f"base.model.path: {name!r}: {error}") from error
     if limits:
         reloaded.config.save_pretrained(folder)
-    return ExaminedStudent(num_parameters, limits)
+    examined = ExaminedStudent(num_parameters, limits)
+    if (replaced := examined.replaced()) is not None:
+        say(replaced)
+    return examined
 
 
 def _save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, *, trusted: bool) -> None:

@@ -31,7 +31,7 @@ from schemas.mode import THINK_END, Mode
 from thinkless_core.student.rendering import render_completion
 from thinkless_core.student.template_probe import SPOTS, WAY_OUT, Message, Probe, conversation
 from thinkless_core.student.template_syntax import arguments, looks_at_texts, read_before_set
-from thinkless_core.student.template_wrapper import frame_of, wrap, wrapped_template
+from thinkless_core.student.template_wrapper import ends_of, frame_of, wrap, wrapped_template
 
 QUESTIONS = ("What is 1 + 1?", "And 2 + 2?")
 ANSWERS = (f"{Mode.THINK.token}\nOne and one.\n{THINK_END}\n\n2 \n", f"{Mode.SHORT.token}4")
@@ -93,13 +93,7 @@ def end_token_of(tokenizer: PreTrainedTokenizerBase, template: str) -> str:
     Any added token counts, special or not. Of several in a row it is the tokenizer's own, or else the first.
     """
     probe = _probe(tokenizer, template, None)
-    _, answer, following = SPOTS[:3]
-    end = probe.after(answer, conversation(*SPOTS[:2]), generate=False)
-    try:
-        middle = probe.between(answer, following, conversation(*SPOTS[:3]))
-    except ConfigError:
-        middle = end
-    written = probe.chain(probe.agree(end, middle)[0]) or probe.chain(end)[:1]
+    written = probe.chain(ends_of(probe)[0])
     own = str(tokenizer.eos_token)
     return own if own in written or not written else written[0]
 
@@ -117,9 +111,7 @@ def foreign_markers(tokenizer: PreTrainedTokenizerBase, template: str) -> tuple[
     return tuple(m for m in whole if m not in probe.added_tokens())
 
 
-def _probe(
-    tokenizer: PreTrainedTokenizerBase, template: str, tools: Sequence[Mapping[str, object]] | None
-) -> Probe:
+def _probe(tokenizer: PreTrainedTokenizerBase, template: str, tools: Sequence[Mapping[str, object]] | None) -> Probe:
     """The template as it has to be shown texts: as texts, or as lists of parts if it reads nothing else."""
     plain = Probe(tokenizer, template, None if tools is None else list(tools))
     parts = replace(plain, in_parts=True)

@@ -7,7 +7,7 @@ A saved folder loads with plain `AutoModelForCausalLM` / `AutoTokenizer`: safete
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,10 +24,11 @@ from transformers.utils import logging as transformers_logging
 
 from schemas.configs.base_model import BaseModelConfig, PretrainedModel, TinyModel
 from schemas.errors import ConfigError
-from thinkless_core.student.chat_template import end_token_of, repair_template
+from thinkless_core.student.chat_template import end_token_of
 from thinkless_core.student.control_tokens import add_control_tokens, extend_embeddings
 from thinkless_core.student.mode_token_init import start_mode_tokens
 from thinkless_core.student.model_folder import EXPECTED, in_one_line, refuse_what_is_no_model
+from thinkless_core.student.named_templates import default_of, repair_templates
 from thinkless_core.student.tiny_model import tiny_model, tiny_tokenizer
 from thinkless_core.student.whole_weights import load_whole
 
@@ -70,25 +71,32 @@ def prepare_tokenizer(config: BaseModelConfig) -> PreparedTokenizer:
             "so its vocabulary cannot be extended without losing track of spelt-out control tokens; choose a base "
             "model with a tokenizer.json"
         )
-    template = _template_text(source, tokenizer)
+    templates = _templates(source, tokenizer)
     try:
         new_tokens = add_control_tokens(tokenizer)
-        tokenizer.eos_token = end_token_of(tokenizer, template)
+        tokenizer.eos_token = end_token_of(tokenizer, default_of(templates))
         if tokenizer.eos_token_id is None:
             raise ConfigError("the tokenizer has no end token; set `eos_token` in its tokenizer_config.json")
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token = tokenizer.eos_token
-        repaired = repair_template(tokenizer, template)
+        repaired = repair_templates(tokenizer, templates)
     except ConfigError as error:
         raise ConfigError(f"base.model.path: {source.path!r}: {error}") from error
-    tokenizer.chat_template = repaired.text
+    tokenizer.chat_template = repaired.chat_template
     return PreparedTokenizer(tokenizer, new_tokens, repaired.repairs)
 
 
-def build_base(config: BaseModelConfig) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """The student before training, with a row for every control token; raises ConfigError."""
+def build_base(
+    config: BaseModelConfig, *, say: Callable[[str], None] = lambda _note: None
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The student before training, with a row for every control token; raises ConfigError.
+
+    `say` is told what somebody should know of it: that and how the chat template was changed.
+    """
     prepared = prepare_tokenizer(config)
     tokenizer = prepared.tokenizer
+    if prepared.template_repairs:
+        say(f"chat template: {'; '.join(prepared.template_repairs)}; docs/templates.md shows what that means")
     if isinstance(config.model, TinyModel):
         return tiny_model(config.model, tokenizer=tokenizer, seed=config.seed), tokenizer
     source = config.model
@@ -192,8 +200,8 @@ def load_tokenizer(
     return AutoTokenizer.from_pretrained(folder, revision=revision, trust_remote_code=trust_remote_code, **inside)
 
 
-def _template_text(source: PretrainedModel, tokenizer: PreTrainedTokenizerBase) -> str:
-    """The configured file's template, else the tokenizer's own."""
+def _templates(source: PretrainedModel, tokenizer: PreTrainedTokenizerBase) -> str | dict[str, str]:
+    """The configured file's template, else the tokenizer's own, by name if there are several."""
     if source.chat_template is not None:
         try:
             return Path(source.chat_template).read_text(encoding="utf-8")
@@ -201,19 +209,13 @@ def _template_text(source: PretrainedModel, tokenizer: PreTrainedTokenizerBase) 
             raise ConfigError(
                 f"base.model.chat_template: {source.chat_template!r} cannot be read: {error}; expected a Jinja template"
             ) from error
-    if tokenizer.chat_template is None:
+    templates: str | dict[str, str] | None = tokenizer.chat_template
+    if templates is None:
         raise ConfigError(
             f"base.model.path: the tokenizer of {source.path!r} has no chat template; write one into a file and set "
             "base.model.chat_template to its path"
         )
-    templates = tokenizer.chat_template
-    if isinstance(templates, Mapping) and "default" not in templates:
-        raise ConfigError(
-            f"base.model.path: the tokenizer of {source.path!r} has {len(templates)} chat templates "
-            f"({', '.join(sorted(templates))}) and none that is called default; write the one to train with into a "
-            "file and set base.model.chat_template to its path"
-        )
-    return str(tokenizer.get_chat_template())
+    return templates
 
 
 def _place(source: PretrainedModel) -> str:

@@ -5,8 +5,9 @@ completion text (control token first) -> completion ids, with the end token if i
 
 A user who writes `<think>` or `<|im_end|>` asks about it and must not steer the model with it. The whole rendered text
 is still encoded in one go, as a piece on its own gets other ids (SentencePiece puts a space before it, byte-level BPE
-joins line breaks across its border), but by a copy of the tokenizer in which every special token has another name, one
-that no text holds; the template's own tokens are written by those names, and the user's are text like any other.
+joins line breaks across its border), but by a copy of the tokenizer in which every added token has another name, one
+that no text holds; the template's own tokens are written by those names, and the user's are text like any other. Added
+tokens count whether they are special or not: some models' turn markers are not. Those of white space alone do not.
 """
 
 from __future__ import annotations
@@ -43,13 +44,16 @@ class Sample:
 def render_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str) -> tuple[int, ...]:
     """Token ids of a user turn, ending right before the control token.
 
-    Special and control tokens that the user spelt out are encoded as plain text: a question about `<think>` is a
-    question. Plain `apply_chat_template(tokenize=True)` does not do that; of all other prompts it makes the same ids.
+    Added and control tokens that the user spelt out are encoded as plain text, even those that only the tokenizer's
+    normaliser makes of what was spelt: a question about `<think>` is a question. Plain
+    `apply_chat_template(tokenize=True)` does not do that; of all other prompts it makes the same ids.
     """
     spelling = _spelling(tokenizer)
     text = _apply_template(tokenizer, prompt)
     if spelling.pattern.search(prompt) is None:
-        return tuple(tokenizer(text, add_special_tokens=False).input_ids)
+        ids = tuple(tokenizer(text, add_special_tokens=False).input_ids)
+        if spelling.found(ids) == _of_the_template(tokenizer, str(tokenizer.chat_template)):
+            return ids
     marker = next(character for character in MARKERS if character not in text)
     number = {token: index for index, token in enumerate(spelling.tokens)}
     masked = spelling.pattern.sub(lambda found: f"{marker}user{number[found[0]]}{marker}", prompt)
@@ -86,19 +90,33 @@ def _apply_template(tokenizer: PreTrainedTokenizerBase, content: str) -> str:
 
 @dataclass(frozen=True)
 class _Spelling:
-    """Texts that a tokenizer reads as special or control tokens, and the pattern that finds them, longest first."""
+    """Texts that a tokenizer reads as added or control tokens, and the pattern that finds them, longest first."""
 
     tokens: tuple[str, ...]
     pattern: re.Pattern[str]
+    ids: frozenset[int]
+    """Theirs, but for the one of unknown text."""
+
+    def found(self, ids: Sequence[int]) -> list[int]:
+        """Those of the ids that are such tokens."""
+        return [i for i in ids if i in self.ids]
 
 
 @functools.lru_cache(maxsize=8)
 def _spelling(tokenizer: PreTrainedTokenizerBase) -> _Spelling:
     """Of a tokenizer that has its control tokens; one that gets new tokens later is not looked at again."""
-    special = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
-    texts = special | set(tokenizer.all_special_tokens) | set(CONTROL_TEXTS)
+    added = {token.content for token in tokenizer.added_tokens_decoder.values() if token.content.strip(" \t\r\n\u2581")}
+    texts = added | set(tokenizer.all_special_tokens) | set(CONTROL_TEXTS)
     tokens = tuple(sorted(texts, key=lambda text: (-len(text), text)))
-    return _Spelling(tokens, re.compile("|".join(map(re.escape, tokens))))
+    ids = {tokenizer.backend_tokenizer.token_to_id(token) for token in tokens} - {None, tokenizer.unk_token_id}
+    return _Spelling(tokens, re.compile("|".join(map(re.escape, tokens))), frozenset(ids))
+
+
+@functools.lru_cache(maxsize=8)
+def _of_the_template(tokenizer: PreTrainedTokenizerBase, _template: str) -> list[int]:
+    """Ids of added tokens in a prompt that spells none out; kept for as long as the template is the same."""
+    text = _apply_template(tokenizer, "x")
+    return _spelling(tokenizer).found(tokenizer(text, add_special_tokens=False).input_ids)
 
 
 def _other_name(marker: str, number: int) -> str:
@@ -107,7 +125,7 @@ def _other_name(marker: str, number: int) -> str:
 
 @functools.lru_cache(maxsize=8)
 def _renamed(tokenizer: PreTrainedTokenizerBase, marker: str) -> Tokenizer:
-    """A copy in which special and control tokens have other names and the same ids.
+    """A copy in which added and control tokens have other names and the same ids.
 
     They are renamed in the vocabulary too, and merges that would make one are left out: some models know their special
     tokens as ordinary pieces and would find them in plain text.

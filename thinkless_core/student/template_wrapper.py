@@ -13,6 +13,7 @@ around the texts stays, but for three places:
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Sequence
@@ -87,9 +88,18 @@ place=loop.index0) -%}
 {%- set thinkless.rest = @OPENING@ -%}
 {%- elif @HEADER@ and @HEADER@ in thinkless.rest -%}
 {%- set thinkless.rest = thinkless.rest.rpartition(@HEADER@)[0] ~ @LINE@ -%}
-{%- elif @CONTROL@ or \
-(asked and thinkless_inner(thinkless.shown, false).split(mark)[-1].partition("\ue002")[2] != cut[2]) -%}
+{%- elif asked and @OPENER@ and cut[2].endswith(@OPENER@) -%}
+{%- set thinkless.rest = cut[2][:-(@OPENER@ | length)] -%}
+{%- else -%}
+{%- for _ in range(3) -%}
+{%- for text in @CONTROL@ if thinkless.rest.rstrip().endswith(text) -%}
+{%- set thinkless.rest = thinkless.rest.rstrip()[:-(text | length)] -%}
+{%- endfor -%}
+{%- endfor -%}
+{%- if asked and \
+thinkless_inner(thinkless.shown, false).split(mark)[-1].partition("\ue002")[2].strip() != thinkless.rest.strip() -%}
 {{ raise_exception("the chat template opens an answer in a way of its own after these messages: " ~ thinkless.rest) }}
+{%- endif -%}
 {%- endif -%}
 {%- endif -%}
 {%- if now and now.answer -%}
@@ -123,14 +133,14 @@ class Frame:
     opener: str
     """What else the generation prompt says: it begins the answer, so it goes."""
     closings: tuple[str, ...]
-    """What ends an answer, tokens with white space between them: at the end of a conversation, and before it goes on."""
+    """What ends an answer at the end of a conversation, and in its middle: tokens, with white space between them."""
     space: str
     """White space after that at the end of a conversation."""
 
 
 def frame_of(probe: Probe) -> Frame:
     """Look at what a template writes around answers; raises ConfigError if it leaves texts out or cannot be read."""
-    one, two, three = (conversation(*SPOTS[:turns]) for turns in (1, 2, 3))
+    one, two = conversation(*SPOTS[:1]), conversation(*SPOTS[:2])
     asked, history = probe.after(QUESTION, one, generate=True), probe.between(QUESTION, ANSWER, two)
     closed = probe.after(QUESTION, one, generate=False)
     opening, seen = probe.agree(asked, history)
@@ -138,18 +148,36 @@ def frame_of(probe: Probe) -> Frame:
     if tag:
         opening, seen = opening[: tag.start()], seen[: seen.rindex(tag[0])]
     header = opening[len(probe.agree(opening, closed)[0]) :].lstrip()
-    end, middle = probe.after(ANSWER, two, generate=False), probe.between(ANSWER, NEXT, three)
-    shared, _ = probe.agree(end, middle)
-    closings = {probe.chained(shared) or probe.chained(end), probe.chained(probe.agree(middle, closed)[0])} - {""}
-    rest = end.removeprefix(probe.chained(shared) or probe.chained(end))
+    end, after = ends_of(probe)
+    middle = probe.between(ANSWER, NEXT, conversation(*SPOTS[:3]))
+    closings = {end, probe.chained(probe.agree(middle, closed)[0])} - {""}
     return Frame(
         opening=opening,
         written=(opening, seen),
         header=header,
         opener=asked.removeprefix(opening),
         closings=tuple(sorted(closings, key=len, reverse=True)),
-        space=rest[: len(rest) - len(rest.lstrip())],
+        space=after[: len(after) - len(after.lstrip())],
     )
+
+
+def ends_of(probe: Probe) -> tuple[str, str]:
+    """What ends an answer, tokens with white space between them, and what follows if the conversation ends there.
+
+    It is what stands there before a further message too; or else what only the end of a conversation has; or else what
+    only a further message has before it, less what stands before a first one.
+    """
+    end, middle = probe.after(ANSWER, conversation(*SPOTS[:2]), generate=False), ""
+    with contextlib.suppress(ConfigError):
+        middle = probe.between(ANSWER, NEXT, conversation(*SPOTS[:3]))
+    closing = probe.chained(probe.agree(end, middle or end)[0]) or probe.chained(end)
+    if closing:
+        return closing, end.removeprefix(closing)
+    begun = probe.pieces(probe.render(conversation(*SPOTS[:1]), generate=False).partition(QUESTION)[0])
+    between = probe.pieces(middle)
+    while between and begun and between[-1] == begun[-1]:
+        between, begun = between[:-1], begun[:-1]
+    return probe.chained("".join(between)), end
 
 
 def wrap(probe: Probe) -> str:
@@ -172,7 +200,8 @@ def wrap(probe: Probe) -> str:
         "CLOSINGS": f"[{', '.join(map(_literal, frame.closings))}]",
         "SPACE": _literal(frame.space),
         "END": _literal(str(probe.tokenizer.eos_token)),
-        "CONTROL": " or ".join(f"{_literal(text)} in thinkless.rest" for text in CONTROL_TEXTS),
+        "OPENER": _literal(frame.opener),
+        "CONTROL": f"[{', '.join(map(_literal, CONTROL_TEXTS))}]",
         "MASK": "{%- generation -%}" if masks else "",
         "UNMASK": "{%- endgeneration -%}" if masks else "",
         "FORMS": _forms(probe),

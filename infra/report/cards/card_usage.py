@@ -28,6 +28,11 @@ WORDS = (
     "single tokens of the tokenizer."
 )
 
+SWITCHES = (
+    "Soft switches in a text (`/no_think`) and arguments of the template (`enable_thinking`, `thinking`, "
+    "`reasoning_effort`) have no effect; thoughts of earlier answers stay in the conversation."
+)
+
 LOAD = """from transformers import AutoModelForCausalLM, AutoTokenizer
 
 folder = {folder}  # where this folder is, or its id on a hub
@@ -85,7 +90,7 @@ def usage(inputs: ReportInputs, *, name: str, folder: str | None) -> list[str]:
     }
     instructed = f" Every problem of its training ended in a line that reads: {instruction}" if instruction else ""
     return [
-        f"The chat template ends right before the first token, so that the model chooses.{instructed}",
+        f"The chat template ends right before the first token, so that the model chooses.{instructed} {SWITCHES}",
         fenced("python", load.rstrip()),
         WORDS,
         fenced("python", FORCE.rstrip()),

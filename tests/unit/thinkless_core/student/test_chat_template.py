@@ -79,7 +79,7 @@ def test_the_templates_of_the_tiny_student_and_of_the_tokenizers_at_hand_stay_as
     assert end_token_of(tokenizer, tokenizer.chat_template) == tokenizer.eos_token
 
 
-def test_a_wrapped_template_keeps_system_messages_other_names_and_answers_that_are_no_text() -> None:
+def test_a_wrapped_template_keeps_system_messages_and_answers_that_are_no_text_and_takes_no_arguments() -> None:
     tokenizer = byte_level()
     add_control_tokens(tokenizer)
     turn = PLAIN_TURN.replace("m['content']", "(m['content'] or 'called') | trim")
@@ -95,7 +95,7 @@ def test_a_wrapped_template_keeps_system_messages_other_names_and_answers_that_a
     text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False, extra="E")
     start, end = "<|im_start|>", "<|im_end|>\n"
     system, user, called = f"{start}system\nS{end}", f"{start}user\nQ{end}", f"{start}assistant\ncalled{end}"
-    assert text == f"E{system}{user}{called}{start}user\nR{end}{start}assistant\n"
+    assert text == f"{system}{user}{called}{start}user\nR{end}{start}assistant\n"
 
 
 def test_a_refusal_of_system_messages_stays_a_refusal() -> None:
