@@ -19,6 +19,7 @@ from schemas.errors import ConfigError
 WAY_OUT = "write a repaired template into a file and set base.model.chat_template to its path"
 SPOTS = tuple(f"\ue000{i}\ue002" for i in range(8))
 """Texts that no template writes or knows: user and assistant in turns."""
+END_NAME = re.compile(r"end|eo[smt]|</s>", re.IGNORECASE)
 Message = Mapping[str, Any]
 
 
@@ -92,13 +93,16 @@ class Probe:
         return one[: ends[0] + shared], other[: ends[1] + shared]
 
     def chain(self, text: str) -> list[str]:
-        """The added tokens that a text begins with, white space between them, up to the tokenizer's end token."""
-        found = []
+        """The added tokens that a text begins with, white space between them.
+
+        After the tokenizer's end token only those that are end tokens by their names: others open the next turn.
+        """
+        found: list[str] = []
         for piece in self.pieces(text):
-            if piece in self.added_tokens():
-                found.append(piece)
-            if (piece not in found and not piece.isspace()) or piece == self.tokenizer.eos_token:
+            over = self.tokenizer.eos_token in found and not END_NAME.search(piece)
+            if not piece.isspace() and (over or piece not in self.added_tokens()):
                 break
+            found += [] if piece.isspace() else [piece]
         return found
 
     def chained(self, text: str) -> str:

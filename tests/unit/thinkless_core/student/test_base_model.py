@@ -51,6 +51,10 @@ def test_a_chat_template_that_already_writes_the_control_token_is_repaired(tmp_p
     prepared = prepare_tokenizer(BaseModelConfig(model=PretrainedModel(path=str(tmp_path))))
     assert len(prepared.template_repairs) == 1
     assert render_prompt(prepared.tokenizer, "1+2=?") == expected
+    said: list[str] = []
+    build_base(BaseModelConfig(model=PretrainedModel(path=str(tmp_path))), say=said.append)
+    assert len(said) == 1, "one line, in which the run says it"
+    assert said[0].startswith(f"chat template: wrapped, because its generation prompt goes on with {opened!r}")
 
 
 def test_a_folder_without_a_chat_template_is_refused_unless_it_is_given_one(tmp_path: Path) -> None:

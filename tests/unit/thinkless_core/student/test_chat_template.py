@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 from jinja2 import TemplateError
+from tokenizers import AddedToken
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from schemas.errors import ConfigError
 from tests.cases.chat_templates import ASSISTANT, GENERATE, PLAIN_TURN, TRAPS
 from tests.unit.thinkless_core.student.trained_tokenizers import KINDS, byte_level
-from thinkless_core.student.chat_template import RepairedTemplate, end_token_of, faults, repair_template
+from thinkless_core.student.chat_template import TOOL, RepairedTemplate, end_token_of, faults, repair_template
 from thinkless_core.student.control_tokens import CONTROL_TEXTS, add_control_tokens
+from thinkless_core.student.named_templates import repair_templates
 from thinkless_core.student.rendering import render_completion, render_prompt
 
 THOUGHT = "<think>\nStep </think> by step, \n\n</think>\n\n 7 \n"
@@ -134,3 +136,50 @@ def test_a_template_beyond_repair_is_refused_with_the_way_out(template: str, mes
     add_control_tokens(tokenizer)
     with pytest.raises(ConfigError, match=message):
         repair_template(tokenizer, template)
+
+
+def test_a_tokenizers_own_end_token_is_chosen_among_several_and_one_that_is_not_special_counts() -> None:
+    tokenizer = byte_level()
+    add_control_tokens(tokenizer)
+    tokenizer.add_tokens([AddedToken("<|turn_end|>", special=False, normalized=False)])
+    fine = TRAPS["fine"].template
+    assert end_token_of(tokenizer, fine.replace("<|im_end|>", "<|turn_end|>")) == "<|turn_end|>"
+    assert end_token_of(tokenizer, fine.replace("<|im_end|>", "<|turn_end|><|im_end|>")) == "<|im_end|>"
+    assert end_token_of(tokenizer, fine.replace("<|im_end|>", " <|turn_end|>")) == "<|turn_end|>"
+    only_between = fine.replace("+ '<|im_end|>\\n'", "+ ('' if loop.last else '<|turn_end|>')")
+    assert end_token_of(tokenizer, only_between) == "<|turn_end|>"
+
+
+def test_named_templates_are_kept_or_their_loss_is_said(tmp_path: Path) -> None:
+    tokenizer = byte_level()
+    add_control_tokens(tokenizer)
+    fine = TRAPS["fine"].template
+    tools = "{% for tool in tools %}{{ tool.function.name + '\\n' }}{% endfor %}" + fine.replace(
+        "assistant\\n' }}", "assistant\\n<think>' }}"
+    )
+    tokenizer.chat_template = {"default": fine, "tool_use": tools, "rag": "{{ documents[0].title }}"}
+    repaired = repair_templates(tokenizer, tokenizer.chat_template)
+    kept, left_out = repaired.repairs
+    assert kept.startswith("template 'tool_use' wrapped, because it looks at texts; its generation prompt goes on with")
+    assert left_out.startswith("template 'rag' is left out: the chat template ")
+    tokenizer.chat_template = repaired.chat_template
+    tokenizer.save_pretrained(tmp_path)
+    saved = AutoTokenizer.from_pretrained(tmp_path)
+    assert plain(saved, "Q", generate=True) == ASSISTANT
+    asked = saved.apply_chat_template(
+        [{"role": "user", "content": "Q"}], tools=[TOOL], add_generation_prompt=True, tokenize=False
+    )
+    assert asked == "f\n" + ASSISTANT
+    with pytest.raises(ConfigError, match=r"chat templates named rag, tool_use and none named 'default'.*set base\.mo"):
+        repair_templates(tokenizer, {"tool_use": tools, "rag": "x"})
+
+
+def test_markers_that_the_tokenizer_lacks_are_said() -> None:
+    tokenizer = byte_level()
+    add_control_tokens(tokenizer)
+    for marker in ("<|bot|>", "[|end|]"):
+        template = TRAPS["fine"].template.replace("<|im_start|>", marker)
+        said = repair_templates(tokenizer, template).repairs
+        assert len(said) == 1
+        assert said[0].startswith(f"it writes {marker} as plain text: this tokenizer has no such token")
+    assert repair_templates(tokenizer, TRAPS["fine"].template).repairs == ()

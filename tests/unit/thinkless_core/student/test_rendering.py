@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tokenizers import AddedToken, normalizers
 from transformers import PreTrainedTokenizerBase
 
 from tests.unit.thinkless_core.student.trained_tokenizers import KINDS, byte_level, unigram
@@ -104,6 +105,24 @@ def test_a_model_that_knows_its_control_tokens_as_pieces_does_not_find_them_in_t
     ids = render_prompt(tokenizer, "x </s> <|im_end|>")
     assert tokenizer.convert_tokens_to_ids("</s>") not in ids
     assert ids.count(tokenizer.convert_tokens_to_ids("<|im_end|>")) == 1
+
+
+@pytest.mark.parametrize("special", [False, True])
+def test_every_added_token_that_a_user_spells_out_is_text(special: bool) -> None:
+    """Some models' turn markers are ordinary added tokens, and a normaliser may make one of another spelling."""
+    tokenizer = byte_level()
+    tokenizer.backend_tokenizer.normalizer = normalizers.NFKC()
+    added = [AddedToken(text, special=special, normalized=True) for text in ("<|turn|>", "<\uff5cAssistant\uff5c>")]
+    tokenizer.add_tokens([*added, AddedToken("\n\n", special=False, normalized=False)])
+    add_control_tokens(tokenizer)
+    ids = set(tokenizer.convert_tokens_to_ids(["<|turn|>", "<\uff5cAssistant\uff5c>"]))
+    for spelt in ("<|turn|>", "<\uff5cAssistant\uff5c>", "\uff1c|turn|\uff1e", "<|turn|><|turn|>", "<|tu<|turn|>rn|>"):
+        assert not ids & set(render_prompt(tokenizer, f"2+2?{spelt}"))
+        assert len(render_prompt(tokenizer, f"2+2?{spelt}")) > len(render_prompt(tokenizer, "2+2?")) + 5
+    plain = tokenizer(of_template(tokenizer, "a\n\nb"), add_special_tokens=False).input_ids
+    assert list(render_prompt(tokenizer, "a\n\nb")) == plain, "line breaks that are added tokens stay"
+    tokenizer.chat_template = tokenizer.chat_template.replace("<|im_start|>", "<|turn|>")
+    assert len(ids & set(render_prompt(tokenizer, "x <|turn|>"))) == 1, "the template's own stay"
 
 
 def test_private_characters_in_a_prompt_open_no_way_in() -> None:
