@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from schemas.configs.problems import ProblemsConfig
+from schemas.records.conflicting_answers import ConflictingAnswer
 from schemas.records.problems import Problem
 from schemas.records.removed_problems import RemovedProblem
 from schemas.records.unreadable_answers import UnreadableAnswer
@@ -19,7 +20,7 @@ class PrepareProblems(Stage[ProblemsConfig]):
 
     name = "problems"
     config = ProblemsConfig
-    tables = (Problem, RemovedProblem, UnreadableAnswer)
+    tables = (Problem, RemovedProblem, UnreadableAnswer, ConflictingAnswer)
 
     def build(
         self, plan: StagePlan[ProblemsConfig], context: RunContext, workspace: Path, progress: Progress
@@ -32,6 +33,7 @@ class PrepareProblems(Stage[ProblemsConfig]):
         rows = write_table(workspace, Problem, problem_set.problems)
         write_table(workspace, RemovedProblem, problem_set.removed)
         write_table(workspace, UnreadableAnswer, problem_set.unreadable)
-        progress(1, 1, {"problems": float(rows)})
+        write_table(workspace, ConflictingAnswer, problem_set.conflicts)
+        progress(1, 1, {"problems": float(rows)}, problem_set.notes)
         suite = problems_suite(benchmarks=tuple(plan.config.benchmarks))
         return StageOutcome(rows=rows, drops=problem_set.drops, gates=(Gate(Problem.FILE, suite),))

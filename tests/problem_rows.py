@@ -26,7 +26,7 @@ def write(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:
     return path
 
 
-def read(path: Path, **settings: object) -> list[tuple[str, str, int | None]]:
+def read(path: Path | str, **settings: object) -> list[tuple[str, str, int | None]]:
     """(prompt, answer, difficulty) of every problem in a file."""
     found = read_source(LocalSource(path=str(path), **settings), name="train", seed=0)
     return [(p.prompt, p.answer, p.difficulty) for p in found.problems]

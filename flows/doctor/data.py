@@ -84,7 +84,8 @@ def first_rows(source: SourceConfig, *, streaming: bool = True) -> str:
     read = read_source(source.few(FIRST_ROWS, streaming=streaming), name="doctor", seed=0, limit=FIRST_ROWS)
     first, rows = read.problems[0], len(read.problems) + len(read.unreadable)
     skipped = f", {len(read.unreadable)} of the first {rows} rows have no readable answer" if read.unreadable else ""
-    return f"{first.source}: {shortened(first.prompt)!r} -> {first.answer!r}{skipped}"
+    doubtful = next((f"; {p.source}: {p.doubt}" for p in read.problems if p.doubt), "")
+    return f"{first.source}: {shortened(first.prompt)!r} -> {first.answer!r}{skipped}{doubtful}"
 
 
 def shortened(text: str, *, longest: int = 60) -> str:
@@ -134,8 +135,9 @@ def _whole(config: PipelineConfig, into: list[ProblemSet]) -> str:
     into.append(made)
     sizes = {split: sum(p.split is split for p in made.problems) for split in ProblemSplit}
     first = made.problems[-1]
+    notes = "".join(f"\n{note}" for note in made.notes)
     return (
         f"{len(made.problems)}: {sizes[ProblemSplit.SFT]} for warm-up, {sizes[ProblemSplit.RL]} for RL, "
         f"{sizes[ProblemSplit.TEST]} held out; drops {made.drops}; for example {shortened(first.question)!r} -> "
-        f"{first.answer!r}"
+        f"{first.answer!r}{notes}"
     )

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from schemas.configs.stage import StageConfig, Table
+from schemas.configs.stage import LocalPath, StageConfig, Table
 from schemas.errors import ConfigError
 
 PACKAGE = "package:"
@@ -50,13 +50,13 @@ class PretrainedModel(Table):
     """A Hugging Face causal language model, from a local folder or by its Hub id; weights as safetensors or GGUF."""
 
     kind: Literal["pretrained"] = "pretrained"
-    path: str = Field(min_length=1)
+    path: LocalPath = Field(min_length=1)
     """Local folder, Hub id, or package:NAME for the folder of an installed Python package."""
     revision: str | None = Field(None, min_length=1)
     """Commit, tag or branch of a Hub id; only a commit makes runs repeatable. Refused for a local folder."""
     gguf_file: str | None = Field(None, min_length=1)
     """GGUF file in that folder with weights and tokenizer; it is converted to float32. Needs gguf (extra `smollm2`)."""
-    chat_template: str | None = Field(None, min_length=1)
+    chat_template: LocalPath | None = Field(None, min_length=1)
     """File with a Jinja chat template, for a tokenizer that has none or one that cannot be repaired."""
     trust_remote_code: bool = False
     """Whether code in the model's folder may run. Only models without a class in transformers need it."""

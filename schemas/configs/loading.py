@@ -8,6 +8,7 @@ out of range with the key they belong to, keys that would have no effect.
 from __future__ import annotations
 
 import contextlib
+import os
 import tomllib
 import types
 import typing
@@ -19,6 +20,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, JsonValue, ValidationError
 from pydantic_core import ErrorDetails
 
+from schemas.broken_escapes import unusable_character
 from schemas.configs.pipeline import PipelineConfig
 from schemas.configs.stage import Table
 from schemas.errors import ConfigError, nearest
@@ -53,6 +55,7 @@ def load_config(profile: str, *, overrides: Sequence[str] = ()) -> PipelineConfi
     for keys, value in sorted(assignments, key=lambda a: a[0][-1] not in ("kind", "name")):
         _assign(table, keys, value)
     _refuse_moved(table)
+    _refuse_broken_escapes(table)
     try:
         config = PipelineConfig.model_validate(table)
     except ValidationError as error:
@@ -95,7 +98,7 @@ def _read_profile(profile: str) -> dict[str, JsonValue]:
         text = resources.files("schemas.profiles").joinpath(f"{profile}.toml").read_text(encoding="utf-8")
     elif profile.endswith(".toml"):
         try:
-            text = Path(profile).read_text(encoding="utf-8")
+            text = Path(os.path.expanduser(profile)).read_text(encoding="utf-8-sig")
         except OSError as error:
             raise ConfigError(f"profile file {profile}: {error.strerror}; give the path of a TOML file") from error
         except UnicodeDecodeError as error:
@@ -118,8 +121,13 @@ def _parse_override(text: str) -> tuple[list[str], JsonValue]:
         raise ConfigError(f"override {text!r} is not of the form key=value, for example rl.gamma=0.3")
     try:
         value = tomllib.loads(f"value = {raw.strip()}")["value"]
-    except tomllib.TOMLDecodeError:
+    except tomllib.TOMLDecodeError as error:
         value = raw.strip()
+        if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+            raise ConfigError(
+                f"override {text!r}: the text in quotes is not TOML: {error}; write it without quotes, in single "
+                "quotes, or each backslash twice"
+            ) from error
     return key.strip().split("."), value
 
 
@@ -192,6 +200,21 @@ def _refuse_moved(table: Mapping[str, JsonValue]) -> None:
             lines.append(f"key {old!r} (got value {node!r}) is now {new}; write that instead")
     if lines:
         raise ConfigError("\n".join(lines))
+
+
+def _refuse_broken_escapes(node: object, key: str = "") -> None:
+    """Raise ConfigError for a text whose backslash TOML took for an escape: `"\\boxed{}"` is backspace and `oxed{}`."""
+    if isinstance(node, Mapping):
+        for name, inner in node.items():
+            _refuse_broken_escapes(inner, f"{key}.{name}" if key else name)
+    elif isinstance(node, list):
+        for inner in node:
+            _refuse_broken_escapes(inner, key)
+    elif isinstance(node, str) and (damage := unusable_character(node)):
+        raise ConfigError(
+            f"{key}: the text holds {damage}, got {node!r:.80}; write it in single quotes ('...'), or each backslash "
+            "twice"
+        )
 
 
 def _explain(error: ValidationError, profile: str, table: Mapping[str, JsonValue]) -> str:

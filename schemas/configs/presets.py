@@ -15,6 +15,7 @@ from pydantic import Field, field_validator
 
 from schemas.configs.problems import HubSource, LocalSource, RowSource
 from schemas.configs.source import Licence, LocalCopy, Recorded, SourceConfig, SourceProblem
+from schemas.configs.stage import LocalPath
 from schemas.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class PresetSource(SourceConfig):
     kind: Literal["preset"] = "preset"
     name: str
     """Which one."""
-    path: str | None = Field(None, min_length=1)
+    path: LocalPath | None = Field(None, min_length=1)
     """Read the same data from this local file (.jsonl, .json, .parquet); its content is part of the stage's key."""
     split: str | None = Field(None, min_length=1)
     """Another split than the preset's own, such as GSM8K's `train`."""

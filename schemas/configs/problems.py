@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from schemas.configs.source import Licence, Source, SourceConfig
-from schemas.configs.stage import StageConfig
+from schemas.configs.stage import LocalPath, StageConfig
 from schemas.configs.verifier import VerifierConfig, choose_verifier
 
 OWN_LICENCE = "Apache-2.0"
@@ -79,7 +79,8 @@ class RowSource(SourceConfig):
     limit: int | None = Field(None, ge=1)
     """Read at most this many rows (of the subject, if one is set)."""
     max_unreadable_share: float = Field(0.01, ge=0, le=1)
-    """Rows whose answer cannot be extracted are dropped, counted and listed; more than this share stops the run."""
+    """Rows that cannot be used are dropped, counted and listed; more than this share stops the run. Their answer cannot
+    be extracted, or answer or problem is missing (no such field, null, NaN, empty), no text, or damaged."""
 
     @model_validator(mode="after")
     def _fields_go_together(self) -> Self:
@@ -105,7 +106,7 @@ class LocalSource(RowSource):
     implementation: ClassVar[str | None] = "thinkless_core.problems.source_files:FileReader"
 
     kind: Literal["local"] = "local"
-    path: str = Field(min_length=1)
+    path: LocalPath = Field(min_length=1)
     """The file, relative to the current directory or absolute; its content is part of the stage's key."""
 
     def local_paths(self) -> tuple[str, ...]:
@@ -131,7 +132,7 @@ class HubSource(RowSource):
     implementation: ClassVar[str | None] = "thinkless_core.problems.hub_datasets:HubReader"
 
     kind: Literal["hub"] = "hub"
-    id: str = Field(min_length=1)
+    id: LocalPath = Field(min_length=1)
     """`owner/name`; or a folder in the layout of a Hub data set, written with a leading `./` or as an absolute path."""
     revision: str | None = None
     """Branch, tag or commit; the newest `main` if not set. A commit makes the stage's key mean the same for ever."""
@@ -146,7 +147,9 @@ class HubSource(RowSource):
     @classmethod
     def _is_an_id_or_a_folder(cls, name: str) -> str:
         if not name.startswith((".", "/")) and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
-            raise ValueError("expected `owner/name` as on the Hub, or a folder with a leading ./")
+            page = re.search(r"huggingface\.co/datasets/([\w.-]+/[\w.-]+)|hf://datasets/([\w.-]+/[\w.-]+)", name)
+            meant = f" (here: {page[1] or page[2]})" if page else ""
+            raise ValueError(f"expected `owner/name` as on the Hub{meant}, or a folder with a leading ./")
         return name
 
     @property
@@ -195,6 +198,9 @@ class ProblemsConfig(StageConfig):
     instruction: str = ""
     """Written below every problem for the student, in training and on benchmarks alike, such as `Please reason step by
     step, and put your final answer within \\boxed{}.` Teachers have an instruction of their own."""
+    max_conflict_share: float = Field(0.01, ge=0, le=1)
+    """Of rows with one question the first is kept. Those with another answer than the first are counted and listed as
+    conflicts; more than this share of a source's rows stops the run."""
     ngram_words: int = Field(13, ge=0)
     """A training problem that shares this many words in a row with a problem of any benchmark is removed and listed
     (GPT-3's 13), if they weigh enough; 0 removes only the same text. Words are runs of letters or digits in lower

@@ -32,6 +32,8 @@ class SourceProblem(NamedTuple):
     """A whole number, if the source knows one."""
     source: str = ""
     """Where it came from, such as a file and its line; the source's title and a number if empty."""
+    doubt: str = ""
+    """What looks damaged in its text, for a warning; empty if nothing does."""
 
 
 class RecordedAnswer(NamedTuple):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+import os
 import typing
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 
 class Table(BaseModel):
@@ -41,6 +42,9 @@ class Table(BaseModel):
         """Files of this program, other than Python, that it makes a stage read; their content is part of the key."""
         return ()
 
+
+LocalPath = Annotated[str, AfterValidator(os.path.expanduser)]
+"""A file or folder on this machine; `~` is the user's home, as in a shell."""
 
 MAX_SEED = 2**63 - 1
 """Largest seed: it must fit into a 64-bit column."""

@@ -10,7 +10,7 @@ from pydantic import Field, JsonValue, field_validator, model_validator
 
 from schemas.configs.problems import OWN_LICENCE
 from schemas.configs.source import Licence
-from schemas.configs.stage import StageConfig, Table
+from schemas.configs.stage import LocalPath, StageConfig, Table
 from schemas.configs.teacher import Endpoint, SampleRules, Teacher, TeacherConfig, Weights
 from schemas.mode import Mode
 
@@ -39,7 +39,7 @@ class ProceduralTeacher(TeacherConfig):
 class SampledTeacher(TeacherConfig):
     """What all teachers that are language models have in common."""
 
-    model: str = Field(min_length=1)
+    model: LocalPath = Field(min_length=1)
     """The model: as the endpoint calls it, a Hub id, or a local folder."""
     instruction: str = "Put the final answer within \\boxed{}."
     """Written below each problem for the teacher alone; empty asks the bare problem."""

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from schemas.configs.stage import ComputeConfig, Table
+from schemas.configs.stage import ComputeConfig, LocalPath, Table
 
 ALL_LINEAR = ("all-linear",)
 """Stands for the names of all linear layers."""
@@ -37,7 +37,7 @@ class LaunchConfig(Table):
 
     processes: int = Field(ge=1)
     """Processes, one per GPU (or per share of a CPU's cores)."""
-    accelerate_config: str = Field("ddp", min_length=1)
+    accelerate_config: LocalPath = Field("ddp", min_length=1)
     """Parallelism: `single`, `ddp` or `fsdp2` (files in infra/processes/accelerate/), or the path of your own
     configuration file of accelerate."""
 

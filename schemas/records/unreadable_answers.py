@@ -1,4 +1,4 @@
-"""Rows dropped because their answer could not be read."""
+"""Table `unreadable_answers`: rows that cannot be used."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from schemas.base import Record
 
 
 class UnreadableAnswer(Record):
-    """One row that was dropped because its answer could not be extracted."""
+    """One row that was dropped: no answer can be extracted, or answer or problem are missing, no text, or damaged."""
 
     TABLE = "unreadable_answers"
     FILE = "unreadable_answers.parquet"

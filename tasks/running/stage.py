@@ -8,6 +8,7 @@ imports heavy modules inside `build`.
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from schemas.artifact import Artifact
 from schemas.base import Record
 from schemas.configs.pipeline import PipelineConfig
 from schemas.configs.stage import StageConfig, local_paths_in, resources_in
+from schemas.errors import SourceError
 from schemas.kinds import Kind, kinds_in
 from tasks.running.context import RunContext
 
@@ -173,6 +175,13 @@ def make_plan(
 
 def _file_hashes(paths: Iterable[str]) -> dict[str, str]:
     """File -> sha256, also for all files in the folders. A missing one is skipped; its stage reports it."""
-    named = {Path(path) for path in paths}
-    files = {file for path in named for file in ([path] if path.is_file() else path.rglob("*"))}
-    return {str(file): file_sha256(file) for file in sorted(files) if file.is_file()}
+    found = (
+        [Path(path)] if os.path.isfile(path) else Path(path).rglob("*") if os.path.isdir(path) else [] for path in paths
+    )
+    try:
+        files = {file for files in found for file in files if file.is_file()}
+        return {str(file): file_sha256(file) for file in sorted(files)}
+    except OSError as error:
+        raise SourceError(
+            f"{error.filename}: cannot be read: {error.strerror}; allow it, or give another path"
+        ) from error

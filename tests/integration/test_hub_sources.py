@@ -16,7 +16,7 @@ import pytest
 from schemas.configs.problems import HubSource
 from schemas.errors import SourceError, Transient
 from tests.hub_server import hub_server
-from thinkless_core.problems.hub_datasets import explain
+from thinkless_core.problems.hub_datasets import explain, with_names
 
 READER = """
 import json, sys
@@ -140,3 +140,13 @@ def test_offline_only_what_is_on_this_machine_is_read(tmp_path: Path) -> None:
         "hub": "SourceError: Hub data set 'openai/gsm8k' is not in the local cache and HF_HUB_OFFLINE forbids",
     }
     assert {name: text for name, text in said.items() if not str(found[name]).startswith(text)} == {}, found
+
+
+def test_the_number_of_a_class_is_read_as_its_name() -> None:
+    from datasets import ClassLabel
+
+    classes = {"answer": ClassLabel(names=["A", "B", "C"])}
+    for number, name in ((1, "B"), (0, "A"), (-1, None), (None, None)):  # -1: the label is not published
+        where, row = with_names(("row 1", {"question": "q", "answer": number}), classes)
+        assert (where, row) == ("row 1", {"question": "q", "answer": name})
+    assert with_names(("row 1", {"question": "q"}), classes) == ("row 1", {"question": "q"})

@@ -118,7 +118,33 @@ def test_what_was_left_out_is_published_beside_the_problems(shared_home: Path, t
     assert drops_of(shared_home, finished).items() >= {"contaminated_ngram": 1, "unreadable_answer": 1}.items()
 
 
+def test_conflicts_are_published_counted_and_said(
+    shared_home: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    again = [{"prompt": "1001+1001=?", "answer": "7"}, {"prompt": " 1002+1002=?", "answer": "4.0"}]
+    path = written(tmp_path / "p.jsonl", [*ROWS, *again])
+    finished = read_file(shared_home, path, "problems.max_conflict_share=0.05")
+    query = f"select * from conflicting_answers where artifact_key = '{finished.artifacts['problems'].key}'"
+    (row,) = run_query(shared_home, query, timeout_seconds=20).to_pylist()
+    assert (row["prompt"], row["answer"], row["kept_answer"]) == ("1001+1001=?", "7", "2")
+    assert (row["where"], row["kept_where"]) == (f"{path}, line 21", f"{path}, line 2")
+    assert drops_of(shared_home, finished).items() >= {"conflict": 1, "duplicate": 1}.items()
+    (said,) = (record.message for record in caplog.records if "contradict" in record.message)
+    assert said.startswith("problems: train: 1 of 22 rows contradict an earlier row of the same question")
+
+
 FAULTS = {
+    "conflict": (
+        "p.jsonl",
+        '{"prompt": "Q", "answer": "1"}\n{"prompt": "Q", "answer": "2"}\n',
+        "p.jsonl, line 2: 'Q' has the answer '2', and '1' at",
+    ),
+    "surrogate": ("p.jsonl", '{"prompt": "a \\ud800 b?", "answer": "5"}', "p.jsonl, line 1: the prompt holds a lone"),
+    "form_feed": (
+        "p.json",
+        '[{"prompt": "q", "answer": "$\\frac12$"}]',
+        "p.json, item 1: the answer holds a form feed",
+    ),
     "missing": ("absent.jsonl", None, "absent.jsonl: no such file"),
     "missing_parquet": ("absent.parquet", None, "absent.parquet: no such file"),
     "empty_jsonl": ("p.jsonl", "", "p.jsonl is empty"),

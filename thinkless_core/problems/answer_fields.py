@@ -23,14 +23,20 @@ def field_value(row: Mapping[str, JsonValue], path: str, *, where: str, key: str
 
     A field whose own name has points in it comes first.
     """
+    value, absent = find_field(row, path)
+    if absent:
+        raise SourceError(f"{where}: {absent}; set {key} to what is there")
+    return value
+
+
+def find_field(row: Mapping[str, JsonValue], path: str) -> tuple[JsonValue, str]:
+    """(value, "") of the field that a path leads to, or (None, what is there in its place)."""
     if path in row:
-        return row[path]
+        return row[path], ""
     head, _, rest = path.partition(".")
     if head not in row:
-        raise SourceError(
-            f"{where}: no column {head!r}; {nearest(head, row) if row else 'the row is empty'}; "
-            f"the columns are {', '.join(sorted(row))}; set {key} to one of them"
-        )
+        hint = nearest(head, row) if row else "the row is empty"
+        return None, f"no column {head!r}; {hint}; the columns are {', '.join(sorted(row))}"
     value = row[head]
     for step in rest.split("."):
         held: str
@@ -46,10 +52,8 @@ def field_value(row: Mapping[str, JsonValue], path: str, *, where: str, key: str
             held = f"{len(value)} items"
         else:
             held = f"{value!r:.40}"
-        raise SourceError(
-            f"{where}: {key}={path!r} stops at {step!r}: there it holds {held}; set {key} to what is there"
-        )
-    return value
+        return None, f"{path!r} stops at {step!r}: there it holds {held}"
+    return value, ""
 
 
 def answer_value(text: str, *, answer_format: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ gated, no such split, offline), Transient if the Hub is overloaded or the connec
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -51,8 +51,17 @@ class HubReader(RowReader):
                 dataset = dataset if columns is None else dataset.select_columns(columns)
                 place = "/".join(part for part in (name, source.split) if part)
                 where = f"{source.id}{version} {place}"
+                classes = {c: f for c, f in (dataset.features or {}).items() if type(f).__name__ == "ClassLabel"}
                 for number, row in enumerate(dataset, start=1):
-                    yield f"{where}, row {number}", row
+                    yield with_names((f"{where}, row {number}", row), classes)
+
+
+def with_names(row: Row, classes: Mapping[str, Any]) -> Row:
+    """The row with the names of classes in place of their numbers: `B`, and not 1, is the answer."""
+    where, fields = row
+    held = {column: fields[column] for column in classes if column in fields}
+    names = {c: classes[c].int2str(n) if isinstance(n, int) and n >= 0 else None for c, n in held.items()}
+    return (where, {**fields, **names}) if names else row
 
 
 def _load(source: HubSource, name: str | None) -> tuple[Any, str]:

@@ -1,7 +1,9 @@
 """From sources to the problems of a run: normalised, deduplicated, decontaminated, split.
 
-benchmarks + training source -> normalise text -> drop duplicates -> drop what a benchmark also holds -> sft | rl | test
-Every dropped problem is counted by reason; what a benchmark holds and answers that cannot be read are listed too.
+benchmarks + training source -> drop duplicates -> drop what a benchmark also holds -> sft | rl | test
+Every dropped problem is counted by reason; what a benchmark holds, conflicts and unreadable rows are listed too.
+
+A problem is known by its normalised text, which its id is made from; what is asked is the text as its source has it.
 """
 
 from __future__ import annotations
@@ -10,17 +12,20 @@ import hashlib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from schemas.broken_escapes import doubtful_break
 from schemas.configs.problems import ProblemsConfig
 from schemas.configs.source import SourceConfig, SourceProblem
 from schemas.errors import SourceError
+from schemas.records.conflicting_answers import ConflictingAnswer
 from schemas.records.problems import Problem, ProblemSplit
 from schemas.records.removed_problems import RemovedProblem
 from schemas.records.unreadable_answers import UnreadableAnswer
+from thinkless_core.problems.conflicts import Repeated, conflict_text, find_conflicts, refuse_conflicts
 from thinkless_core.problems.contamination import HeldOut
-from thinkless_core.problems.problem_sources import read_source
+from thinkless_core.problems.problem_sources import SourceRead, read_source
 from thinkless_core.seeding import epoch_order
 
 
@@ -33,10 +38,13 @@ class ProblemSet:
     removed: tuple[RemovedProblem, ...]
     """Training problems that a benchmark holds, whole or in part."""
     unreadable: tuple[UnreadableAnswer, ...]
+    conflicts: tuple[ConflictingAnswer, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What the user should know of the sources, a line each."""
 
 
 def normalise(text: str) -> str:
-    """One spelling per text: Unicode NFC, runs of white space as one space, none at the ends."""
+    """What a text is known by: Unicode NFC, runs of white space as one space, none at the ends."""
     return re.sub(r"\s+", " ", unicodedata.normalize("NFC", text)).strip()
 
 
@@ -54,17 +62,32 @@ def build_problem_set(config: ProblemsConfig) -> ProblemSet:
     """Read every source and put the problems of a run together; raises SourceError, ConfigError or Transient."""
     drops: Counter[str] = Counter(duplicate=0, contaminated=0, contaminated_ngram=0, unreadable_answer=0)
     unreadable: list[UnreadableAnswer] = []
+    conflicts: list[ConflictingAnswer] = []
     removed: list[RemovedProblem] = []
     problems: list[Problem] = []
+    doubt = doubtful_break(config.instruction)
+    notes = [f"problems.instruction has {doubt}"] if doubt else []
 
-    def distinct(source: SourceConfig, name: str) -> list[SourceProblem]:
+    def take_conflicts(repeated: Sequence[Repeated], num_rows: int) -> list[ConflictingAnswer]:
+        found = find_conflicts(repeated)
+        refuse_conflicts(found, num_rows=num_rows, most=config.max_conflict_share)
+        conflicts.extend(found)
+        if found:
+            drops["conflict"] += len(found)
+        return found
+
+    def distinct(source: SourceConfig, name: str) -> dict[str, SourceProblem]:
         read = read_source(source, name=name, seed=config.seed)
         unreadable.extend(read.unreadable)
         drops["unreadable_answer"] += len(read.unreadable)
-        return _distinct(read.problems, drops)
+        kept, repeated = _distinct(read.problems)
+        found = take_conflicts(repeated, len(read.problems))
+        drops["duplicate"] += len(repeated) - len(found)
+        notes.extend(_notes(name, read, found))
+        return kept
 
     for name, source in config.benchmarks.items():
-        kept = distinct(source, name)
+        kept = distinct(source, name).values()
         problems.extend(_problem(p, source, config, split=ProblemSplit.TEST, name=name, benchmark=name) for p in kept)
     held_out = HeldOut(
         problems,
@@ -72,16 +95,20 @@ def build_problem_set(config: ProblemsConfig) -> ProblemSet:
         common_ngram_problems=config.common_ngram_problems,
         min_shared_share=config.min_shared_share,
     )
-    training = _clean(distinct(config.source, "train"), held_out, drops, removed)
+    training = _clean([*distinct(config.source, "train").values()], held_out, drops, removed)
     if config.rl_source is None:
         order = [training[i] for i in epoch_order(len(training), seed=config.seed, epoch=0)]
         num_rl = round(config.rl_share * len(order))
         rl, sft = order[:num_rl], order[num_rl:]
     else:
-        sft, taught = training, {p.prompt for p in training}
+        sft, taught = training, {normalise(p.prompt): p for p in training}
         candidates = distinct(config.rl_source, "rl")
-        rl = [p for p in _clean(candidates, held_out, drops, removed) if p.prompt not in taught]
-        drops["rl_problem_taught_in_sft"] = sum(p.prompt in taught for p in candidates)
+        repeated = [(taught[text], p) for text, p in candidates.items() if text in taught]
+        found = take_conflicts(repeated, len(candidates))
+        drops["rl_problem_taught_in_sft"] = len(repeated) - len(found)
+        notes.extend(_conflict_note("rl", found, num_rows=len(candidates), earlier="a row of problems.source"))
+        clean = _clean([*candidates.values()], held_out, drops, removed)
+        rl = [p for p in clean if normalise(p.prompt) not in taught]
     rl_source = config.rl_source or config.source
     for split, origin, chosen in ((ProblemSplit.SFT, config.source, sft), (ProblemSplit.RL, rl_source, rl)):
         if not chosen:
@@ -90,7 +117,7 @@ def build_problem_set(config: ProblemsConfig) -> ProblemSet:
                 "problems.rl_source different problems, or change problems.rl_share"
             )
         problems.extend(_problem(p, origin, config, split=split, name=split, benchmark=None) for p in chosen)
-    return ProblemSet(tuple(problems), dict(drops), tuple(removed), tuple(unreadable))
+    return ProblemSet(tuple(problems), dict(drops), tuple(removed), tuple(unreadable), tuple(conflicts), tuple(notes))
 
 
 def _clean(
@@ -114,16 +141,42 @@ def _clean(
     return clean
 
 
-def _distinct(raw: Sequence[SourceProblem], drops: Counter[str]) -> list[SourceProblem]:
-    """Problems with normalised text, the first of each text kept."""
-    by_text: dict[str, SourceProblem] = {}
+def _distinct(raw: Sequence[SourceProblem]) -> tuple[dict[str, SourceProblem], list[Repeated]]:
+    """(normalised text -> the first problem of that text, every other problem beside the first one of its text)."""
+    kept: dict[str, SourceProblem] = {}
+    repeated = []
     for p in raw:
         text = normalise(p.prompt)
-        if text in by_text:
-            drops["duplicate"] += 1
-        else:
-            by_text[text] = SourceProblem(text, normalise(p.answer), p.difficulty, p.source)
-    return list(by_text.values())
+        own = p._replace(prompt=p.prompt.strip(), answer=normalise(p.answer))
+        first = kept.setdefault(text, own)
+        if first is not own:
+            repeated.append((first, own))
+    return kept, repeated
+
+
+def _notes(name: str, read: SourceRead, conflicts: Sequence[ConflictingAnswer]) -> Iterator[str]:
+    """What was dropped of a source, and what looks damaged in it; a line for each kind."""
+    if read.unreadable:
+        first = read.unreadable[0]
+        yield (
+            f"{name}: {len(read.unreadable)} of {len(read.unreadable) + len(read.problems)} rows cannot be used and "
+            f"are dropped, listed in table unreadable_answers; the first is {first.where}: {first.reason}"
+        )
+    yield from _conflict_note(name, conflicts, num_rows=len(read.problems), earlier="an earlier row")
+    doubtful = [p for p in read.problems if p.doubt]
+    if doubtful:
+        yield (
+            f"{name}: {len(doubtful)} of {len(read.problems)} problems look damaged; the first is "
+            f"{doubtful[0].source}: {doubtful[0].doubt}; write the backslash twice in JSON"
+        )
+
+
+def _conflict_note(name: str, conflicts: Sequence[ConflictingAnswer], *, num_rows: int, earlier: str) -> Iterator[str]:
+    if conflicts:
+        yield (
+            f"{name}: {len(conflicts)} of {num_rows} rows contradict {earlier} of the same question and are dropped, "
+            f"listed in table conflicting_answers; the first is {conflict_text(conflicts[0])}"
+        )
 
 
 def _problem(
@@ -136,7 +189,7 @@ def _problem(
     benchmark: str | None,
 ) -> Problem:
     return Problem(
-        problem_id=problem_id(name, found.prompt),
+        problem_id=problem_id(name, normalise(found.prompt)),
         prompt=asked(found.prompt, instruction=config.instruction),
         answer=found.answer,
         difficulty=found.difficulty,

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from schemas.broken_escapes import doubtful_break, unusable_character
 from schemas.configs.source import SourceConfig, SourceProblem
 from schemas.errors import SourceError, ThinklessError
 from schemas.kinds import is_plugin
@@ -66,9 +67,14 @@ def _complete(found: object, where: str) -> SourceProblem:
     for field, text in (("prompt", found.prompt), ("answer", found.answer)):
         if not isinstance(text, str) or not text.strip():
             raise SourceError(f"{where}: {field} is {text!r:.60}, expected text; a number is written as str(number)")
+        damage = unusable_character(text)
+        if damage is not None:
+            raise SourceError(f"{where}: the {field} holds {damage}; mend it in the source's `problems`")
     if found.difficulty is not None and (isinstance(found.difficulty, bool) or not isinstance(found.difficulty, int)):
         raise SourceError(f"{where}: difficulty is {found.difficulty!r}, expected a whole number or None")
-    return found if found.source else found._replace(source=where)
+    doubts = ((field, doubtful_break(text)) for field, text in (("prompt", found.prompt), ("answer", found.answer)))
+    doubt = next((f"the {field} has {doubt}" for field, doubt in doubts if doubt), "")
+    return found._replace(source=found.source or where, doubt=found.doubt or doubt)
 
 
 def _first(unreadable: list[UnreadableAnswer]) -> str:

@@ -1,28 +1,31 @@
 """Problems, recorded traces and worked solutions from rows with named fields, wherever the rows come from.
 
 rows -> those of the chosen subject, up to the limit -> SourceProblems (text, answer, difficulty, origin), in order
-                                                     -> rows without a readable answer: listed; an error if too many
+                                                     -> rows that cannot be used: listed; an error if too many
                                                      -> traces or worked solutions, for a recorded teacher
 """
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 from pydantic import JsonValue
 
+from schemas.broken_escapes import doubtful_break
 from schemas.configs.problems import RowSource
 from schemas.configs.source import Recorded, SourceProblem
 from schemas.errors import SourceError, nearest
 from schemas.records.unreadable_answers import UnreadableAnswer
-from thinkless_core.problems.answer_fields import answer_value, field_value, subject_name
+from thinkless_core.problems.answer_fields import answer_value, field_value, find_field, subject_name
+from thinkless_core.problems.field_text import MISSING_WORDS, Fault, field_text, is_visible
 from thinkless_core.problems.recorded_answers import recorded_answers
 
 NUM_LISTED = 3
 """Unreadable answers that an error names."""
+ENOUGH_ROWS = 1000
+"""If the first rows all lack what a setting names, the setting is wrong, and no other row is read."""
 
 Row = tuple[str, Mapping[str, JsonValue]]
 """(where, fields)."""
@@ -42,13 +45,18 @@ class RowReader(ABC):
         """See SourceConfig.problems; raises SourceError if too many answers cannot be extracted."""
         source = self._source
         unreadable: list[UnreadableAnswer] = []
-        num_rows = 0
+        num_rows = num_misnamed = 0
         for where, row in self._chosen(source.prompt_field, source.answer_field, source.difficulty_field):
             num_rows += 1
             problem = _problem_of_row(row, where=where, source=source)
-            if isinstance(problem, UnreadableAnswer):
-                unreadable.append(problem)
-            yield problem
+            if not isinstance(problem, Fault):
+                yield problem
+                continue
+            unreadable.append(UnreadableAnswer(where=where, reason=problem.reason))
+            yield unreadable[-1]
+            num_misnamed += problem.of_setting
+            if num_misnamed == num_rows == ENOUGH_ROWS:
+                break
         _refuse_too_many(unreadable, num_rows=num_rows, source=source)
 
     def traces(self, *, field: str | None = None, thinking_field: str | None = None) -> Iterator[tuple[str, Recorded]]:
@@ -58,25 +66,33 @@ class RowReader(ABC):
             raise SourceError(f"{source.place()} names no trace_field; set it to the field with the recorded reasoning")
         # Marks belong to the source's own field of traces.
         marks = source.trace_correct_field if field in (None, self._source.trace_field) else None
-        for where, row in self._chosen(source.prompt_field, source.trace_field, thinking_field, marks):
-            yield (
-                _text(row, source.prompt_field, where=where, key="prompt_field"),
-                recorded_answers(
+        rows = self._chosen(source.prompt_field, source.trace_field, thinking_field, marks)
+        for number, (where, row, prompt) in enumerate(_with_prompt(rows, source)):
+            absent = find_field(row, source.trace_field)[1]
+            if absent and number == 0:
+                raise SourceError(f"{where}: {absent}; set trace_field to what is there")
+            recorded = (
+                None
+                if absent
+                else recorded_answers(
                     field_value(row, source.trace_field, where=where, key="trace_field"),
                     thoughts=thinking_field and field_value(row, thinking_field, where=where, key="thinking_field"),
                     marks=marks and field_value(row, marks, where=where, key="trace_correct_field"),
                     marked=marks is not None,
                     where=where,
                     key="trace_field",
-                ),
+                )
             )
+            yield prompt, recorded
 
     def solutions(self, *, field: str) -> Iterator[tuple[str, str | None]]:
         """See SourceConfig.solutions."""
-        prompt_field = self._source.prompt_field
-        for where, row in self._chosen(prompt_field, field):
-            solution = _text_or_none(row, field, where=where, key="completion_field")
-            yield _text(row, prompt_field, where=where, key="prompt_field"), solution
+        rows = _with_prompt(self._chosen(self._source.prompt_field, field), self._source)
+        for number, (where, row, prompt) in enumerate(rows):
+            solution = field_text(row, field, key="completion_field", kind="solution")
+            if isinstance(solution, Fault) and solution.of_setting and number == 0:
+                raise SourceError(f"{where}: {solution.reason}; set completion_field to what is there")
+            yield prompt, None if isinstance(solution, Fault) else solution.strip()
 
     def _chosen(self, *fields: str | None) -> Iterator[Row]:
         """Rows of the chosen subject, up to the limit; raises SourceError if there are none."""
@@ -97,41 +113,62 @@ class RowReader(ABC):
             raise SourceError(f"{source.place()} is empty, expected one problem per row; check the path")
 
 
+def _with_prompt(rows: Iterator[Row], source: RowSource) -> Iterator[tuple[str, Mapping[str, JsonValue], str]]:
+    """Rows with the texts of their problems; a row without one is left out. Raises SourceError for a wrong setting."""
+    for number, (where, row) in enumerate(rows):
+        prompt = field_text(row, source.prompt_field, key="prompt_field", kind="prompt")
+        if not isinstance(prompt, Fault):
+            yield where, row, prompt.strip()
+        elif prompt.of_setting and number == 0:
+            raise SourceError(f"{where}: {prompt.reason}; set prompt_field to what is there")
+
+
 def _of_subject(rows: Iterator[Row], source: RowSource, subjects: set[str]) -> Iterator[Row]:
     """Rows of the chosen subject; every subject met is put into `subjects`."""
     assert source.subject is not None
     assert source.subject_field is not None
     chosen = subject_name(source.subject)
     for where, row in rows:
-        subject = subject_name(_text(row, source.subject_field, where=where, key="subject_field"))
+        name = field_text(row, source.subject_field, key="subject_field", kind="subject")
+        if isinstance(name, Fault):
+            raise SourceError(f"{where}: {name.reason}; set subject_field, fill it or drop the row")
+        subject = subject_name(name)
         subjects.add(subject)
         if subject == chosen:
             yield where, row
 
 
-def _problem_of_row(row: Mapping[str, JsonValue], *, where: str, source: RowSource) -> SourceProblem | UnreadableAnswer:
-    prompt = _text(row, source.prompt_field, where=where, key="prompt_field")
-    text = _text_or_none(row, source.answer_field, where=where, key="answer_field")
+def _problem_of_row(row: Mapping[str, JsonValue], *, where: str, source: RowSource) -> SourceProblem | Fault:
+    prompt = field_text(row, source.prompt_field, key="prompt_field", kind="prompt")
+    text = field_text(row, source.answer_field, key="answer_field", kind="answer")
+    if isinstance(prompt, Fault):
+        return prompt
+    if isinstance(text, Fault):
+        return text
     difficulty = _difficulty(row, source.difficulty_field, where=where) if source.difficulty_field else None
-    if not text:
-        held = field_value(row, source.answer_field, where=where, key="answer_field")
-        reason = f"the problem has no answer (column {source.answer_field!r} is {held!r})"
-        return UnreadableAnswer(where=where, reason=reason)
     value, reason = answer_value(text, answer_format=source.answer_format)
-    return SourceProblem(prompt, value, difficulty, where) if value else UnreadableAnswer(where=where, reason=reason)
+    if not is_visible(value) or value in MISSING_WORDS:
+        return Fault(reason or f"the problem has no answer (its value is {value!r})", of_setting=False)
+    return SourceProblem(prompt.strip(), value, difficulty, where, _doubt(prompt=prompt, answer=text))
+
+
+def _doubt(**texts: str) -> str:
+    """What looks damaged in the texts of a problem; empty if nothing does."""
+    found = {kind: doubtful_break(text) for kind, text in texts.items()}
+    return next((f"the {kind} has {doubt}" for kind, doubt in found.items() if doubt), "")
 
 
 def _refuse_too_many(unreadable: Sequence[UnreadableAnswer], *, num_rows: int, source: RowSource) -> None:
-    """Raises SourceError if more answers than allowed, or all, cannot be extracted."""
+    """Raises SourceError if more rows than allowed, or all, cannot be used."""
     if len(unreadable) < num_rows and len(unreadable) <= source.max_unreadable_share * num_rows:
         return
     listed = "; ".join(f"{row.where}: {row.reason}" for row in unreadable[:NUM_LISTED])
     more = f"; and {len(unreadable) - NUM_LISTED} more" if len(unreadable) > NUM_LISTED else ""
     raise SourceError(
-        f"{len(unreadable)} of {num_rows} answers cannot be extracted, over "
+        f"{len(unreadable)} of {num_rows} answers cannot be extracted, or belong to no readable problem, over "
         f"max_unreadable_share={source.max_unreadable_share:g}: {listed}{more}. Mend or drop the rows, set "
-        f"answer_field and answer_format (now {source.answer_field!r}, {source.answer_format!r}), or raise "
-        "max_unreadable_share"
+        f"prompt_field, answer_field and answer_format (now {source.prompt_field!r}, {source.answer_field!r}, "
+        f"{source.answer_format!r}), or raise max_unreadable_share"
     )
 
 
@@ -140,19 +177,3 @@ def _difficulty(row: Mapping[str, JsonValue], path: str, *, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float) or value % 1:
         raise SourceError(f"{where}: difficulty {value!r} is no whole number; leave difficulty_field out")
     return int(value)
-
-
-def _text(row: Mapping[str, JsonValue], path: str, *, where: str, key: str) -> str:
-    text = _text_or_none(row, path, where=where, key=key)
-    if not text:
-        kind = key.removesuffix("_field")
-        held = field_value(row, path, where=where, key=key)
-        raise SourceError(f"{where}: the problem has no {kind} (column {path!r} is {held!r}); fill it or drop the row")
-    return text
-
-
-def _text_or_none(row: Mapping[str, JsonValue], path: str, *, where: str, key: str) -> str | None:
-    value = field_value(row, path, where=where, key=key)
-    if isinstance(value, bool | list | dict) or (isinstance(value, float) and math.isnan(value)):
-        raise SourceError(f"{where}: column {path!r} holds {value!r:.60}, expected text or a number; set {key}")
-    return None if value is None else str(value).strip()

@@ -168,3 +168,17 @@ def test_an_endpoint_that_is_down_is_one_missing_thing(tmp_path: Path, monkeypat
     assert missing.name == "teach.think, teach.short"
     assert "does not answer" in missing.text
     assert sum("does not answer" in line for line in lines) == 1
+
+
+def test_what_a_run_would_warn_of_is_said_by_the_doctor_too(tmp_path: Path) -> None:
+    rows = [*({"prompt": f"p{n}", "answer": "1"} for n in range(120)), {"prompt": "p1", "answer": "2"}, {"prompt": "q"}]
+    path = write(tmp_path / "p.jsonl", [*rows, {"prompt": "is 1 $\neq$ 2?", "answer": "yes"}])
+    config = load_config("tiny", overrides=["problems.source.kind=local", f"problems.source.path={path}"])
+    (found,) = data.problems(config, unreached=())
+    assert found.fine, found.text
+    for said in (
+        "train: 1 of 123 rows cannot be used and are dropped",
+        "train: 1 of 122 rows contradict an earlier row of the same question",
+        "train: 1 of 122 problems look damaged",
+    ):
+        assert said in found.text

@@ -92,6 +92,7 @@ def test_artifacts_of_every_stage_are_in_their_tables(tmp_path: Path) -> None:
         "problems": 1,
         "removed_problems": 0,
         "unreadable_answers": 0,
+        "conflicting_answers": 0,
         "generations": 2,
         "pairs": 1,
         "rollouts": 1,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,70 @@ from schemas.configs.problems import LocalSource, ProblemsConfig, ProceduralSour
 from schemas.errors import SourceError
 from schemas.records.problems import ProblemSplit
 from tests.problem_rows import GOOD, local, write
+from tests.real_data import real_data
 from thinkless_core.problems.problem_set import build_problem_set, normalise, problem_id
 
 
 def test_spellings_of_one_text_are_one_problem() -> None:
     assert normalise("  a\u0301 \n b\t ") == "\u00e1 b"
     assert problem_id("train", "x") == problem_id("train", "x") != problem_id("bench", "x")
+
+
+DRAWING = 'Find $AB$.\n[asy]\ndraw((0,0)--(1,1)); % a line\n  label("$A$",(0,0));\n[/asy]'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        DRAWING,
+        "one  two\n\n\tthree",
+        "a\r\nb",
+        "\\begin{tabular}{c}\n 1 & 2 \\\\\n\\end{tabular}",
+        "a\u00a0b\u2003c",
+        "a\u0301",
+    ],
+)
+def test_a_prompt_keeps_its_lines_and_spaces_and_is_known_without_them(tmp_path: Path, text: str) -> None:
+    rows = [{"prompt": f"p{i}", "answer": "1"} for i in range(9)]
+    kept, flat = (f"{text} ", normalise(text))
+    made = build_problem_set(
+        ProblemsConfig(
+            source=local(
+                tmp_path / "train.jsonl", [*rows, {"prompt": kept, "answer": "1"}, {"prompt": flat, "answer": "1"}]
+            ),
+            benchmarks={"bench": local(tmp_path / "bench.jsonl", [{"prompt": f"\n{text}, too", "answer": "1"}])},
+            ngram_words=0,
+        )
+    )
+    assert made.drops["duplicate"] == 1, "the same problem, written flat"
+    (found,) = (p for p in made.problems if p.question == text)
+    assert found.problem_id == problem_id(found.split, flat), "ids are those of earlier versions"
+    assert [p.prompt for p in made.problems if p.benchmark] == [f"{text}, too"]
+
+
+def test_a_problem_written_otherwise_is_not_taught_and_tested(tmp_path: Path) -> None:
+    rows = [{"prompt": f"p{i}\nq", "answer": "1"} for i in range(6)]
+    flat = [{"prompt": " ".join(row["prompt"].split()), "answer": "1"} for row in rows]
+    made = build_problem_set(
+        ProblemsConfig(
+            source=local(tmp_path / "train.jsonl", rows[:4]),
+            rl_source=local(tmp_path / "rl.jsonl", flat[1:]),
+            benchmarks={"bench": local(tmp_path / "bench.jsonl", flat[:1])},
+        )
+    )
+    assert (made.drops["contaminated"], made.drops["rl_problem_taught_in_sft"]) == (1, 3)
+    assert [p.prompt for p in made.problems if p.split is ProblemSplit.RL] == ["p4 q", "p5 q"]
+
+
+def test_the_problems_of_math500_are_asked_as_they_are_written(tmp_path: Path) -> None:
+    source = LocalSource(path=str(real_data("math500.json")), prompt_field="problem")
+    bench = {"bench": local(tmp_path / "bench.jsonl", GOOD)}
+    made = build_problem_set(ProblemsConfig(source=source, benchmarks=bench))
+    written = {row["problem"].strip() for row in json.loads(real_data("math500.json").read_text())}
+    asked = {p.prompt for p in made.problems if p.split is not ProblemSplit.TEST}
+    assert asked == written
+    assert sum("\n" in text or "  " in text for text in asked) == 216
+    assert made.notes == ()
 
 
 def test_duplicates_and_contaminated_problems_are_dropped_and_counted(tmp_path: Path) -> None:
@@ -26,9 +85,16 @@ def test_duplicates_and_contaminated_problems_are_dropped_and_counted(tmp_path: 
         source=local(tmp_path / "train.jsonl", training),
         benchmarks={"bench": local(tmp_path / "bench.jsonl", benchmark)},
         rl_share=0.25,
+        max_conflict_share=0.1,
     )
     made = build_problem_set(config)
-    assert made.drops == {"duplicate": 2, "contaminated": 2, "contaminated_ngram": 0, "unreadable_answer": 0}
+    assert made.drops == {
+        "duplicate": 1,  # p3; p4 has another answer the second time
+        "conflict": 1,
+        "contaminated": 2,
+        "contaminated_ngram": 0,
+        "unreadable_answer": 0,
+    }
     by_split = {split: [p for p in made.problems if p.split is split] for split in ProblemSplit}
     assert sorted(p.prompt for p in by_split[ProblemSplit.TEST]) == ["b", "p0", "p1"]
     assert (len(by_split[ProblemSplit.RL]), len(by_split[ProblemSplit.SFT])) == (2, 6)

@@ -126,6 +126,14 @@ WRONG = {
         'def problems(self, *, name, seed): yield SourceProblem("q", "a", "hard")',
         "Mine 1: difficulty is 'hard', expected a whole number",
     ),
+    "half of a character": (
+        'def problems(self, *, name, seed): yield SourceProblem("a \\ud800 b", "a")',
+        r"Mine 1: the prompt holds a lone surrogate, U\+D800.*mend it in the source's `problems`",
+    ),
+    "a backslash that became an escape": (
+        r"def problems(self, *, name, seed): yield SourceProblem('q', '\frac{1}{2}')",
+        r"Mine 1: the answer holds a form feed followed by 'rac', most likely an unescaped backslash",
+    ),
     "a failure": ("def problems(self, *, name, seed): yield 1 / 0", "ZeroDivisionError after 0 problems: .*mend its"),
 }
 
@@ -138,6 +146,16 @@ def test_what_a_source_of_ones_own_does_wrong_is_said_with_the_way_out(name: str
     source = load_config("tiny", overrides=[f"problems.source.kind={tmp_path / 'mine.py'}:Mine"]).problems.source
     with pytest.raises(SourceError, match=said):
         read_source(source, name="train", seed=0)
+
+
+def test_its_doubtful_breaks_are_said(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from schemas.configs.source import SourceConfig, SourceProblem\nclass Mine(SourceConfig):\n"
+        "    def problems(self, *, name, seed): yield SourceProblem('$3 \\times 4$', '12')\n"
+    )
+    source = load_config("tiny", overrides=[f"problems.source.kind={tmp_path / 'mine.py'}:Mine"]).problems.source
+    (problem,) = read_source(source, name="train", seed=0).problems
+    assert problem.doubt.startswith("the prompt has a tab followed by 'imes'")
 
 
 def test_a_file_or_class_that_is_not_there_is_refused(tmp_path: Path, by_file: str) -> None:
