@@ -34,13 +34,23 @@ def problems(
 
     What was read whole is put into `made`.
     """
+    from thinkless_core.problems.source_files import absent_file
+
     found = config.problems.sources()
+    missing = [
+        Finding(place, False, absent_file(path))
+        for place, source in found.items()
+        for path in source.local_paths()
+        if not Path(path).exists()
+    ]
+    yield from missing
     remote = {place: data for place, data in hub_data(config) if place in found}
-    if not remote and are_small(local_paths_in(config.problems)):
+    if not missing and not remote and are_small(local_paths_in(config.problems)):
         yield checked("problems", lambda: _whole(config, [] if made is None else made))
         return
     for place, source in found.items():
-        if place not in remote or remote[place].id not in unreached:
+        skipped = place in remote and remote[place].id in unreached
+        if not skipped and not any(finding.name == place for finding in missing):
             yield checked(place, partial(first_rows, source))
 
 

@@ -5,12 +5,14 @@ Shapes: P prompts, G group.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
+import pytest
 import torch
 from torch import nn
 
@@ -34,6 +36,7 @@ from tests.specimens import (
 from thinkless_core.rl.mode_assignment import AssignedMode, free_choice
 from thinkless_core.rl.rewards import Thinkless
 from thinkless_core.rl.schedules import settings_at
+from thinkless_core.sampling import transformers_sampler
 from thinkless_core.sampling.sampler import SampleRequest
 from thinkless_core.sampling.transformers_sampler import TransformersSampler
 from thinkless_core.seeding import random_stream
@@ -317,3 +320,19 @@ def forced_completions_equal_free_ones(sampler: ModuleType) -> None:
     ]
     changed = engine.sample(other, max_new_tokens=12, temperature=1.5)
     assert all(c.token_ids[0] == r.forced_id for r, c in zip(other, changed, strict=True))
+
+
+def _of_decoding(check: Callable[[ModuleType], None]) -> Callable[[ModuleType], None]:
+    """A check of the sampler as one of the module that its logits come from."""
+
+    @functools.wraps(check)
+    def with_decoding(decoding: ModuleType) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(transformers_sampler, "decoding_of", decoding.decoding_of)
+            check(transformers_sampler)
+
+    return with_decoding
+
+
+decoding_follows_the_model = _of_decoding(sampled_tokens_follow_the_model)
+company_does_not_change_decoding = _of_decoding(company_does_not_change_what_is_sampled)

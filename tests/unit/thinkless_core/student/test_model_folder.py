@@ -30,7 +30,8 @@ def refusal(path: object) -> str:
     with pytest.raises(ConfigError) as refused:
         build_base(BaseModelConfig(model=PretrainedModel(path=str(path))))
     message = str(refused.value)
-    assert message.startswith(f"base.model.path: {str(path)!r} cannot be loaded as a causal language model: ")
+    named = str(Path(str(path)).expanduser()) if str(path).startswith("~") else str(path)
+    assert message.startswith(f"base.model.path: {named!r} cannot be loaded as a causal language model: ")
     assert "\n" not in message
     assert "Repo id" not in message
     return message
@@ -121,6 +122,6 @@ def test_templates_without_a_default_are_listed(folder: Path, tokenizer: PreTrai
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
     with pytest.raises(
         ConfigError,
-        match=r"has 2 chat templates \(rag, tool_use\) and none that is called default; .* base\.model\.chat_template",
+        match=r"chat templates named rag, tool_use and none named 'default', .* set base\.model\.chat_template to its",
     ):
         prepare_tokenizer(BaseModelConfig(model=PretrainedModel(path=str(folder))))

@@ -121,7 +121,7 @@ BAD_RECORDINGS = {
         [{"prompt": "x", "completion": "y"}],
         ["p-11+22=?", "no short completion", "record it"],
     ),
-    "not JSON": (["{"], ["r.jsonl, line 1", "not JSON"]),
+    "not JSON": (["{"], ["r.jsonl, line 2", "not JSON"]),
     "no completion": ([{"prompt": "x", "completion": "y"}, {"prompt": "x"}], ["line 2", "no column 'completion'"]),
     "an unknown mode": (
         [{"prompt": "x", "completion": "y", "mode": "long"}],
@@ -131,7 +131,7 @@ BAD_RECORDINGS = {
         [{"prompt": "x", "completion": "y", "finish_reason": "eos"}],
         ["r.jsonl, line 1", "'eos'", "finish reasons: stop, length"],
     ),
-    "a list": (["", "[1]"], ["r.jsonl, line 2", "[1]", "object with text", "mend or drop the line"]),
+    "a list": (["", "[1]"], ["r.jsonl, item 1", "holds 1", "object with text", "mend or drop the line"]),
     "a number": (["3"], ["r.jsonl, line 1", "holds 3", "object with text"]),
     "a prompt that is no text": ([{"prompt": 5, "completion": "y"}], ["line 1", "5", "no object with text in prompt"]),
     "a completion that is no text": (
