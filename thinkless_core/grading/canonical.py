@@ -73,6 +73,15 @@ _SYMBOLS = str.maketrans(
     }
 )
 
+
+def _repeating_decimal(found: re.Match[str]) -> str:
+    """`0.1\\overline{6}` as a fraction."""
+    whole, fixed, repeated = found.groups()
+    denominator = (10 ** len(repeated) - 1) * 10 ** len(fixed)
+    numerator = int(whole + fixed + repeated) - int((whole + fixed) or "0")
+    return rf"\frac{{{numerator}}}{{{denominator}}}"
+
+
 _ANGLE_OF = "sin|cos|tan|cot|sec|csc"
 
 _CLEANING = tuple(
@@ -88,7 +97,14 @@ _CLEANING = tuple(
         (r"(begin|end)\{bmatrix\}", r"\1{pmatrix}"),
         (r"\[\s*\\begin\{array\}\s*\{[clr|]*\}(.*)\\end\{array\}\s*\]", r"\\begin{pmatrix}\1\\end{pmatrix}"),
         (r"\\text\s*\{\s*([ei])\s*\}", r"\1"),
+        (r"(?<=\d)\s+[xX]\s+(?=10\s*\^)", r"\\times "),
+        (r"(?<=[\w)}])\*\*(?=[\w({-])", "^"),
         (r"\\varnothing(?![a-zA-Z])", r"\\emptyset"),
+        (r"^(?:\\text\s*\{)?\s*[Nn]o (?:real )?solutions?\s*\}?$", r"\\emptyset"),
+        (r"^(?:[Oo]ption|[Cc]hoice)\s+(?=\(?[A-J]\)?$)", ""),
+        (r"\\mid(?![a-zA-Z])", "|"),
+        (r"(\\\{[^|:{}]*[a-zA-Z][^|:{}]*):", r"\1|"),
+        (r"(\d*)\.(\d*)\\overline\s*\{(\d+)\}", _repeating_decimal),
         (r"\\(?:l|r)angle(?![a-zA-Z])", lambda m: "(" if m[0] == r"\langle" else ")"),
         (r",?\s*\\text\s*\{\s*,?\s*(?:and|or)\s*\}\s*|,?\s+(?:and|or)\s+", ", "),
         (r"<=|\\leqslant(?![a-zA-Z])", r"\\leq "),
@@ -112,9 +128,9 @@ _CLEANING = tuple(
 
 _DELIMITERS = (("\\(", "\\)"), ("\\[", "\\]"), ("$$", "$$"), ("$", "$"), ("**", "**"), ("\\boxed{", "}"))
 _FUNCTION = re.compile(rf"\\(?:{_ANGLE_OF})(?![a-zA-Z])")
-_DEGREES = re.compile(r"\s*(?:\^\s*\{?\s*\\circ\s*\}?|\\degrees?(?![a-zA-Z]))$")
+_DEGREES = re.compile(r"\s*(?:\^\s*\{?\s*\\circ\s*\}?|\\degrees?(?![a-zA-Z]))(?:\s*(?:\\text\s*\{\s*[CF]\s*\}|[CF]))?$")
 _MONEY = re.compile(r"^([-+]?)\s*(?:\\?\$|(\\pounds|£)|(\\euro|€))\s*(?=[-+.\d]|\\frac)")
-_MONEY_BEHIND = re.compile(r"(?<=\d)\s*([£€¥])$")
+_MONEY_BEHIND = re.compile(r"(?<=\d)\s*([£€¥¢])$")
 _PERCENT = re.compile(r"\s*(?:\\?%|\\text\{\s*percent\s*\}|(?<![a-zA-Z])per ?cent)$")
 _BASE = re.compile(r"^([-+]?[0-9A-F]+)\s*_\s*\{?\s*(\d+)\s*\}?$")
 _WHOLE_TEXT = re.compile(r"^\\text\s*\{([^{}]*)\}$")
@@ -144,11 +160,11 @@ def read_value(answer: str) -> Value:
         text, counted = split_unit(text)
         unit = unit or counted
     if sign := _MONEY_BEHIND.search(text):
-        text, unit = text[: sign.start()], {"£": "pound", "€": "euro"}.get(sign[1], "yen")
+        text, unit = text[: sign.start()], {"£": "pound", "€": "euro", "¢": "cent"}.get(sign[1], "yen")
     if based := _BASE.match(text):
         text, base = based[1], based[2]
     if whole := _WHOLE_TEXT.match(text):
-        if any(c.isdigit() for c in whole[1]):
+        if any(c.isdigit() or c in ",;" for c in whole[1]):
             return read_value(whole[1])
         return Value(text, unit, percent, base, is_text=True)
     is_text = bool(_WORDS.match(text)) or bool(_SIDE_BY_SIDE.match(text))

@@ -41,7 +41,7 @@ def compare_exactly(answer: Value, reference: Value) -> bool | None:
         return answer.spelling != ""
     if (choices := _choices(answer.latex, reference.latex)) is not None:
         return choices
-    if answer.is_text or reference.is_text:
+    if (answer.is_text or reference.is_text) and not (says_set(answer.latex) or says_set(reference.latex)):
         return same_text(answer, reference)
     if max(len(answer.latex), len(reference.latex)) > LONGEST_MATHS or "" in (answer.latex, reference.latex):
         return False

@@ -17,6 +17,7 @@ of them has no final value: to fish the last number out of it would be the paper
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from schemas.mode import THINK_END, Mode
 from thinkless_core.grading.boxes import boxed_value, closed_boxes
@@ -39,6 +40,7 @@ _SENTENCE_END = re.compile(r"\n|[.!?](?=\s|\**$)|,\s+(?=(?:as|so|where|which)\b)
 _SAYS = re.compile(
     r"^(?:the|so|thus|hence|therefore|this|it|its|our|we)\b.*\b(?:is|are|equals)\b:?\s+(?=\S)", re.I | re.S
 )
+_JOINED = re.compile(r"(?:[\s,;]|and|or)+")
 _CHOICE = re.compile(r"\s*\(?[A-Z]\)?")
 _WORDS = re.compile(r"^[^\W\d_]{2}")
 _HEDGE = re.compile(
@@ -123,10 +125,10 @@ def _told(sentence: str) -> str:
     """
     value = sentence.strip().strip("*").strip()
     if _WORDS.match(value):
-        maths = _MATHS.findall(value)
-        said = _SAYS.match(value)
-        if len(maths) == 1 and not re.search(r"\d", value.replace(maths[0], "")):
-            value = maths[0]
+        maths, said = list(_MATHS.finditer(value)), _SAYS.match(value)
+        others = [value[a.end() : b.start()] for a, b in pairwise(maths)]
+        if maths and all(map(_JOINED.fullmatch, others)) and not re.search(r"\d", _MATHS.sub("", value)):
+            value = value[maths[0].start() : maths[-1].end()]
         elif said:
             value = value[said.end() :].rstrip(".").strip("* ")
     value = _HEDGE.sub("", value)

@@ -21,7 +21,7 @@ _BUILDER = re.compile(
 _RELATION = re.compile(r"(<|>|\\leq(?![a-zA-Z])|\\geq(?![a-zA-Z])|\\neq(?![a-zA-Z])|=)")
 _WITHOUT = re.compile(r"^(.*)\\(?:setminus|backslash)(?![a-zA-Z])\s*(\\\{.*\\\})$", re.DOTALL)
 _MEMBER = re.compile(r"^([a-zA-Z])\s*\\in(?![a-zA-Z])(.*)$", re.DOTALL)
-_ALL_NUMBERS = re.compile(r"^(?:\\mathbb\s*\{?R\}?|(?:\\text\s*\{\s*)?(?:all )?real numbers\s*\}?)$")
+_ALL_NUMBERS = re.compile(r"^(?:\\mathbb\s*\{?R\}?|(?:\\text\s*\{\s*)?(?:all )?real numbers\s*\}?)$", re.IGNORECASE)
 _INFINITY = {"\\infty": 1, "+\\infty": 1, "-\\infty": -1}
 
 

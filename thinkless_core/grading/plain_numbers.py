@@ -32,7 +32,8 @@ def same_number(first: str, second: str) -> bool:
     if first == second:
         return True
     long, short = sorted((first, second), key=len, reverse=True)
-    if not 16 <= _significant_digits(long) <= 17 or "." not in long or _significant_digits(short) > MOST_DIGITS_MEANT:
+    digits = _significant_digits(long)
+    if not 13 <= digits <= 17 or "." not in long or _significant_digits(short) > MOST_DIGITS_MEANT:
         return False
     value = float(short)
     try:
@@ -40,7 +41,7 @@ def same_number(first: str, second: str) -> bool:
     except OverflowError:
         narrow = value
     is_narrow = float(long) == narrow
-    return is_narrow or f"{float(long):.15g}" == f"{value:.15g}"
+    return is_narrow or (digits >= 16 and f"{float(long):.15g}" == f"{value:.15g}")
 
 
 def _significant_digits(number: str) -> int:

@@ -11,7 +11,7 @@ from decimal import Decimal
 _POWER = r"\s*\^\s*(?:\{\s*-?\d\s*\}|-?\d)"
 _TEXT = rf"\\text\s*\{{[^{{}}]*\}}(?:{_POWER})?"
 _TEXTS = rf"{_TEXT}(?:\s*(?:/|\\cdot|\*|\\times)?\s*{_TEXT})*"
-_WORDS = r"(?<=\d)\s*[a-zA-Z]{2,}(?:[ /][a-zA-Z]+){0,3}"
+_WORDS = r"(?<=\d)\s*[a-zA-Z]{2,}\.?(?:[ /][a-zA-Z]+\.?){0,3}"
 _VALUE_AND_UNIT = re.compile(rf"^(?P<value>.*[\d}})i])\s*(?P<unit>{_TEXTS}|{_WORDS})\.?(?P<power>{_POWER})?$")
 _VALUE_AND_COUNTED = re.compile(
     r"^(?P<value>[-+]?[\d.,/ ]*\d|.*\})\s*"
