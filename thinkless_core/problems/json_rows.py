@@ -46,7 +46,7 @@ def document_rows(path: Path) -> Iterator[Row]:
 
 def _rows_of_text(path: Path, *, expected: str) -> Iterator[Row]:
     """Rows of a whole text: of its list, or of its lines if each is an object of its own."""
-    text = _decoded(path.read_bytes(), str(path)).strip("\ufeff")
+    text = _decoded(path.read_bytes(), str(path)).strip("\ufeff").rstrip()
     lines = [(n, line) for n, line in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), start=1)]
     full = [(number, line) for number, line in lines if line.strip()]
     if not full:

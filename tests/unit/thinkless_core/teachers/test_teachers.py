@@ -121,7 +121,7 @@ BAD_RECORDINGS = {
         [{"prompt": "x", "completion": "y"}],
         ["p-11+22=?", "no short completion", "record it"],
     ),
-    "not JSON": (["{"], ["r.jsonl, line 2", "not JSON"]),
+    "not JSON": (["{"], ["r.jsonl, line 1", "not JSON"]),
     "no completion": ([{"prompt": "x", "completion": "y"}, {"prompt": "x"}], ["line 2", "no column 'completion'"]),
     "an unknown mode": (
         [{"prompt": "x", "completion": "y", "mode": "long"}],
