@@ -40,7 +40,7 @@ $(VENV)/.smollm2: $(READY)
 smollm2: $(VENV)/.smollm2 ## the whole pipeline with a real model, SmolLM2-135M, on a CPU; DATA=FOLDER reads GSM8K there, not from the Hub
 	$(BIN)/thinkless run --profile smollm2 $(if $(DATA),--data $(DATA))
 
-test: $(READY) ## the tests for every change: all but the slow ones, at most 10 minutes on two cores
+test: $(READY) ## the tests for every change: all but the slow ones, about 10 minutes on two cores
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow"
 
 test-all: $(VENV)/.smollm2 ## all tests, some with a real model of 92 MB: what .ci/run calls
