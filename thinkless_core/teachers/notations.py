@@ -100,10 +100,10 @@ def in_think_tags(text: str) -> str:
 
 
 def unknown_mark(text: str) -> str | None:
-    """The mark that a text begins with, if it is neither one of a thought nor of an answer."""
+    """The mark that a text begins with, if it is neither one of a thought nor of an answer, nor our own `<short>`."""
     text = text.lstrip()
     found = _ANY_MARK.match(text)
-    if found is None or _THOUGHT_BEGINS.match(text) or _ANSWER_BEGINS.match(text):
+    if found is None or _THOUGHT_BEGINS.match(text) or _ANSWER_BEGINS.match(text) or found[0] == Mode.SHORT.token:
         return None
     return found[0]
 

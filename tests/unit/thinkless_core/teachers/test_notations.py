@@ -53,6 +53,7 @@ def test_thought_and_answer_are_told_apart(name: str, tokenizer: PreTrainedToken
 
 NOT_TOLD_APART = {
     "an unknown tag": ("<ponder>1+2</ponder>3", "unknown_notation:<ponder>"),
+    "our own token of the other mode": ("<short>3", "no_reasoning"),
     "unknown special tokens": ("<|open|>think<|sep|>1+2<|close|>3", "unknown_notation:<|open|>"),
     "unknown brackets": ("[INNER VOICE]1+2[OUTER VOICE]3", "unknown_notation:[INNER VOICE]"),
     "no thought": ("3", "no_reasoning"),
