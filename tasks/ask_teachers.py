@@ -27,6 +27,7 @@ from thinkless_core.progress import Progress
 if TYPE_CHECKING:
     from infra.endpoints.chat_endpoint import ChatEndpoint
     from thinkless_core.teachers.asking import DroppedAnswer
+    from thinkless_core.teachers.reply import Teacher
 
 DROPPED_FILE = "dropped.jsonl"
 """Answers that could not be kept, one JSON object per line; written only if there are any."""
@@ -67,7 +68,6 @@ class AskTeachers(Stage[TeachSideConfig]):
         help.
         """
         from thinkless_core.student.model_files import load_student_tokenizer
-        from thinkless_core.teachers.asking import ask_teacher
 
         config = plan.config
         base, problems_artifact = plan.inputs
@@ -92,16 +92,7 @@ class AskTeachers(Stage[TeachSideConfig]):
                 chunks.append(chunk)
                 part = problems[start : start + config.chunk_size]
                 if not chunk.exists():
-                    dropped: list[DroppedAnswer] = []
-                    generations = ask_teacher(
-                        teacher,
-                        part,
-                        mode=config.mode,
-                        max_tokens=config.side.max_tokens,
-                        seed=config.seed,
-                        rules=config.side.teacher.rules(),
-                        on_drop=dropped.append,
-                    )
+                    generations, dropped = ask_side(teacher, part, config)
                     # Written first: the chunk's Parquet file marks the chunk as finished.
                     write_whole(_drops_of(chunk), _lines(asdict(answer) for answer in dropped))
                     write_records(chunk, Generation, generations)
@@ -110,6 +101,25 @@ class AskTeachers(Stage[TeachSideConfig]):
         finally:
             teacher.close()
         return _outcome(config, workspace, chunks, problems=problems, progress=progress)
+
+
+def ask_side(
+    teacher: Teacher, problems: Sequence[Problem], config: TeachSideConfig
+) -> tuple[list[Generation], list[DroppedAnswer]]:
+    """The answers of one mode's teacher that can be kept, and the others; see ask_teacher."""
+    from thinkless_core.teachers.asking import ask_teacher
+
+    dropped: list[DroppedAnswer] = []
+    generations = ask_teacher(
+        teacher,
+        problems,
+        mode=config.mode,
+        max_tokens=config.side.max_tokens,
+        seed=config.seed,
+        rules=config.side.teacher.rules(),
+        on_drop=dropped.append,
+    )
+    return generations, dropped
 
 
 def _connection(
@@ -145,20 +155,20 @@ def _outcome(
     num_problems = len(problems)
     rows = [row for chunk in chunks for row in read_records(chunk, Generation)]
     drops = [
-        json.loads(line)
+        DroppedAnswer(**json.loads(line))
         for chunk in chunks
         for line in _drops_of(chunk).read_text(encoding="utf-8").split("\n")
         if line
     ]
-    reasons = Counter(drop["reason"] for drop in drops)
+    reasons = Counter(drop.reason for drop in drops)
     note = _many_wrong(config, rows, drops, problems)
     if not rows:
-        refuse_no_answers([DroppedAnswer(**drop) for drop in drops], mode=config.mode, note=note)
+        refuse_no_answers(drops, mode=config.mode, note=note)
     if note:
         progress(num_problems, num_problems, {}, [note])
     write_table(workspace, Generation, rows)
     if drops:
-        write_whole(workspace / DROPPED_FILE, _lines(drops))
+        write_whole(workspace / DROPPED_FILE, _lines(asdict(drop) for drop in drops))
     return StageOutcome(
         rows=len(rows),
         drops={
@@ -171,14 +181,14 @@ def _outcome(
 
 
 def _many_wrong(
-    config: TeachSideConfig, rows: Sequence[Generation], drops: Sequence[dict[str, Any]], problems: Sequence[Problem]
+    config: TeachSideConfig, rows: Sequence[Generation], drops: Sequence[DroppedAnswer], problems: Sequence[Problem]
 ) -> str | None:
     """What to say about the finished answers, kept or rejected, that are wrong."""
     from thinkless_core.grading.many_wrong import MOST_WRONG_OF_A_TEACHER, JudgedAnswer, say_many_wrong
     from thinkless_core.teachers.asking import REJECTED
 
     answers = [JudgedAnswer(g.problem_id, g.answer, g.correct) for g in rows if not g.truncated]
-    answers += [JudgedAnswer(d["problem_id"], d["answer"], False) for d in drops if d["reason"] == REJECTED]
+    answers += [JudgedAnswer(d.problem_id, d.answer, correct=False) for d in drops if d.reason == REJECTED]
     return say_many_wrong(
         answers,
         {problem.problem_id: problem.answer for problem in problems},

@@ -50,9 +50,10 @@ class EvaluateModels(Stage[EvaluateConfig]):
         tests = read_records(folders["problems"] / Problem.FILE, Problem, where=[("split", ProblemSplit.TEST)])
         asked = asked_problems(tests, limit=config.limit)
         cells = _evaluate_cells(config, asked, folders=folders, scratch=workspace / "scratch", progress=progress)
-        if notes := [note for name, problems in asked.items() if (note := _all_wrong(name, problems, cells))]:
+        per_cell = [read_records(cell, EvalCompletion) for cell in cells]
+        if notes := [note for name, problems in asked.items() if (note := _all_wrong(name, problems, per_cell))]:
             progress(len(cells), len(cells), {}, notes)
-        rows = _write_tables(cells, workspace, router_threshold=config.router_threshold)
+        rows = _write_tables(per_cell, workspace, router_threshold=config.router_threshold)
         suite = eval_completions_suite(benchmarks=tuple(asked), models=config.models)
         return StageOutcome(rows=rows, gates=(Gate(EvalCompletion.FILE, suite),))
 
@@ -132,11 +133,11 @@ def _evaluate_cells(
     return cells
 
 
-def _all_wrong(benchmark: str, problems: list[Problem], cells: list[Path]) -> str | None:
+def _all_wrong(benchmark: str, problems: list[Problem], per_cell: list[list[EvalCompletion]]) -> str | None:
     """What to say if every finished answer to a benchmark, of all models in all modes, is judged wrong."""
     from thinkless_core.grading.many_wrong import JudgedAnswer, say_many_wrong
 
-    rows = (row for cell in cells for row in read_records(cell, EvalCompletion) if row.benchmark == benchmark)
+    rows = (row for row in chain.from_iterable(per_cell) if row.benchmark == benchmark)
     return say_many_wrong(
         [JudgedAnswer(row.problem_id, row.answer, row.correct) for row in rows if not (row.truncated or row.malformed)],
         {problem.problem_id: problem.answer for problem in problems},
@@ -145,13 +146,12 @@ def _all_wrong(benchmark: str, problems: list[Problem], cells: list[Path]) -> st
     )
 
 
-def _write_tables(cells: list[Path], workspace: Path, *, router_threshold: float) -> int:
-    """Write all tables; returns the number of completions."""
+def _write_tables(per_cell: list[list[EvalCompletion]], workspace: Path, *, router_threshold: float) -> int:
+    """Write all tables from the completions of each cell; returns the number of completions."""
     from thinkless_core.statistics.pareto import pareto_curve
     from thinkless_core.statistics.routers import score_routers
     from thinkless_core.statistics.summary import summarise_cell
 
-    per_cell = [read_records(cell, EvalCompletion) for cell in cells]
     # The mode varies fastest: len(EvalMode) cells in a row are one model on one benchmark.
     per_model = [
         list(chain.from_iterable(per_cell[start : start + len(EvalMode)]))

@@ -31,8 +31,8 @@ class PrepareBase(Stage[BaseModelConfig]):
 
     def refuse(self, config: PipelineConfig, artifact: Artifact) -> None:
         """Raise ConfigError if the student does not go with how it shall be trained."""
-        trainings = [t for t in (config.sft, config.rl) if t.lora is not None or t.gradient_checkpointing]
-        if trainings:
+        trainings = [training for training in (config.sft, config.rl) if training.needs_a_fit_student]
+        if trainings:  # torch takes seconds to load
             from thinkless_core.probe.examined_student import refuse_unfit_settings
 
             refuse_unfit_settings(Path(artifact.path) / "model", trainings)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,11 +18,11 @@ from schemas.configs.presets import PRESETS, PresetSource
 from schemas.configs.problems import LocalSource
 from schemas.configs.source import SourceConfig
 from schemas.errors import ConfigError
-from schemas.mode import THINK_END, Mode
-from thinkless_core.grading.extraction import extract_answer, final_value
+from thinkless_core.grading.extraction import answer_in
 from thinkless_core.grading.self_check import SpellingCheck, check_references
 from thinkless_core.grading.strict import grade_batch
 from thinkless_core.problems.answer_fields import answer_value
+from thinkless_core.problems.field_text import Fault, field_text
 from thinkless_core.problems.problem_sources import read_source
 from thinkless_core.problems.source_files import FileReader
 
@@ -44,10 +44,20 @@ class GivenRow(NamedTuple):
 
 def execute(arguments: argparse.Namespace) -> int:
     """Grade one file or data set; returns 1 if a check fails."""
-    name = arguments.data_set
-    if name not in PRESETS and (given := _given_field(arguments)):
-        return _grade_rows(arguments, given)
-    source = _source(arguments)
+    if arguments.data_set in PRESETS:
+        source = _preset(arguments)
+    else:
+        row = _first_row(arguments.data_set)
+        given = arguments.given or _first_of(GIVEN_FIELDS, row)
+        reference = arguments.reference or _first_of(REFERENCE_FIELDS, row) or REFERENCE_FIELDS[0]
+        if given is not None:
+            return _grade_rows(arguments, given, reference)
+        source = LocalSource(
+            path=arguments.data_set,
+            prompt_field=reference,  # no question is read here
+            answer_field=reference,
+            answer_format=arguments.answer_format,
+        )
     read = read_source(source, name=source.display_name(), seed=0)
     references = [problem.answer for problem in read.problems]
     checks = check_references(references)
@@ -58,17 +68,13 @@ def execute(arguments: argparse.Namespace) -> int:
     return 0 if all(check.passed for check in checks) else 1
 
 
-def _source(arguments: argparse.Namespace) -> SourceConfig:
-    """The preset, or the file, to read references from; raises ConfigError."""
+def _preset(arguments: argparse.Namespace) -> SourceConfig:
+    """A well-known data set, on the Hub or in the folder of copies; raises ConfigError."""
     name = arguments.data_set
-    if name not in PRESETS:
-        field = arguments.reference or _first_of(REFERENCE_FIELDS, _first_row(name)) or "answer"
-        any_text = next(iter(_first_row(name)))
-        return LocalSource(path=name, prompt_field=any_text, answer_field=field, answer_format=arguments.answer_format)
     source = PresetSource(name=name, split=arguments.split)
-    copy = source.local_copy()
     if arguments.folder is None:
         return source
+    copy = source.local_copy()
     file = copy.file if copy else None
     if file is None or not (Path(arguments.folder) / file).is_file():
         raise ConfigError(
@@ -78,26 +84,22 @@ def _source(arguments: argparse.Namespace) -> SourceConfig:
     return PresetSource(name=name, path=str(Path(arguments.folder) / file))
 
 
-def _given_field(arguments: argparse.Namespace) -> str | None:
-    return arguments.given or _first_of(GIVEN_FIELDS, _first_row(arguments.data_set))
-
-
-def _first_of(names: Sequence[str], row: dict[str, object]) -> str | None:
+def _first_of(names: Sequence[str], row: Mapping[str, object]) -> str | None:
     return next((name for name in names if name in row), None)
 
 
-def _first_row(path: str) -> dict[str, object]:
+def _first_row(path: str) -> Mapping[str, object]:
     """The first row of a file; raises SourceError, or ConfigError if there is none."""
     if not Path(path).exists() and not Path(path).suffix:
         raise ConfigError(f"no file and no known data set {path!r}; expected a file, or one of {', '.join(PRESETS)}")
     for _, row in FileReader(LocalSource(path=path)).rows(()):
-        return dict(row)
+        return row
     raise ConfigError(f"{path} is empty, expected one answer per row")
 
 
-def _grade_rows(arguments: argparse.Namespace, given_field: str) -> int:
-    rows = list(_given_rows(arguments, given_field))
-    answers = [_extracted(row.given) for row in rows]
+def _grade_rows(arguments: argparse.Namespace, given_field: str, reference_field: str) -> int:
+    rows = list(_given_rows(arguments, given_field, reference_field))
+    answers = [answer_in(row.given) for row in rows]
     grades = grade_batch(answers, [row.reference for row in rows])
     wrong = [(r, a, g) for r, a, g in zip(rows, answers, grades, strict=True) if not g.correct]
     counts = Counter(grade.reason.value for grade in grades)
@@ -125,30 +127,22 @@ def _grade_rows(arguments: argparse.Namespace, given_field: str) -> int:
     return 1 if disagree else 0
 
 
-def _given_rows(arguments: argparse.Namespace, given_field: str) -> Iterator[GivenRow]:
-    """Rows with a given answer; raises ConfigError for a row without one of the fields."""
+def _given_rows(arguments: argparse.Namespace, given_field: str, reference_field: str) -> Iterator[GivenRow]:
+    """Rows with a given answer, which may be empty; raises ConfigError for a row without one of the fields."""
     for where, row in FileReader(LocalSource(path=arguments.data_set)).rows(()):
-        field = arguments.reference or _first_of(REFERENCE_FIELDS, dict(row))
-        for name, key in ((given_field, "--given"), (field, "--reference")):
-            if name is None or name not in row:
-                raise ConfigError(f"{where}: no field {name or 'reference'!r}; set {key} to one of {', '.join(row)}")
-            if not isinstance(row[name], (str, int, float)) and not (row[name] is None and key == "--given"):
-                raise ConfigError(f"{where}: field {name!r} is {row[name]!r:.40}, expected text or a number")
-        reference, reason = answer_value(str(row[field or ""]), answer_format=arguments.answer_format)
+        given = field_text(row, given_field, key="--given", kind="given answer")
+        if isinstance(given, Fault):
+            if given.of_setting:
+                raise ConfigError(f"{where}: {given.reason}; set --given")
+            given = ""
+        text = field_text(row, reference_field, key="--reference", kind="reference")
+        if isinstance(text, Fault):
+            raise ConfigError(f"{where}: {text.reason}; set --reference, or mend the row")
+        reference, reason = answer_value(text, answer_format=arguments.answer_format)
         if not reference:
             raise ConfigError(f"{where}: {reason}; set --answer-format or mend the row")
         expected = row.get(EXPECTED_FIELD)
-        given = row[given_field]
-        yield GivenRow(
-            where, "" if given is None else str(given), reference, expected if isinstance(expected, bool) else None
-        )
-
-
-def _extracted(given: str) -> str | None:
-    """The final value of a completion, with or without a control token."""
-    if given.startswith((Mode.THINK.token, Mode.SHORT.token)):
-        return extract_answer(given)
-    return final_value(given.rpartition(THINK_END)[2]) or None
+        yield GivenRow(where, given, reference, expected if isinstance(expected, bool) else None)
 
 
 def _check_lines(place: str, checks: Sequence[SpellingCheck], *, num_references: int, shown: int) -> Iterator[str]:

@@ -28,7 +28,7 @@ from schemas.mode import Mode
 from schemas.records.generations import Generation
 from schemas.records.pairs import Pair
 from schemas.records.problems import Problem, ProblemSplit
-from tasks.ask_teachers import refuse_no_answers
+from tasks.ask_teachers import AskTeachers, ask_side, refuse_no_answers
 from tasks.build_pairs import write_pairs
 from tasks.evaluate_models import asked_problems, refuse_long_prompts
 from tasks.running.parquet_files import read_records, write_records
@@ -73,21 +73,10 @@ def rehearse(
 def _ask(
     config: PipelineConfig, problems: Sequence[Problem], mode: Mode, folder: Path, tokenizer: PreTrainedTokenizerBase
 ) -> str:
-    from thinkless_core.teachers.asking import DroppedAnswer, ask_teacher
-
-    side = config.teach.sides()[mode]
-    teacher = side.teacher.build(tokenizer=tokenizer, scratch=folder)
-    dropped: list[DroppedAnswer] = []
+    settings = AskTeachers(mode).settings(config)
+    teacher = settings.side.teacher.build(tokenizer=tokenizer, scratch=folder)
     try:
-        answers = ask_teacher(
-            teacher,
-            problems,
-            mode=mode,
-            max_tokens=side.max_tokens,
-            seed=config.teach.seed,
-            rules=side.teacher.rules(),
-            on_drop=dropped.append,
-        )
+        answers, dropped = ask_side(teacher, problems, settings)
     finally:
         teacher.close()
     if not answers:

@@ -63,9 +63,9 @@ class PretrainedModel(Table):
 
     @property
     def location(self) -> str:
-        """Folder or Hub id, the name of a package and `~` resolved; raises ConfigError if it is not installed."""
+        """Folder or Hub id, the name of a package resolved; raises ConfigError if it is not installed."""
         if not self.path.startswith(PACKAGE):
-            return str(Path(self.path).expanduser()) if self.path.startswith("~") else self.path
+            return self.path
         name = self.path.removeprefix(PACKAGE)
         try:
             spec = importlib.util.find_spec(name) if name.isidentifier() else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import PurePath
 from typing import ClassVar, Literal, Self
@@ -10,6 +9,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from schemas.configs.source import Licence, Recorded, Source, SourceConfig
+from schemas.configs.stage import LocalPath
 from schemas.configs.teacher import TeacherConfig
 from schemas.errors import TeacherError
 from schemas.mode import Mode
@@ -29,7 +29,7 @@ class RecordedTeacher(TeacherConfig):
     implementation: ClassVar[str | None] = "thinkless_core.teachers.recorded_source:recorded_teacher"
 
     kind: Literal["recorded"] = "recorded"
-    path: str | None = Field(None, min_length=1)
+    path: LocalPath | None = Field(None, min_length=1)
     """A .jsonl, .json or .parquet file with `prompt`, `completion` and optionally `mode`, `finish_reason`, relative to
     the current directory or absolute; its content is part of the stage's key. `completion` is a text, a message, or a
     list of them; a thought may stand beside it in `reasoning_content`, `reasoning` or `thinking`. For files with other
@@ -51,7 +51,7 @@ class RecordedTeacher(TeacherConfig):
                 f"{path!r} is an address; download it and give the file, or give a data set of the Hub as "
                 'source={kind="hub", id="owner/name"}'
             )
-        return path if path is None else os.path.expanduser(path)
+        return path
 
     @model_validator(mode="after")
     def _one_recording(self) -> Self:

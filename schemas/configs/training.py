@@ -65,3 +65,8 @@ class TrainingConfig(ComputeConfig):
     """Train low-rank adapters instead of all weights. None trains all."""
     launch: LaunchConfig | None = None
     """Train in several processes. None trains in this one."""
+
+    @property
+    def needs_a_fit_student(self) -> bool:
+        """Whether some models cannot be trained so: with adapters, or recomputed activations."""
+        return self.lora is not None or self.gradient_checkpointing

@@ -76,8 +76,14 @@ def test_a_well_known_data_set_is_read_from_its_copy(thinkless_here: Thinkless, 
         (("nosuch",), "no file and no known data set 'nosuch'; expected a file, or one of deepscaler"),
         (("absent.jsonl",), "absent.jsonl: no such file"),
         (("aime24", "--data", "."), "holds no copy of aime24 (aime24.json)"),
-        (("rows.jsonl", "--given", "text"), "line 1: no field 'text'; set --given to one of given, reference"),
-        (("rows.jsonl", "--reference", "gold"), "line 1: no field 'gold'; set --reference to one of given, reference"),
+        (
+            ("rows.jsonl", "--given", "text"),
+            "line 1: no column 'text'; known: given, reference; the columns are given, reference; set --given",
+        ),
+        (
+            ("rows.jsonl", "--reference", "gold"),
+            "line 1: no column 'gold'; known: given, reference; the columns are given, reference; set --reference",
+        ),
     ],
 )
 def test_what_cannot_be_graded_is_said_in_a_sentence(

@@ -10,6 +10,7 @@ import functools
 import re
 from dataclasses import dataclass, replace
 
+from thinkless_core.grading.delimiters import MATHS_DELIMITERS, without_delimiters
 from thinkless_core.grading.units import is_known_unit, split_unit, split_unit_letter
 
 LONGEST_MATHS = 1000
@@ -126,7 +127,7 @@ _CLEANING = tuple(
     )
 )
 
-_DELIMITERS = (("\\(", "\\)"), ("\\[", "\\]"), ("$$", "$$"), ("$", "$"), ("**", "**"), ("\\boxed{", "}"))
+_DELIMITERS = (*MATHS_DELIMITERS, ("**", "**"), ("\\boxed{", "}"))
 _FUNCTION = re.compile(rf"\\(?:{_ANGLE_OF})(?![a-zA-Z])")
 _DEGREES = re.compile(r"\s*(?:\^\s*\{?\s*\\circ\s*\}?|\\degrees?(?![a-zA-Z]))(?:\s*(?:\\text\s*\{\s*[CF]\s*\}|[CF]))?$")
 _MONEY = re.compile(r"^([-+]?)\s*(?:\\?\$|(\\pounds|£)|(\\euro|€))\s*(?=[-+.\d]|\\frac)")
@@ -202,10 +203,7 @@ def _clean(text: str) -> str:
         before = text
         text = text.strip().rstrip(".,;").strip()
         for left, right in _DELIMITERS:
-            inside = text[len(left) : -len(right)]
-            again = re.search(r"(?<!\\)" + re.escape(left), inside)
-            if text.startswith(left) and text.endswith(right) and len(text) > len(left + right) and not again:
-                text = inside
+            text = without_delimiters(text, left, right)
     if len(_MATHS_SIGN.findall(text)) % 2 == 0:  # a single one means money
         text = _MATHS_SIGN.sub("", text)
     text = text.translate(_SYMBOLS)

@@ -21,6 +21,7 @@ from itertools import pairwise
 
 from schemas.mode import THINK_END, Mode
 from thinkless_core.grading.boxes import boxed_value, closed_boxes
+from thinkless_core.grading.delimiters import MATHS_DELIMITERS, without_delimiters
 
 LONGEST_BARE_VALUE = 200
 """Characters up to which a text without any marker is taken for a value; MATH's longest reference has 159."""
@@ -46,7 +47,7 @@ _WORDS = re.compile(r"^[^\W\d_]{2}")
 _HEDGE = re.compile(
     r"^(?:(?:approximately|about|roughly|therefore|thus|hence|simply|equal to|option|choice)\s+)+(?=\S)", re.I
 )
-_DELIMITERS = (("\\(", "\\)"), ("\\[", "\\]"), ("$$", "$$"), ("$", "$"), ("`", "`"), ('"', '"'), ("\u201c", "\u201d"))
+_DELIMITERS = (*MATHS_DELIMITERS, ("`", "`"), ('"', '"'), ("\u201c", "\u201d"))
 
 
 def extract_answer(completion: str) -> str | None:
@@ -132,8 +133,16 @@ def _told(sentence: str) -> str:
         elif said:
             value = value[said.end() :].rstrip(".").strip("* ")
     value = _HEDGE.sub("", value)
+    stopped = value.rstrip(".,")
     for left, right in _DELIMITERS:
-        inside = value.rstrip(".,")[len(left) : -len(right)]
-        if value.startswith(left) and value.rstrip(".,").endswith(right) and inside.strip() and left not in inside:
+        inside = without_delimiters(stopped, left, right)
+        if inside != stopped and inside.strip():
             return inside.strip()
     return value
+
+
+def answer_in(text: str) -> str | None:
+    """The final value of a text, whether it is a completion that begins with a control token or not."""
+    if text.startswith((Mode.THINK.token, Mode.SHORT.token)):
+        return extract_answer(text)
+    return final_value(text.rpartition(THINK_END)[2]) or None

@@ -100,7 +100,7 @@ def _reloaded(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder
 def refuse_unfit_settings(folder: Path, trainings: Iterable[TrainingConfig]) -> None:
     """Raise ConfigError if the student in `folder` does not go with how it shall be trained."""
     for config in trainings:
-        if config.lora is None and not config.gradient_checkpointing:
+        if not config.needs_a_fit_student:
             continue
         limits = limits_of(load_student_config(folder))
         if config.gradient_checkpointing and Limit.CHECKPOINTING in limits:
