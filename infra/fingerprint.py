@@ -26,7 +26,8 @@ PACKAGES = ("schemas", "thinkless_core", "tasks", "infra")
 """Packages whose modules are followed."""
 PLUMBING = (
     "infra.catalog.catalog", "infra.catalog.catalog_file", "infra.catalog.catalog_rows", "infra.catalog.catalog_tables",
-    "infra.catalog.openlineage_events", "infra.disk", "infra.fingerprint", "infra.locks", "infra.python_sources",
+    "infra.catalog.openlineage_events", "infra.disk", "infra.fingerprint", "infra.installed", "infra.locks",
+    "infra.python_sources",
     "infra.processes.launcher", "infra.processes.launched_process", "infra.runs", "infra.settings", "infra.store",
     "infra.validation", "schemas.artifact", "schemas.errors", "schemas.kinds", "schemas.configs.pipeline",
     "tasks.running.build", "tasks.running.context", "tasks.running.find", "tasks.running.training_process",

@@ -40,6 +40,10 @@ class Kind(Table):
     """Field that holds the choice."""
     implementation: ClassVar[str | None] = None
     """`module:Class` of the object that `build` makes; None: the configuration itself does the work."""
+    packages: ClassVar[tuple[str, ...]] = ()
+    """Installed packages that decide what it gives: their versions are part of the keys of the stages that use it."""
+    extra: ClassVar[str] = ""
+    """Extra of this project that brings those packages."""
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         """A class from outside that builds on a shipped one may have any name, not only that of the shipped one."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -85,6 +86,10 @@ def optional_packages(config: PipelineConfig) -> Iterator[OptionalPackage]:
     for place, teacher in teachers(config):
         for extra in teacher.extras():
             yield OptionalPackage(extra, extra, place)
+    chosen = chain(config.problems.sources().items(), teachers(config))
+    for place, kind in chosen:
+        for package in kind.packages if kind.extra else ():
+            yield OptionalPackage(package.replace("-", "_"), kind.extra, place)
     for place, stage in (("sft.lora", config.sft), ("rl.lora", config.rl)):
         if stage.lora is not None:
             yield OptionalPackage("peft", "lora", place)

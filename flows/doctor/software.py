@@ -12,8 +12,8 @@ from packaging.requirements import Requirement
 
 from flows.doctor.finding import Finding
 from flows.doctor.needs import optional_packages
+from infra.installed import installed_version
 from schemas.configs.pipeline import PipelineConfig
-from tasks.running.find import installed_version
 
 DISTRIBUTION = "thinkless-flows"
 SHOWN = ("torch", "transformers", "accelerate", "datasets", "prefect", "duckdb", "great-expectations")

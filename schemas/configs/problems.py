@@ -20,6 +20,7 @@ class ProceduralSource(SourceConfig):
     """Chains of + - * on two-digit numbers, last digit asked for; the difficulty is the number of operations."""
 
     implementation: ClassVar[str | None] = "thinkless_core.problems.procedural:ChainProblems"
+    made_by_a_program: ClassVar[bool] = True
 
     kind: Literal["procedural"] = "procedural"
     num_problems: int = Field(ge=1)

@@ -3,7 +3,8 @@
 profile: `kind = "hub"` | `kind = "my_source.py:Riddles"` | `kind = "package.module:Riddles"` -> SourceConfig
     -> `problems()` -> SourceProblem, one after another (thinkless_core/problems/problem_sources.py reads them)
 
-Shipped sources: procedural, local and hub (schemas/configs/problems.py), preset (schemas/configs/presets.py).
+Shipped sources: procedural, local and hub (schemas/configs/problems.py), preset (schemas/configs/presets.py), gym
+(schemas/configs/gym.py).
 """
 
 from __future__ import annotations
@@ -34,6 +35,10 @@ class SourceProblem(NamedTuple):
     """Where it came from, such as a file and its line; the source's title and a number if empty."""
     doubt: str = ""
     """What looks damaged in its text, for a warning; empty if nothing does."""
+    task: str | None = None
+    """Its kind among the problems of a source that has several, such as `chain_sum`."""
+    details: str | None = None
+    """What its own verifier or teacher must know of it, as JSON."""
 
 
 class RecordedAnswer(NamedTuple):
@@ -101,6 +106,9 @@ class SourceConfig(Kind):
     group: ClassVar[str] = "thinkless.sources"
     replayable: ClassVar[bool] = False
     """Whether a recorded teacher can replay it: `traces` or `solutions` give something."""
+    made_by_a_program: ClassVar[bool] = False
+    """Whether a program makes its problems from a few templates: then only the same whole text is a problem of a
+    benchmark, since shared words are the template's."""
 
     kind: str = ""
     verifier: str = "strict"

@@ -3,7 +3,8 @@
 profile: `kind = "openai"` | `kind = "my_teacher.py:Lookup"` | `kind = "package.module:Lookup"` -> TeacherConfig
     -> `build(tokenizer=...)` -> the object that answers (thinkless_core/teachers/reply.py: Teacher)
 
-Shipped teachers: procedural, recorded, worked_solutions, openai, transformers, vllm (schemas/configs/teach.py).
+Shipped teachers: procedural, recorded, worked_solutions, openai, transformers, vllm (schemas/configs/teach.py), gym
+(schemas/configs/gym.py).
 """
 
 from __future__ import annotations

@@ -35,3 +35,7 @@ class EvalCompletion(Record):
     """Name of the grader that decided `correct`."""
     correct_paper: bool
     """Verdict of the reference code's lenient rules."""
+    task: str | None = None
+    """Task of the problem, if its source has several."""
+    score: float | None = None
+    """What the verifier gave by degrees, 1 for a correct answer; null if it was not asked (truncated, malformed)."""

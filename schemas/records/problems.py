@@ -38,6 +38,10 @@ class Problem(Record):
     """Written below the question for the student; the prompt's last lines."""
     verifier: str = "strict"
     """The verifier of its answers: a name, FILE.py:Class or an import path, as in the settings of its source."""
+    task: str | None = None
+    """Its kind among the problems of a source that has several, such as `chain_sum`; its level is `difficulty`."""
+    details: str | None = None
+    """What its own verifier or teacher must know of it, as JSON."""
 
     @property
     def question(self) -> str:

@@ -32,3 +32,7 @@ class RolloutRecord(Record):
     """Short mode that hides a chain of thought; it gets no short bonus."""
     reward: float
     advantage: float
+    task: str | None = None
+    """Task of the problem, if its source has several."""
+    score: float | None = None
+    """What the verifier gave by degrees, 1 for a correct answer; 0 if it was not asked (truncated, malformed)."""

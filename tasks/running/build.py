@@ -18,12 +18,13 @@ from typing import TypeVar
 
 from infra.catalog.openlineage_events import emit_events
 from infra.disk import writing
+from infra.installed import installed_version
 from infra.store.artifact_store import ArtifactStore
 from schemas.artifact import MANIFEST_VERSION, Artifact, CheckResult, InputRef, Manifest
 from schemas.base import tables_of
 from schemas.configs.stage import StageConfig
 from tasks.running.context import RunContext
-from tasks.running.find import RESULT_PACKAGES, find_done, installed_version
+from tasks.running.find import RESULT_PACKAGES, find_done
 from tasks.running.progress_display import stage_progress
 from tasks.running.stage import StageOutcome, StagePlan
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from importlib import metadata
 from typing import TypeVar
 
+from infra.installed import installed_version
 from schemas.artifact import Artifact, Manifest
 from schemas.configs.stage import StageConfig
 from tasks.running.context import RunContext
@@ -56,11 +56,3 @@ def version_changes(manifest: Manifest) -> Mapping[str, tuple[str, str]]:
         if made_with is not None and installed is not None and made_with != installed:
             changes[name] = (made_with, installed)
     return changes
-
-
-def installed_version(package: str) -> str | None:
-    """Version of an installed package; None if it is not installed."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from infra.fingerprint import combined, file_sha256, plugin_hashes, resource_hashes, source_hashes, stage_key
+from infra.installed import installed_version
 from schemas.artifact import Artifact
 from schemas.base import Record
 from schemas.configs.pipeline import PipelineConfig
@@ -58,7 +59,7 @@ class StagePlan(Generic[C]):
     builder: Stage[C]
     config: C
     slice: Mapping[str, object]
-    """The configuration as part of the key, with the hashes of the files it names."""
+    """The configuration as part of the key, with the hashes of the files it names and the versions of packages."""
     inputs: tuple[Artifact, ...]
     sources: Mapping[str, str]
     """Module, file of this program or file of a plug-in -> sha256: the code that is part of the key."""
@@ -167,10 +168,20 @@ def make_plan(
     resources = (*stage.resources, *resources_in(settings))
     sources = {**source_hashes(list(modules)), **resource_hashes(resources), **plugins}
     files = _file_hashes(local_paths_in(settings))
-    config_slice: dict[str, object] = {**settings.model_dump(mode="json"), **({"files": files} if files else {})}
+    packages = _package_versions(package for kind in chosen for package in kind.packages)
+    config_slice: dict[str, object] = {
+        **settings.model_dump(mode="json"),
+        **({"files": files} if files else {}),
+        **({"packages": packages} if packages else {}),
+    }
     code = combined(sources)
     key = stage_key(stage=stage.name, fingerprint=code, config=config_slice, inputs=inputs)
     return StagePlan(stage.name, stage.label, stage, settings, config_slice, inputs, sources, code, key)
+
+
+def _package_versions(names: Iterable[str]) -> dict[str, str]:
+    """Package -> installed version. A missing one is named as such; its stage reports it."""
+    return {name: installed_version(name) or "not installed" for name in sorted(set(names))}
 
 
 def _file_hashes(paths: Iterable[str]) -> dict[str, str]:

@@ -101,6 +101,8 @@ def evaluate_cell(
             p_think=p_think,
             grader=problem.verifier,
             correct_paper=paper.judge(problem, text).correct,
+            task=problem.task,
+            score=None if verdict is None else verdict.score,
         )
         for (problem, p_think, sample), completion, text, chosen, verdict in zip(
             asked, sampled, texts, chosen_modes, verdicts, strict=True

@@ -84,12 +84,15 @@ class HeldOut:
             for ngram in dict.fromkeys(held.ngrams):
                 self._holders.setdefault(ngram, []).append(held)
 
-    def find(self, prompts: Sequence[tuple[str, str]]) -> list[RemovedProblem | None]:
-        """Per training problem, given as (text, where it stood): what it shares with a benchmark; None if clean."""
+    def find(self, prompts: Sequence[tuple[str, str]], *, whole_texts: bool = False) -> list[RemovedProblem | None]:
+        """Per training problem, given as (text, where it stood): what it shares with a benchmark; None if clean.
+
+        `whole_texts` compares whole texts alone: shared words of problems that a program makes are its template's.
+        """
         touched: dict[int, list[str]] = {}
         seen_in: Counter[str] = Counter()
         for index, (prompt, _) in enumerate(prompts):
-            own = list(ngrams(words_of(prompt), self._n))
+            own = [] if whole_texts else list(ngrams(words_of(prompt), self._n))
             if not self._holders.keys().isdisjoint(own):
                 touched[index] = own
                 seen_in.update(self._holders.keys() & set(own))

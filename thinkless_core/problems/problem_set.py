@@ -95,7 +95,7 @@ def build_problem_set(config: ProblemsConfig) -> ProblemSet:
         common_ngram_problems=config.common_ngram_problems,
         min_shared_share=config.min_shared_share,
     )
-    training = _clean([*distinct(config.source, "train").values()], held_out, drops, removed)
+    training = _clean(config.source, [*distinct(config.source, "train").values()], held_out, drops, removed)
     if config.rl_source is None:
         order = [training[i] for i in epoch_order(len(training), seed=config.seed, epoch=0)]
         num_rl = round(config.rl_share * len(order))
@@ -107,7 +107,7 @@ def build_problem_set(config: ProblemsConfig) -> ProblemSet:
         found = take_conflicts(repeated, len(candidates))
         drops["rl_problem_taught_in_sft"] = len(repeated) - len(found)
         notes.extend(_conflict_note("rl", found, num_rows=len(candidates), earlier="a row of problems.source"))
-        clean = _clean([*candidates.values()], held_out, drops, removed)
+        clean = _clean(config.rl_source, [*candidates.values()], held_out, drops, removed)
         rl = [p for p in clean if normalise(p.prompt) not in taught]
     rl_source = config.rl_source or config.source
     for split, origin, chosen in ((ProblemSplit.SFT, config.source, sft), (ProblemSplit.RL, rl_source, rl)):
@@ -121,11 +121,16 @@ def build_problem_set(config: ProblemsConfig) -> ProblemSet:
 
 
 def _clean(
-    problems: Sequence[SourceProblem], held_out: HeldOut, drops: Counter[str], removed: list[RemovedProblem]
+    source: SourceConfig,
+    problems: Sequence[SourceProblem],
+    held_out: HeldOut,
+    drops: Counter[str],
+    removed: list[RemovedProblem],
 ) -> list[SourceProblem]:
     """Problems that share nothing with a benchmark; raises SourceError if none is left."""
     clean = []
-    for p, found in zip(problems, held_out.find([(p.prompt, p.source) for p in problems]), strict=True):
+    texts = [(p.prompt, p.source) for p in problems]
+    for p, found in zip(problems, held_out.find(texts, whole_texts=source.made_by_a_program), strict=True):
         if found is None:
             clean.append(p)
         else:
@@ -198,4 +203,6 @@ def _problem(
         source=found.source,
         instruction=config.instruction,
         verifier=source.verifier,
+        task=found.task,
+        details=found.details,
     )

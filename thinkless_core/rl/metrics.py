@@ -103,12 +103,17 @@ def free_counts(numbers: Mapping[str, float]) -> dict[Mode, int]:
 
 
 def probe_numbers(problems: Sequence[Problem], probabilities: Sequence[float]) -> dict[str, float]:
-    """Mean P(think) over the probe problems, and per difficulty."""
+    """Mean P(think) over the probe problems, per difficulty, and per task and level if the problems name a task."""
     by_difficulty: Mapping[int, list[float]] = defaultdict(list)
+    by_task: Mapping[str, list[float]] = defaultdict(list)
     for problem, probability in zip(problems, probabilities, strict=True):
         if problem.difficulty is not None:
             by_difficulty[problem.difficulty].append(probability)
+        if problem.task is not None:
+            by_task[f"{problem.task}:{problem.difficulty}"].append(probability)
     numbers = {"probe_p_think": sum(probabilities) / len(probabilities)}
     for difficulty, values in sorted(by_difficulty.items()):
         numbers[f"probe_p_think/difficulty_{difficulty}"] = sum(values) / len(values)
+    for task, values in sorted(by_task.items()):
+        numbers[f"probe_p_think/task_{task}"] = sum(values) / len(values)
     return numbers

@@ -91,6 +91,8 @@ def rollout_records(batch: PolicyBatch, *, step: int) -> list[RolloutRecord]:
                 fake_short=scored.fake_short,
                 reward=scored.reward,
                 advantage=advantage,
+                task=scored.problem.task,
+                score=scored.verdict.score,
             )
         )
     return records
