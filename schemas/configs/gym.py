@@ -94,7 +94,7 @@ class GymSource(SourceConfig):
 
     kind: Literal["gym"] = "gym"
     tasks: Annotated[tuple[GymTask, ...], BeforeValidator(_tasks)] = Field(min_length=1)
-    """A list of tasks; or the name of a shipped mixture, such as `smollm2`, or a TOML file with [[tasks]]."""
+    """A list of tasks; or the name of a shipped mixture, such as `graded`, or a TOML file with [[tasks]]."""
     num_problems: int = Field(ge=1)
     """Distinct problems to draw, over all tasks."""
     only: tuple[str, ...] = ()

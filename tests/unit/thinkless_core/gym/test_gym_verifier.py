@@ -1,0 +1,77 @@
+"""Answers to reasoning_gym's problems, judged by the package's own programs."""
+
+from __future__ import annotations
+
+from ast import literal_eval
+
+import pytest
+
+from schemas.configs.gym import GymSource
+from schemas.records.problems import Problem, ProblemSplit
+from thinkless_core.grading.verdict import Outcome
+from thinkless_core.grading.verifier import judge_completions
+from thinkless_core.gym.verifier import answer_text
+from thinkless_core.problems.problem_sources import read_source
+
+pytest.importorskip("reasoning_gym", reason="needs reasoning-gym: pip install 'thinkless-flows[gym]'")
+
+
+def problem_of(task: str, **config: object) -> Problem:
+    source = GymSource.model_validate({"tasks": [{"name": task, "config": config}], "num_problems": 1})
+    found = read_source(source, name="train", seed=0).problems[0]
+    return Problem(
+        problem_id="p",
+        prompt=found.prompt,
+        answer=found.answer,
+        difficulty=1,
+        split=ProblemSplit.RL,
+        benchmark=None,
+        source=found.source,
+        verifier=source.verifier,
+        task=found.task,
+        details=found.details,
+    )
+
+
+@pytest.mark.parametrize(
+    ("completion", "expected"),
+    [
+        ("<short>42", "42"),
+        ("<short> 42 \n", "42"),
+        ("<think>6 * 7 = 42</think>42", "42"),
+        ("<think>a</think>b</think> c", "c"),
+        ("<think>6 * 7 = 42", None),
+        ("<short>The answer is \\boxed{42}.", "42"),
+        ("<short><answer>['1', '2']</answer>", "['1', '2']"),
+        ("<short>['1', '2']", "['1', '2']"),
+        ("<short>", ""),
+    ],
+)
+def test_the_answer_is_all_that_is_written_after_the_thought(completion: str, expected: str | None) -> None:
+    assert answer_text(completion) == expected
+
+
+def test_only_a_full_score_is_correct_and_a_part_is_kept() -> None:
+    word = problem_of("spell_backward", min_word_len=5, max_word_len=5)
+    near = word.answer[:-1] + ("b" if word.answer[-1] != "b" else "c")
+    right, wrong, none = judge_completions(
+        [word] * 3, [f"<short>{word.answer}", f"<think>x</think>{near}", "<think>never ends"]
+    )
+    assert right is not None
+    assert wrong is not None
+    assert none is not None
+    assert (right.outcome, right.score) == (Outcome.CORRECT, 1.0)
+    assert wrong.outcome is Outcome.WRONG
+    assert 0 < wrong.score < 1
+    assert (none.outcome, none.score, none.answer) == (Outcome.UNREADABLE, 0.0, None)
+
+
+def test_another_order_of_a_list_is_wrong_and_its_own_spelling_right() -> None:
+    numbers = problem_of("number_sorting", min_numbers=3, max_numbers=3, min_decimals=0, max_decimals=0)
+    right, turned = judge_completions(
+        [numbers] * 2, [f"<short>{numbers.answer}", f"<short>{[*reversed(literal_eval(numbers.answer))]}"]
+    )
+    assert right is not None
+    assert turned is not None
+    assert right.correct
+    assert not turned.correct
