@@ -15,6 +15,7 @@ import hashlib
 import importlib
 import importlib.util
 import sys
+import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -150,13 +151,25 @@ def _modules_of(kind: type[Kind]) -> tuple[str, ...]:
 @functools.cache
 def _shipped(group: str) -> Mapping[str, metadata.EntryPoint]:
     """This program's own names; they are looked up first, because reading every installed package is slow."""
+    return {point.name: point for point in _own_entry_points() if point.group == group}
+
+
+@functools.cache
+def _own_entry_points() -> tuple[metadata.EntryPoint, ...]:
+    """Of the installed distribution; in a copy of the repository that is not installed, what pyproject.toml says."""
     try:
-        points = metadata.distribution(DISTRIBUTION).entry_points
+        return tuple(metadata.distribution(DISTRIBUTION).entry_points)
     except metadata.PackageNotFoundError as error:
-        raise ConfigError(
-            f"{DISTRIBUTION} is not installed, so its kinds cannot be found; run `pip install -e .` in its folder"
-        ) from error
-    return {point.name: point for point in points if point.group == group}
+        file = Path(__file__).parents[1] / "pyproject.toml"
+        project: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))["project"] if file.is_file() else {}
+        if project.get("name") != DISTRIBUTION:
+            raise ConfigError(
+                f"{DISTRIBUTION} is not installed, so its kinds cannot be found; run `pip install -e .` in its folder"
+            ) from error
+        groups: dict[str, dict[str, str]] = project["entry-points"]
+        return tuple(
+            metadata.EntryPoint(name, value, group) for group, points in groups.items() for name, value in points.items()
+        )
 
 
 def _named(base: type[Kind], name: str) -> Any:

@@ -50,18 +50,24 @@ def load_config(profile: str, *, overrides: Sequence[str] = ()) -> PipelineConfi
     """
     table = _read_profile(profile)
     table.setdefault("profile", Path(profile).stem)
-    assignments = [_naming_the_choice(*_parse_override(text)) for text in overrides]
-    # A changed choice starts its table afresh: the keys of the other kind would only be refused.
-    for keys, value in sorted(assignments, key=lambda a: a[0][-1] not in ("kind", "name")):
-        _assign(table, keys, value)
+    assigned = apply_overrides(table, overrides)
     _refuse_moved(table)
     _refuse_broken_escapes(table)
     try:
         config = PipelineConfig.model_validate(table)
     except ValidationError as error:
         raise ConfigError(_explain(error, profile, table)) from error
-    _refuse_unused(config, [keys for keys, _ in assignments])
+    _refuse_unused(config, assigned)
     return config
+
+
+def apply_overrides(table: dict[str, JsonValue], overrides: Sequence[str]) -> list[list[str]]:
+    """Write overrides into the table of a profile, or of some of its sections, in place; returns the keys they set."""
+    assignments = [_naming_the_choice(*_parse_override(text)) for text in overrides]
+    # A changed choice starts its table afresh: the keys of the other kind would only be refused.
+    for keys, value in sorted(assignments, key=lambda a: a[0][-1] not in ("kind", "name")):
+        _assign(table, keys, value)
+    return [keys for keys, _ in assignments]
 
 
 def known_keys(
