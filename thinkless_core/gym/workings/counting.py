@@ -25,7 +25,9 @@ def leg_counting(animals: Mapping[str, int]) -> Working | None:
     """Legs of each kind of animal, added to a running total; the check adds them from the last to the first."""
     if any(animal not in LEGS for animal in animals):
         return None
-    lines, legs, total = [], [], 0
+    lines: list[str] = []
+    legs: list[int] = []
+    total = 0
     for animal, count in animals.items():
         product = count * LEGS[animal]
         lines.append(f"{animal} {count}*{LEGS[animal]}={product}")

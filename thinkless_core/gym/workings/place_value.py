@@ -34,19 +34,12 @@ def subtract(a: int, b: int) -> list[str]:
 
 
 def combine(a: int, operation: str, b: int) -> list[str]:
-    """Lines for `a + b` or `a - b` with any signs; the last one has the operation itself if a sign had to go."""
-    positive = (operation == "+") == (b >= 0)
-    if a >= 0 and b >= 0:
-        return add(a, b) if positive else subtract(a, b)
-    size = abs(b)
+    """Lines for `a + b` or `a - b` with any signs; the last one has the operation itself if `a` is negative."""
+    other = b if operation == "+" else -b
     if a >= 0:
-        lines = add(a, size) if positive else subtract(a, size)
-    elif positive:
-        lines = subtract(size, -a)
-    else:
-        lines = add(-a, size)
-    result = a + b if operation == "+" else a - b
-    return [*lines, f"{a}{operation}{b}={result}"]
+        return add(a, other) if other >= 0 else subtract(a, -other)
+    lines = subtract(other, -a) if other >= 0 else add(-a, -other)
+    return [*lines, f"{a}{'+' if other >= 0 else '-'}{abs(other)}={a + other}"]
 
 
 def multiply(a: int, b: int) -> list[str]:
