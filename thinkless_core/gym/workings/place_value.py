@@ -57,8 +57,11 @@ def multiply(a: int, b: int) -> list[str]:
 
 
 def divide(a: int, b: int) -> list[str]:
-    """Lines for a quotient that comes out even, both positive: 276/6 -> 6*40=240, 276-240=36, 6*6=36, 276/6=46."""
-    if a // b < 10:
+    """Lines for a quotient that comes out even, both positive: 276/6 -> 6*40=240, 276-240=36, 6*6=36, 276/6=46.
+
+    One line if it is in the times tables: a quotient of one digit, or a number up to 144.
+    """
+    if a // b < 10 or a <= 144 or b == 1:
         return [f"{a}/{b}={a // b}"]
     lines, rest = [], a
     for value in places(a // b):

@@ -39,3 +39,26 @@ def number_sorting(original_numbers: Sequence[str], sorted_numbers: Sequence[str
     if list(map(float, ordered)) != list(map(float, sorted_numbers)):
         return None
     return Working(tuple(lines), str(list(sorted_numbers)), (compared(ordered, float, descending=descending),))
+
+
+@reads("transformed_words", "direction")
+def word_sorting(transformed_words: Sequence[str], direction: str) -> Working | None:
+    """The first (or last) word of what is left, again and again; the check compares neighbours."""
+    descending = direction == "descending"
+    lines = select(transformed_words, str, descending=descending)
+    ordered = sorted(transformed_words, reverse=descending)
+    return Working(tuple(lines), ", ".join(ordered), (compared(ordered, str, descending=descending),))
+
+
+@reads("original_numbers", "filter_value", "operation")
+def number_filtering(original_numbers: Sequence[str], filter_value: str, operation: str) -> Working | None:
+    """Every number beside the limit, and whether it stays."""
+    action, _, side = operation.partition("_")
+    limit, lines, kept = float(filter_value), [], []
+    for number in original_numbers:
+        sign = "<" if float(number) < limit else ">" if float(number) > limit else "="
+        stays = (sign == (">" if side == "larger" else "<")) == (action == "keep")
+        lines.append(f"{number} {sign} {filter_value} {'keep' if stays else 'remove'}")
+        if stays:
+            kept.append(number)
+    return Working(tuple(lines), str(kept))

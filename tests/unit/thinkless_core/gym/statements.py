@@ -11,6 +11,7 @@ from fractions import Fraction
 _NUMBER = r"-?\d+(?:\.\d+)?"
 _EXPRESSION = rf"{_NUMBER}(?:[+\-*/]{_NUMBER})*"
 _STATEMENT = re.compile(rf"(?<![\w.*/+\-=]){_EXPRESSION}(?:=-?{_EXPRESSION})+(?![\w.*/])")
+_BEGINS_BEFORE = re.compile(r"[-+*/=x\u00d7\u00f7] $")
 _OPERATIONS: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -20,8 +21,8 @@ _OPERATIONS: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] 
 
 
 def statements(text: str) -> Iterator[str]:
-    """Every `a+b=c` in a text, chains of several signs of equality too."""
-    return (found[0] for found in _STATEMENT.finditer(text))
+    """Every `a+b=c` in a text, chains of several signs of equality too; not the end of a longer one with spaces."""
+    return (found[0] for found in _STATEMENT.finditer(text) if not _BEGINS_BEFORE.search(text[: found.start()]))
 
 
 def is_true(statement: str) -> bool:
