@@ -98,7 +98,7 @@ def _holds(statement: Sequence[Any], roles: Sequence[bool]) -> bool:
     """Whether a statement is true if the roles are so."""
     match statement[0]:
         case "telling-truth":
-            return roles[statement[1]]
+            return bool(roles[statement[1]])
         case "lying":
             return not roles[statement[1]]
         case "not":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -85,6 +86,7 @@ def test_workings_are_true_and_lead_to_the_answer(name: str, config: dict[str, A
     num_statements = 0
     for working, entry in workings:
         assert working.answer == entry["answer"]
+        assert WORKINGS[name](json.loads(json.dumps(entry, default=str))) == working
         assert dataset.score_answer(working.answer, entry) == 1.0
         text = thought(working, rechecks=1)
         found = list(statements(text))
