@@ -18,6 +18,7 @@ from flows.prefect.prefect_server import server_is_configured
 from flows.request import check_request
 from flows.run_stages import run_from_store
 from schemas.artifact import Artifact
+from schemas.records.eval_routers import RouterScore
 from schemas.records.eval_summary import EvalSummary
 
 PREFECT_DEFAULTS = {
@@ -85,13 +86,16 @@ def interrupt(signum: int, frame: FrameType | None) -> None:
 
 def show_results(keys: Mapping[str, str]) -> None:
     """Print the result table and the report's path, if the run has them."""
-    from infra.report.data.result_table import result_table_text
+    from infra.report.data.result_table import result_table_text, task_sentence
     from infra.settings import Settings
     from infra.store.artifact_store import ArtifactStore
 
     store = ArtifactStore(Settings.from_environment().home)
     if "evaluate" in keys:
-        print(result_table_text(store.path("evaluate", keys["evaluate"]) / EvalSummary.FILE))
+        folder = store.path("evaluate", keys["evaluate"])
+        print(result_table_text(folder / EvalSummary.FILE))
+        if sentence := task_sentence(folder / RouterScore.FILE, key=keys["evaluate"]):
+            print(f"\n{sentence}")
     if "report" in keys:
         print(f"\nreport: {_relative(store.path('report', keys['report']) / 'report.html')}")
 

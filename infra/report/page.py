@@ -19,6 +19,7 @@ from infra.report.data.examples import TRAINING, browser_json
 from infra.report.data.inputs import ReportInputs
 from infra.report.data.provenance import funnel_rows, kept_stages, validation_suites, versions_by_stage
 from infra.report.data.router_tables import router_tables
+from infra.report.data.task_tables import ROUTERS, task_tables
 from infra.report.data.verdicts import (
     LOST_ACCURACY,
     NUM_ERRORS,
@@ -88,6 +89,8 @@ def render_report(inputs: ReportInputs) -> str:
         verdicts=judge_benchmarks(evidence),
         charts=_charts(evidence),
         routers=router_tables(evidence),
+        by_task=task_tables(evidence),
+        task_routers=ROUTERS,
         policy=script_policy(script),
         script=script,
         browser_data=data,
@@ -95,6 +98,7 @@ def render_report(inputs: ReportInputs) -> str:
         training=TRAINING,
         choices={
             "sources": list(dict.fromkeys(e.source for e in browsed)),
+            "tasks": sorted({e.task for e in browsed if e.task is not None}),
             "difficulties": sorted({e.difficulty for e in browsed if e.difficulty is not None}),
             "chosen": [mode for mode in ("short", "think", "malformed") if any(e.chosen == mode for e in browsed)],
             "verdicts": {v: words for v, words in VERDICT_FILTERS.items() if any(v in e.tags for e in browsed)},

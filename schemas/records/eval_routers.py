@@ -16,9 +16,10 @@ class RouterScore(Record):
 
     model: str
     benchmark: str
-    router: Literal["auto", "short", "think", "oracle", "random", "threshold"]
+    router: Literal["auto", "short", "think", "oracle", "random", "task", "task-level", "threshold"]
     """auto: the model itself; oracle: per problem the mode that is right more often over its samples, of equals the
-    cheaper; random: at auto's think share; threshold: think if P(think) is over `threshold`."""
+    cheaper; random: at auto's think share; task, task-level: the oracle's rule once per task, or per level of a task,
+    if problems have tasks; threshold: think if P(think) is over `threshold`."""
     threshold: float | None
     """Set only for router `threshold`."""
     n: int

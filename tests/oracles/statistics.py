@@ -67,3 +67,24 @@ def area_under_curve(tokens: Sequence[float], accuracy: Sequence[float]) -> floa
     for i in range(1, len(points)):
         area += (points[i][0] - points[i - 1][0]) * (points[i][1] + points[i - 1][1]) / 2
     return area / (points[-1][0] - points[0][0])
+
+
+def mode_per_group(
+    groups: Sequence[object],
+    short: Sequence[tuple[Sequence[bool], Sequence[int]]],
+    think: Sequence[tuple[Sequence[bool], Sequence[int]]],
+) -> list[bool]:
+    """Whether each problem's group is thought about: right answers and tokens of all samples, counted.
+
+    short, think: of each problem, whether every sample is right, and its tokens; equally many samples everywhere.
+    """
+    thinks = []
+    for group in groups:
+        right, tokens = [0, 0], [0, 0]
+        for other, *modes in zip(groups, short, think, strict=True):
+            if other == group:
+                for mode, (correct, spent) in enumerate(modes):
+                    right[mode] += sum(correct)
+                    tokens[mode] += sum(spent)
+        thinks.append(right[1] > right[0] or (right[1] == right[0] and tokens[1] < tokens[0]))
+    return thinks

@@ -13,7 +13,7 @@ Shapes: P problems. `think_P` is a probability of thinking, one per problem.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +40,9 @@ class ModeOutcomes:
     think_tokens_P: Floats
     p_think_P: Floats
     """P(<think>) over both control tokens at temperature 1."""
+    tasks_P: tuple[str | None, ...]
+    levels_P: tuple[int | None, ...]
+    """Difficulty within the task."""
 
     @classmethod
     def of(cls, completions: Sequence[EvalCompletion]) -> ModeOutcomes:
@@ -60,6 +63,7 @@ class ModeOutcomes:
             )
         assert len({(c.model, c.benchmark) for c in completions}) == 1, "outcomes of several models or benchmarks"
         problem_ids = tuple(samples)
+        kinds = {c.problem_id: (c.task, c.difficulty) for c in short}
 
         def column(scores: Mapping[str, float]) -> Floats:
             return np.array([scores[problem] for problem in problem_ids])
@@ -73,6 +77,8 @@ class ModeOutcomes:
             short_tokens_P=column(mean_per_problem(short, score_tokens)),
             think_tokens_P=column(mean_per_problem(think, score_tokens)),
             p_think_P=column({c.problem_id: c.p_think for c in short}),
+            tasks_P=tuple(kinds[problem][0] for problem in problem_ids),
+            levels_P=tuple(kinds[problem][1] for problem in problem_ids),
         )
 
     def expected(self, think_P: Floats) -> tuple[Floats, Floats]:
@@ -85,6 +91,19 @@ class ModeOutcomes:
         """Where the oracle thinks (P,): where think is right more often, or as often and at fewer tokens."""
         gain_P = self.think_accuracy_P - self.short_accuracy_P
         thinks_P: npt.NDArray[np.bool_] = (gain_P > 0) | ((gain_P == 0) & (self.think_tokens_P < self.short_tokens_P))
+        return thinks_P
+
+    def group_choice(self, groups_P: Sequence[Hashable]) -> npt.NDArray[np.bool_]:
+        """Where one mode for each group of problems is think (P,): the oracle's rule on the means over a group.
+
+        Means that are equal may differ in their last digit as sums; a difference below 1e-9 is none.
+        """
+        thinks_P = np.zeros(len(self.problem_ids), dtype=np.bool_)
+        for group in set(groups_P):
+            members_P = np.array([other == group for other in groups_P])
+            gain = round(float((self.think_accuracy_P - self.short_accuracy_P)[members_P].mean()), 9)
+            saved = round(float((self.short_tokens_P - self.think_tokens_P)[members_P].mean()), 9)
+            thinks_P[members_P] = gain > 0 or (gain == 0 and saved > 0)
         return thinks_P
 
 

@@ -9,6 +9,9 @@ completions in auto, short and think -> ModeOutcomes -> P(think) per problem, on
                wrong), the cheaper. It has seen the answers: a bound, and with one sample per problem a flattering one,
                since a lucky guess counts as ability. More samples (`evaluate.num_samples`) make it honest
     random     thinks about every problem with the probability that is auto's think share: auto without its judgement
+    task       per task, all its levels together, the mode that is right more often, of equals the cheaper. It has seen
+               the answers too, and chooses once per task. Only if problems have tasks; those without count as one
+    task-level the same for each level of each task: what a lookup table of difficulty would reach
     threshold  thinks where P(think) > threshold. The threshold is fixed before anything is graded and never tuned on
                these problems; 0.5 is the model's own greedy choice
 
@@ -37,18 +40,27 @@ from thinkless_core.statistics.mode_outcomes import Floats, ModeOutcomes, stderr
 def score_routers(completions: Sequence[EvalCompletion], *, threshold: float) -> list[RouterScore]:
     """One row per router; `completions` are one model's on one benchmark, in all three modes.
 
+    Routers `task` and `task-level` have no row if no problem has a task.
+
     Raises EvaluationError if the modes were not asked the same problems.
     """
     outcomes = ModeOutcomes.of(completions)
     auto = _auto(outcomes, [c for c in completions if c.mode is EvalMode.AUTO])
     oracle_P = outcomes.oracle_choice().astype(np.float64)
     all_P = np.ones_like(oracle_P)
+    tasks_P = outcomes.tasks_P
+    grouped = {"task": tasks_P, "task-level": tuple(zip(tasks_P, outcomes.levels_P, strict=True))}
     return [
         auto,
         _score(outcomes, "short", 0 * all_P, chooses=False),
         _score(outcomes, "think", all_P, chooses=False),
         _score(outcomes, "oracle", oracle_P),
         _score(outcomes, "random", auto.think_share * all_P),
+        *(
+            _score(outcomes, router, outcomes.group_choice(groups_P).astype(np.float64))
+            for router, groups_P in grouped.items()
+            if any(task is not None for task in tasks_P)
+        ),
         _score(outcomes, "threshold", (outcomes.p_think_P > threshold).astype(np.float64), threshold=threshold),
     ]
 

@@ -6,7 +6,8 @@ ReportInputs -> counts of the pairs, manifests, licences -> front matter + Markd
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pydantic import JsonValue
 
@@ -47,7 +48,6 @@ def dataset_card(inputs: ReportInputs, *, files: Mapping[str, str] | None = None
         size_categories=[next((name for bound, name in SIZES if total < bound), "n>1M")],
         configs=[{"config_name": "default", "data_files": data_files}],
     )
-    difficulties = query_pairs(inputs, queries.PAIR_DIFFICULTIES)
     body = [
         f"# Thinkless pairs, profile {inputs.profile}",
         f"{count(total)} problems, each answered twice: at length behind `<think>` and briefly behind `<short>`. "
@@ -60,14 +60,7 @@ def dataset_card(inputs: ReportInputs, *, files: Mapping[str, str] | None = None
                 for split, n, think, short, think_cut, short_cut in splits
             ],
         ),
-        "## Difficulty",
-        table(
-            ("difficulty", "pairs", "think tokens", "short tokens"),
-            [
-                ("unknown" if level is None else str(level), count(n), tokens(think), tokens(short))
-                for level, n, think, short in difficulties
-            ],
-        ),
+        *_by_difficulty(query_pairs(inputs, queries.PAIR_DIFFICULTIES)),
         "## Columns",
         table(("column", "type"), [(name, _type_name(f.annotation)) for name, f in Pair.model_fields.items()]),
         "## Rows dropped or touched on the way",
@@ -106,6 +99,23 @@ def dataset_card(inputs: ReportInputs, *, files: Mapping[str, str] | None = None
         "Answers are what the teachers wrote. They were compared with the reference value; nobody read them.",
     ]
     return document(front, body)
+
+
+def _by_difficulty(rows: Sequence[tuple[Any, ...]]) -> list[str]:
+    """Pairs by difficulty, or by task and level if their problems have tasks."""
+    tasks = any(task is not None for task, *_ in rows)
+    heading, columns = ("## Task and level", ("task", "level")) if tasks else ("## Difficulty", ("difficulty",))
+    cells = [
+        (
+            *((task or "none",) if tasks else ()),
+            "unknown" if level is None else str(level),
+            count(n),
+            tokens(think),
+            tokens(short),
+        )
+        for task, level, n, think, short in rows
+    ]
+    return [heading, table((*columns, "pairs", "think tokens", "short tokens"), cells)]
 
 
 def _label(manifest: Manifest) -> str:

@@ -14,7 +14,9 @@ from infra.report.cards.card_format import document, table
 from infra.report.cards.card_parts import config_block, licence_of, licence_table, stage_config
 from infra.report.cards.card_usage import usage
 from infra.report.data.evidence import MODELS, Evidence, gather_evidence
+from infra.report.data.evidence_rows import TaskLevel
 from infra.report.data.inputs import ReportInputs
+from infra.report.data.task_tables import task_tables
 from infra.report.data.verdicts import headline, judge_benchmarks
 from infra.report.data.wording import accuracy, count, percent, signed, tokens
 from schemas.configs.evaluate import ModelName
@@ -65,6 +67,7 @@ def model_card(inputs: ReportInputs, *, model: ModelName = "rl", folder: str | N
         "## All results",
         _results(evidence),
         "`±` is one standard error over problems. Tokens are generated tokens; the prompt is not counted.",
+        *_by_task(evidence),
         "## How to use it",
         *usage(inputs, name=name, folder=folder),
         "## Training",
@@ -110,6 +113,33 @@ def _learned(evidence: Evidence) -> list[str]:
         f"**{learned.answer}.** {' '.join(learned.sentences)}",
         table(("benchmark", "verdict", "thinks on", "tokens", "forced think", "accuracy", "difference"), verdicts),
     ]
+
+
+def _by_task(evidence: Evidence) -> list[str]:
+    """The model at every level of every task, if its problems have tasks."""
+    rows = [
+        (
+            table_of.benchmark,
+            row.task,
+            "-" if row.level is None else str(row.level),
+            count(row.num_problems),
+            *(_with_error(mode) for mode in (row.short, row.think, row.auto)),
+            "-" if row.auto is None else percent(row.auto.think_share),
+            "-" if row.auto is None else tokens(row.auto.mean_tokens),
+            "-" if row.think is None else tokens(row.think.mean_tokens),
+        )
+        for table_of in task_tables(evidence)
+        for row in table_of.rows
+    ]
+    columns = (
+        "benchmark", "task", "level", "problems", "forced short", "forced think", "auto", "thinks on", "tokens",
+        "tokens of think",
+    )  # fmt: skip
+    return ["## By task and level", table(columns, rows)] if rows else []
+
+
+def _with_error(cell: TaskLevel | None) -> str:
+    return "-" if cell is None else f"{accuracy(cell.accuracy)} ± {accuracy(cell.accuracy_stderr)}"
 
 
 def _results(evidence: Evidence) -> str:

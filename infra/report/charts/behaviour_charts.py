@@ -16,6 +16,7 @@ from infra.report.charts.figures import (
     missing_chart,
     percent_axis,
 )
+from infra.report.charts.task_charts import task_chart
 from infra.report.data.evidence import Evidence
 from infra.report.data.evidence_rows import AccuracyByDifficulty, ThinkByDifficulty
 from infra.report.data.wording import percent
@@ -28,8 +29,15 @@ COMPARED = ("sft", "rl")
 
 
 def difficulty_charts(evidence: Evidence) -> tuple[Chart, ...]:
-    """P(think) and forced short accuracy by difficulty, before and after RL, and the spread of P(think)."""
-    return (_think_by_difficulty(evidence), _short_by_difficulty(evidence), _histogram(evidence))
+    """P(think) and forced short accuracy by difficulty, before and after RL, and the spread of P(think).
+
+    Problems with a task come by task and level instead; if all have one, there is no picture by difficulty.
+    """
+    by_task = (task_chart(evidence),) if evidence.task_levels else ()
+    by_difficulty: tuple[Chart, ...] = ()
+    if evidence.p_think or evidence.accuracy or not by_task:
+        by_difficulty = (_think_by_difficulty(evidence), _short_by_difficulty(evidence))
+    return (*by_task, *by_difficulty, _histogram(evidence))
 
 
 def _think_by_difficulty(evidence: Evidence) -> Chart:

@@ -113,7 +113,9 @@ def draw(
     *,
     title: str,
     description: str,
+    left: int = 44,
     right: int = 12,
+    top: int = 26,
     height: int = HEIGHT,
     lower: Callable[[Any], None] | None = None,
     foot: int = 0,
@@ -121,8 +123,9 @@ def draw(
     """One chart as inline SVG.
 
     name: unique on the page; plot: draws on the matplotlib axes it is given; description: what a reader who does
-    not see the picture should know; right: pixels kept free for labels at the ends of lines; lower: draws a second
-    panel of the same size below the first, over the same horizontal axis; foot: pixels kept free below all of it.
+    not see the picture should know; left, right, top: pixels kept free for names of rows, for labels at the ends of
+    lines, and above each panel; lower: draws a second panel of the same size below the first, over the same horizontal
+    axis; foot: pixels kept free below all of it.
     """
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -134,7 +137,7 @@ def draw(
         figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72)
         figure.patch.set_alpha(0)
         panels = [plot] if lower is None else [plot, lower]
-        left, bottom, top, share = 44, 38, 26, (height - foot) / len(panels)
+        bottom, share = 38, (height - foot) / len(panels)
         shared = None
         for index, panel in enumerate(panels):
             # An upper panel needs no room for the name of the axis that it shares.

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from infra.report.charts.figures import COLORS, INK, MUTED, RAMP, SERIES, SERIES_STYLES, Chart
 from infra.report.charts.line_charts import Line, line_chart
+from infra.report.charts.task_charts import probe_task_chart
 from infra.report.charts.u_curve import u_curve_chart
 from infra.report.data.evidence import Evidence
 from infra.report.data.evidence_rows import Series
@@ -110,7 +111,10 @@ def _schedules(rl: Mapping[str, Series]) -> tuple[Chart, ...]:
 
 
 def probe_chart(rl: Mapping[str, Series]) -> Chart:
-    """P(think) on the fixed probe problems over RL steps, one line per difficulty."""
+    """P(think) on the fixed probe problems over RL steps: by task and level, or one line per difficulty."""
+    by_task = probe_task_chart(rl)
+    if by_task is not None:
+        return by_task
     by_difficulty = sorted(
         (int(match.group(1)), name) for name in rl if (match := re.fullmatch(r"probe_p_think/difficulty_(\d+)", name))
     )

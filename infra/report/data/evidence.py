@@ -20,6 +20,8 @@ from infra.report.data.evidence_rows import (
     RolloutCount,
     RoutingGroup,
     Series,
+    TaskLevel,
+    TaskRouter,
     ThinkByDifficulty,
 )
 from infra.report.data.examples import Example, read_examples
@@ -37,7 +39,7 @@ MODELS = ("base", "sft", "rl")
 MODES = ("auto", "short", "think")
 VIEWS = (
     "rollout_modes", "eval_think_by_difficulty", "eval_accuracy_by_difficulty", "eval_think_histogram",
-    "eval_problem_counts", "eval_comparison", "eval_routing", "eval_graders",
+    "eval_problem_counts", "eval_comparison", "eval_routing", "eval_graders", "eval_by_task", "eval_routers_by_task",
 )  # fmt: skip
 """Views of the catalog that the report reads."""
 MOST_DISAGREEMENTS = 24
@@ -55,6 +57,10 @@ class Evidence:
     rollout_counts: tuple[RolloutCount, ...]
     p_think: tuple[ThinkByDifficulty, ...]
     accuracy: tuple[AccuracyByDifficulty, ...]
+    """Both over problems without a task."""
+    task_levels: tuple[TaskLevel, ...]
+    task_routers: tuple[TaskRouter, ...]
+    """Both in the order of tasks and their levels; empty if no problem has a task."""
     histogram: dict[str, dict[int, int]]
     """Model -> bin (0-19) of P(think) -> number of problems."""
     problem_counts: dict[str, ProblemCount]
@@ -130,6 +136,7 @@ def gather_evidence(inputs: ReportInputs) -> Evidence:
         histogram: dict[str, dict[int, int]] = {}
         for model, bin_index, count in rows("SELECT model, bin, num_problems FROM eval_think_histogram ORDER BY ALL"):
             histogram.setdefault(model, {})[bin_index] = count
+        by_task = "benchmark, task, difficulty NULLS LAST, model"
         summaries = inputs.tables.get("eval_summary", ())
         evidence = Evidence(
             cells=_cells(connection, summaries[0]) if summaries else (),
@@ -138,6 +145,8 @@ def gather_evidence(inputs: ReportInputs) -> Evidence:
             rollout_counts=view("rollout_modes", RolloutCount),
             p_think=view("eval_think_by_difficulty", ThinkByDifficulty),
             accuracy=view("eval_accuracy_by_difficulty", AccuracyByDifficulty),
+            task_levels=view("eval_by_task", TaskLevel, order=f"{by_task}, mode"),
+            task_routers=view("eval_routers_by_task", TaskRouter, order=f"{by_task}, router"),
             histogram=histogram,
             problem_counts={row.benchmark: row for row in view("eval_problem_counts", ProblemCount)},
             comparisons={row.benchmark: row for row in view("eval_comparison", Comparison, where="model = 'rl'")},
@@ -156,8 +165,8 @@ def gather_evidence(inputs: ReportInputs) -> Evidence:
 
 
 def query_pairs(inputs: ReportInputs, sql: str) -> list[tuple[Any, ...]]:
-    """Rows of one query over the table `pairs`."""
-    with connect(inputs.tables, schemas={"pairs": TABLES["pairs"]}) as connection:
+    """Rows of one query over the tables `pairs` and `problems`."""
+    with connect(inputs.tables, schemas={name: TABLES[name] for name in ("pairs", "problems")}) as connection:
         return list(connection.execute(sql).fetchall())
 
 

@@ -41,6 +41,40 @@ class AccuracyByDifficulty(NamedTuple):
     stderr: float
 
 
+class TaskLevel(NamedTuple):
+    """One model in one mode at one level of one task of one benchmark; standard errors over problems."""
+
+    model: str
+    benchmark: str
+    task: str
+    difficulty: int | None
+    mode: str
+    num_problems: int
+    accuracy: float
+    accuracy_stderr: float
+    think_share: float
+    think_share_stderr: float
+    mean_tokens: float
+    mean_p_think: float | None
+
+
+class TaskRouter(NamedTuple):
+    """One way of choosing the mode, at one level of one task of one benchmark; standard errors over problems."""
+
+    model: str
+    benchmark: str
+    task: str
+    difficulty: int | None
+    router: str
+    n: int
+    """Problems."""
+    accuracy: float
+    accuracy_stderr: float
+    think_share: float
+    mean_tokens: float
+    mean_tokens_stderr: float
+
+
 class ProblemCount(NamedTuple):
     """How much one benchmark was asked, in every cell of the result table."""
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 HELD_OUT = """
 -- one row: one completion of one model for a held-out problem. `rank` 0 are the first problems, of every benchmark and
--- difficulty in turn; 1 up to two more that it got wrong in auto mode; 2 all others. Which ones is decided by a hash of
--- the identifier
+-- difficulty in turn, and within a difficulty of every task; 1 up to two more that it got wrong in auto mode; 2 all
+-- others. Which ones is decided by a hash of the identifier
 WITH asked AS (
-    SELECT problem_id, benchmark, any_value(difficulty) AS difficulty,
+    SELECT problem_id, benchmark, any_value(task) AS task, any_value(difficulty) AS difficulty,
            bool_or(NOT correct) FILTER (mode = 'auto') AS wrong
     FROM eval_completions
     WHERE model = $model AND sample = 0
     GROUP BY problem_id, benchmark
 ),
-numbered AS (
-    SELECT *, row_number() OVER (PARTITION BY difficulty ORDER BY md5(problem_id), benchmark) AS turn
+counted AS (
+    SELECT *, row_number() OVER (PARTITION BY task, difficulty ORDER BY md5(problem_id), benchmark) AS of_task
     FROM asked
+),
+numbered AS (
+    SELECT *, row_number() OVER (PARTITION BY difficulty ORDER BY of_task, md5(problem_id), benchmark) AS turn
+    FROM counted
 ),
 placed AS (
     SELECT *, row_number() OVER (ORDER BY turn, difficulty NULLS LAST, md5(problem_id), benchmark) AS place
@@ -35,7 +39,7 @@ chosen AS (
     WHERE p.place <= $most OR w.problem_id IS NOT NULL
 ),
 problem AS (SELECT problem_id, any_value(prompt) AS prompt, any_value(answer) AS answer FROM problems GROUP BY 1)
-SELECT c.benchmark, c.problem_id, c.rank, c.difficulty, coalesce(p.prompt, c.problem_id), p.answer,
+SELECT c.benchmark, c.problem_id, c.rank, c.task, c.difficulty, coalesce(p.prompt, c.problem_id), p.answer,
        e.p_think, e.mode, e.chosen_mode, e.completion, e.answer, e.correct, e.correct_paper, e.num_tokens,
        e.truncated, e.fake_short
 FROM chosen c
@@ -47,18 +51,24 @@ ORDER BY c.rank, CASE WHEN c.rank < 2 THEN c.difficulty END NULLS LAST, c.place,
 """
 
 TAUGHT = """
--- one row: one pair of the warm-up, difficulties in turn, chosen by a hash of the identifier; verdict and teacher of
--- either side come from the generation with the same text, null if there is none
+-- one row: one pair of the warm-up, difficulties in turn, and within a difficulty tasks, chosen by a hash of the
+-- identifier; verdict and teacher of either side come from the generation with the same text, null if there is none
 WITH side AS (
     SELECT problem_id, mode, completion, any_value(correct) AS correct, any_value(teacher) AS teacher
     FROM generations
     GROUP BY problem_id, mode, completion
 ),
-numbered AS (
-    SELECT *, row_number() OVER (PARTITION BY difficulty ORDER BY md5(problem_id), problem_id) AS turn
+problem AS (SELECT problem_id, any_value(task) AS task FROM problems GROUP BY 1),
+counted AS (
+    SELECT *, row_number() OVER (PARTITION BY task, difficulty ORDER BY md5(problem_id), problem_id) AS of_task
     FROM pairs
+    LEFT JOIN problem USING (problem_id)
+),
+numbered AS (
+    SELECT *, row_number() OVER (PARTITION BY difficulty ORDER BY of_task, md5(problem_id), problem_id) AS turn
+    FROM counted
 )
-SELECT n.split, n.difficulty, n.prompt, n.answer,
+SELECT n.split, n.task, n.difficulty, n.prompt, n.answer,
        n.think_completion, n.think_tokens, n.think_truncated, t.correct, t.teacher,
        n.short_completion, n.short_tokens, n.short_truncated, s.correct, s.teacher
 FROM numbered n

@@ -47,6 +47,7 @@ class Example(NamedTuple):
 
     source: str
     """A benchmark, or `training pairs`."""
+    task: str | None
     difficulty: int | None
     chosen: str
     """What the model chose when it could: think, short, malformed; empty if it was not asked."""
@@ -97,6 +98,7 @@ def browser_json(examples: Sequence[Example]) -> tuple[str, int]:
             example.facts,
             None if example.p_think is None else round(example.p_think, 3),
             [list(side) for side in example.sides],
+            *([] if example.task is None else [example.task]),
         ]
         text = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
         text = text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
@@ -119,9 +121,9 @@ def _interleaved(held_out: Iterable[Example], taught: Iterable[Example]) -> list
 
 
 def _held_out(rows: Sequence[tuple[Any, ...]]) -> Example:
-    benchmark, _, rank, difficulty, prompt, answer, p_think = rows[0][:7]
+    benchmark, _, rank, task, difficulty, prompt, answer, p_think = rows[0][:8]
     sides, correct, chosen, disagree = [], {}, "", False
-    for mode, chosen_mode, text, answer, right, right_paper, num_tokens, truncated, fake_short in (r[7:] for r in rows):
+    for mode, chosen_mode, text, answer, right, right_paper, num_tokens, truncated, fake_short in (r[8:] for r in rows):
         if mode in correct:
             continue  # a second row of the same mode would be another sample
         correct[mode] = right
@@ -136,13 +138,14 @@ def _held_out(rows: Sequence[tuple[Any, ...]]) -> Example:
         if right_paper is not None and right != right_paper:
             words.append(f"{_VERDICTS[right_paper]} by the lenient rules")
         sides.append(Side(mode, _VERDICTS[right], ", ".join(words), shortened(text, LONGEST_SIDE)))
-    facts = [benchmark, *([] if difficulty is None else [f"difficulty {difficulty}"])]
+    facts = [benchmark, *_kind(task, difficulty)]
     facts.append(f"reference answer {answer}" if answer is not None else "not in the table of problems")
     if p_think is not None and isfinite(p_think):
         facts.append(f"P(think) {percent(p_think)}")
     facts += ["shown because auto got it wrong"] if rank == 1 else []
     return Example(
         source=benchmark,
+        task=task,
         difficulty=difficulty,
         chosen=chosen,
         tags=_tags(correct, disagree=disagree),
@@ -152,6 +155,13 @@ def _held_out(rows: Sequence[tuple[Any, ...]]) -> Example:
         sides=tuple(sides),
         shown=rank < 2,
     )
+
+
+def _kind(task: str | None, difficulty: int | None) -> list[str]:
+    """What kind of problem it is: its task with the level, or its difficulty, if its source says."""
+    if task is None:
+        return [] if difficulty is None else [f"difficulty {difficulty}"]
+    return [task if difficulty is None else f"{task} level {difficulty}"]
 
 
 def _tags(correct: dict[str, bool], *, disagree: bool) -> tuple[str, ...]:
@@ -173,16 +183,17 @@ def _tags(correct: dict[str, bool], *, disagree: bool) -> tuple[str, ...]:
 
 
 def _taught(row: tuple[Any, ...], *, shown: bool) -> Example:
-    split, difficulty, prompt, answer = row[:4]
+    split, task, difficulty, prompt, answer = row[:5]
     sides = []
-    for mode, (text, num_tokens, truncated, right, teacher) in (("short", row[9:]), ("think", row[4:9])):
+    for mode, (text, num_tokens, truncated, right, teacher) in (("short", row[10:]), ("think", row[5:10])):
         words = [f"{count(num_tokens)} tokens", *([f"teacher {teacher}"] if teacher else [])]
         words += ["truncated"] if truncated else []
         sides.append(Side(mode, _VERDICTS[right], ", ".join(words), shortened(text, LONGEST_SIDE)))
-    facts = [f"{TRAINING}, {split}", *([] if difficulty is None else [f"difficulty {difficulty}"])]
+    facts = [f"{TRAINING}, {split}", *_kind(task, difficulty)]
     facts.append(f"reference answer {answer}")
     return Example(
         source=TRAINING,
+        task=task,
         difficulty=difficulty,
         chosen="",
         tags=(),

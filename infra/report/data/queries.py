@@ -36,11 +36,13 @@ ORDER BY split
 """
 
 PAIR_DIFFICULTIES = """
--- one row: one difficulty of the pairs
-SELECT difficulty, count(*), avg(think_tokens), avg(short_tokens)
+-- one row: one difficulty of the pairs, within its task if their problems have one
+WITH problem AS (SELECT problem_id, any_value(task) AS task FROM problems GROUP BY 1)
+SELECT task, difficulty, count(*), avg(think_tokens), avg(short_tokens)
 FROM pairs
-GROUP BY difficulty
-ORDER BY difficulty NULLS LAST
+LEFT JOIN problem USING (problem_id)
+GROUP BY task, difficulty
+ORDER BY task NULLS LAST, difficulty NULLS LAST
 """
 
 PAIR_EXAMPLES = """

@@ -8,8 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from infra.report.data.evidence import read_result_cells
+from infra.report.data.in_memory_tables import connect
 from infra.report.data.verdicts import benchmark_line
 from infra.report.data.wording import accuracy, percent, tokens
+from schemas.records.eval_routers import RouterScore
 from schemas.records.eval_summary import EvalSummary
 
 HEADER = ("model", "mode", "accuracy", "think", "tokens", "truncated")
@@ -35,6 +37,18 @@ def result_table_text(eval_summary: Path) -> str:
         summary = benchmark_line(benchmark, by_mode.get("auto"), by_mode.get("think"))
         blocks.append("\n".join([title, *lines, summary]))
     return "\n\n".join(blocks)
+
+
+def task_sentence(eval_routers: Path, *, key: str) -> str:
+    """Where the numbers by task and level of an evaluation are; empty if its problems have no tasks.
+
+    eval_routers: its table of routers, the smallest that tells; key: of the evaluation. Raises MissingArtifactError if
+    the file is absent.
+    """
+    with connect({RouterScore.TABLE: (eval_routers,)}, schemas={RouterScore.TABLE: RouterScore}) as connection:
+        (num_rows,) = connection.execute("SELECT count(*) FROM eval_routers WHERE router = 'task'").fetchone()
+    query = f"from eval_by_task where artifact_key = '{key}'"
+    return f'by task and level: the report, or thinkless sql "{query}"' if num_rows else ""
 
 
 def _completions(cells: list[EvalSummary]) -> str:

@@ -14,6 +14,8 @@ MEANING = {
     "think": "always think",
     "oracle": "per problem the cheapest mode that is right",
     "random": "by chance, thinking as often as the model",
+    "task": "per task the mode that is right more often",
+    "task-level": "per task and level the mode that is right more often",
     "threshold": "thinks where P(think) is over the threshold",
 }
 """What each router does, in the order of the table."""

@@ -1,7 +1,7 @@
 "use strict";
-// Filters the examples. Data: rows of [source, difficulty, chosen mode, tags, prompt, facts, P(think), sides], the first of
-// which are on the page already; a side is [mode, verdict, detail, text]. The filter stands in the address behind `#`,
-// as in #source=tiny-hard&mode=short, so that a link shows what its sender saw.
+// Filters the examples. Data: rows of [source, difficulty, chosen mode, tags, prompt, facts, P(think), sides] and, if the
+// problem has one, its task; the first of them are on the page already. A side is [mode, verdict, detail, text]. The filter
+// stands in the address behind `#`, as in #source=tiny-hard&mode=short, so that a link shows what its sender saw.
 (() => {
   const PAGE = 12;
   const byId = (id) => document.getElementById(id);
@@ -9,7 +9,7 @@
   const rows = JSON.parse(byId("example-data").textContent);
   const card = list.querySelector("article");
   const first = [...list.children];
-  const names = ["source", "difficulty", "mode", "verdict", "text"].filter((name) => form.elements[name]);
+  const names = ["source", "task", "difficulty", "mode", "verdict", "text"].filter((name) => form.elements[name]);
   const searched = rows.map((row) => [row[4], row[5], ...row[7].map((side) => side[3])].join("\n").toLowerCase());
   let found = [], visible = 0;
 
@@ -17,6 +17,7 @@
 
   function matches(row, index, wanted) {
     return (!wanted.source || row[0] === wanted.source)
+      && (!wanted.task || row[8] === wanted.task)
       && (!wanted.difficulty || String(row[1]) === wanted.difficulty)
       && (!wanted.mode || row[2] === wanted.mode)
       && (!wanted.verdict || row[3].split(" ").includes(wanted.verdict))

@@ -6,7 +6,7 @@ with problem as (
         avg(correct::integer) as accuracy,
         avg(coalesce(chosen_mode = 'think', false)::integer) as think_share,
         avg(num_tokens) as tokens,
-        avg(p_think) as p_think,
+        avg(p_think) filter (isfinite(p_think)) as p_think,
         avg(score) as score
     from eval_completions
     where task is not null

@@ -18,6 +18,7 @@ from infra.report.study_page import render_study_page
 from tests.unit.infra.report.chromium import Loaded, load
 from tests.unit.infra.report.reported import complete_inputs
 from tests.unit.infra.report.studied import write_study
+from tests.unit.infra.report.tasked import tasked_inputs
 
 CARDS = re.compile(r'<article class="example">.*?data-slot="prompt">(.*?)</code>.*?data-slot="facts">(.*?)</p>', re.S)
 
@@ -145,10 +146,17 @@ def test_the_study_page_runs_without_a_word_on_the_console(tmp_path: Path) -> No
     assert "Of 4 claims 2 hold, 1 fails and 1 is undecided." in loaded.document
 
 
-@pytest.mark.parametrize("which", ["report", "study"])
-def test_no_page_scrolls_sideways_on_a_phone(which: str, file: Path, tmp_path: Path) -> None:
-    page = file.read_text(encoding="utf-8") if which == "report" else render_study_page(write_study(tmp_path))
-    opened = escape(page.replace("<details>", "<details open>"), quote=True)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda folder: render_report(complete_inputs(folder)),
+        lambda folder: render_report(tasked_inputs(folder)),
+        lambda folder: render_study_page(write_study(folder)),
+    ],
+    ids=["report", "tasks", "study"],
+)
+def test_no_page_scrolls_sideways_on_a_phone(make: Callable[[Path], str], tmp_path: Path) -> None:
+    opened = escape(make(tmp_path).replace("<details>", "<details open>"), quote=True)
     wrapper = tmp_path / "phone.html"
     wrapper.write_text(
         f'<iframe id="f" srcdoc="{opened}" style="width:390px;height:800px;border:0"></iframe>'

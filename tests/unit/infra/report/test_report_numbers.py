@@ -211,7 +211,7 @@ def test_routers_are_measured_against_the_oracle(evidence: Evidence) -> None:
     tables = router_tables(evidence)
     assert [table.benchmark for table in tables] == list(MIXES)
     for table in tables:
-        assert [row.score.router for row in table.rows] == list(MEANING)
+        assert [row.score.router for row in table.rows] == [r for r in MEANING if not r.startswith("task")]
         oracle = next(row for row in table.rows if row.score.router == "oracle")
         assert oracle.tokens_of_oracle == 1.0
         for row in table.rows:

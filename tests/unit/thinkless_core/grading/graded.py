@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from schemas.mode import EvalMode, Mode
@@ -94,6 +95,14 @@ def random_evaluation(num_problems: int, *, num_samples: int = 1, seed: int = 0)
         }
         rows += evaluated(outcomes, sample=sample)
     return rows
+
+
+def with_tasks(rows: list[EvalCompletion], kinds: Mapping[str, tuple[str | None, int]]) -> list[EvalCompletion]:
+    """The same completions, of problems with these tasks and levels."""
+    return [
+        row.model_copy(update={"task": kinds[row.problem_id][0], "difficulty": kinds[row.problem_id][1]})
+        for row in rows
+    ]
 
 
 def is_correct_paper(completion: str, *, reference: str) -> bool:

@@ -13,7 +13,7 @@ from schemas.mode import EvalMode, Mode
 from schemas.records.eval_completions import EvalCompletion
 from schemas.records.eval_routers import RouterScore
 from tests.oracles import statistics as oracle
-from tests.unit.thinkless_core.grading.graded import Outcome, evaluated, random_evaluation
+from tests.unit.thinkless_core.grading.graded import Outcome, evaluated, random_evaluation, with_tasks
 from thinkless_core.statistics.mode_outcomes import ModeOutcomes
 from thinkless_core.statistics.routers import score_routers
 
@@ -161,3 +161,80 @@ def test_cells_that_do_not_fit_together_are_refused() -> None:
         score_routers(other, threshold=0.5)
     with pytest.raises(EvaluationError, match="equally many for each"):
         score_routers([*rows, *evaluated({"a": HAND["a"]}, sample=1)], threshold=0.5)
+
+
+KINDS = {
+    "a": ("sum", 1),
+    "b": ("sum", 2),
+    "c": ("sum", 2),
+    "d": ("legs", 1),
+    "e": ("legs", 1),
+}
+
+
+def test_a_router_per_task_takes_the_mode_that_is_right_more_often_over_the_task() -> None:
+    scores = by_name(with_tasks(evaluated(HAND), KINDS))
+    # sum: short right on a, think on a and b, so it thinks: right on a, b; 10 + 20 + 30 tokens.
+    # legs: short right on d, think on e: equal, and short is the cheaper (6 against 27): right on d; 3 + 3 tokens.
+    # The oracle thinks about b and e alone: agrees on b and d.
+    task = scores["task"]
+    assert (task.accuracy, task.think_share, task.mean_tokens, task.hybrid_accuracy) == pytest.approx(
+        (0.6, 0.6, 13.2, 0.4)
+    )
+    # sum 1 is a: equally right, short cheaper. sum 2 is b, c: think right once, short never.
+    # Right on a, b, d; 3 + 20 + 30 + 3 + 3 tokens; agrees on a, b, d.
+    level = scores["task-level"]
+    assert (level.accuracy, level.think_share, level.mean_tokens, level.hybrid_accuracy) == pytest.approx(
+        (0.6, 0.4, 11.8, 0.6)
+    )
+    # 1, 1, 0, 1, 0: sample variance 0.3, over 5.
+    assert task.accuracy_stderr == pytest.approx(math.sqrt(0.3 / 5))
+    assert (task.n, task.threshold) == (5, None)
+
+
+def test_without_tasks_there_is_no_router_for_them_and_problems_without_one_count_as_one_task() -> None:
+    assert not {"task", "task-level"} & by_name(evaluated(HAND)).keys()
+    mixed = by_name(with_tasks(evaluated(HAND), {**KINDS, "d": (None, 1), "e": (None, 1)}))
+    named = by_name(with_tasks(evaluated(HAND), KINDS))
+    for router in ("task", "task-level"):
+        assert mixed[router] == named[router]
+
+
+def test_choices_per_task_are_those_of_counting_and_lie_between_a_fixed_mode_and_the_oracle() -> None:
+    for seed in range(8):
+        rows = random_evaluation(24, num_samples=3, seed=seed)
+        rows = with_tasks(rows, {f"p{i}": (f"t{i % 5}", i % 2) for i in range(24)})
+        outcomes = ModeOutcomes.of(rows)
+        cells = {
+            mode: [
+                (
+                    [row.correct for row in rows if (row.problem_id, row.mode) == (problem, mode)],
+                    [row.num_tokens for row in rows if (row.problem_id, row.mode) == (problem, mode)],
+                )
+                for problem in outcomes.problem_ids
+            ]
+            for mode in (EvalMode.SHORT, EvalMode.THINK)
+        }
+        scores = by_name(rows)
+        kinds = list(zip(outcomes.tasks_P, outcomes.levels_P, strict=True))
+        for router, groups in (("task", list(outcomes.tasks_P)), ("task-level", kinds)):
+            expected = oracle.mode_per_group(groups, cells[EvalMode.SHORT], cells[EvalMode.THINK])
+            assert outcomes.group_choice(groups).tolist() == expected
+            assert scores[router].think_share == pytest.approx(sum(expected) / 24)
+        fixed = max(scores["short"].accuracy, scores["think"].accuracy)
+        ordered = [fixed, *(scores[router].accuracy for router in ("task", "task-level", "oracle"))]
+        assert ordered == sorted(ordered)
+
+
+def test_modes_that_are_right_equally_often_over_a_task_are_equal_however_their_samples_add_up() -> None:
+    # Of three samples, short is right in 0, 0 and 3, think in 0, 1 and 2: 0 + 1/3 - 1/3 is not 0 in floating point, as
+    # 1/3 and 1 - 2/3 are rounded apart. Thinking is the cheaper.
+    right = {"p0": (0, 0), "p1": (0, 1), "p2": (3, 2)}
+    rows = [
+        row
+        for sample in range(3)
+        for row in evaluated(
+            {p: Outcome((sample < k, 9), (sample < m, 8)) for p, (k, m) in right.items()}, sample=sample
+        )
+    ]
+    assert by_name(with_tasks(rows, dict.fromkeys(right, ("sum", 1))))["task"].think_share == 1.0
