@@ -171,9 +171,10 @@ def _legend(axes: Any, rows: Sequence[DotRow]) -> None:
         (any(row.short is not None for row in rows), "short", "right if forced short", "|"),
     ):
         if there:
-            style = {"markeredgewidth": 1.5, "markerfacecolor": COLORS[model] if model == "rl" else PAPER}
-            line = Line2D([], [], linestyle="", marker=marker, color=COLORS[model], markersize=6, label=words, **style)
-            marks.append(line)
+            mark = Line2D([], [], linestyle="", marker=marker, color=COLORS[model], markersize=6, label=words)
+            mark.set_markerfacecolor(COLORS[model] if model == "rl" else PAPER)
+            mark.set_markeredgewidth(1.5)
+            marks.append(mark)
     names = axes.legend(
         handles=marks, loc="lower right", bbox_to_anchor=(1.02, 1.0), ncols=3, frameon=False, borderaxespad=0.2,
         handletextpad=0.1, columnspacing=1.0, handlelength=1.2,

@@ -51,21 +51,23 @@ class TaskTable:
 
 def task_tables(evidence: Evidence) -> tuple[TaskTable, ...]:
     """One table per benchmark whose problems have tasks."""
-    before = "sft" if evidence.subject == "rl" else None
+    subject = evidence.subject
+    if subject is None:
+        return ()
     tables = []
     for benchmark in dict.fromkeys([*evidence.benchmarks, *(row.benchmark for row in evidence.task_levels)]):
         levels = {(r.model, r.mode, r.task, r.difficulty): r for r in evidence.task_levels if r.benchmark == benchmark}
-        kinds = dict.fromkeys((task, level) for model, _, task, level in levels if model == evidence.subject)
+        kinds = dict.fromkeys((task, level) for model, _, task, level in levels if model == subject)
         scores = {
             (r.router, r.task, r.difficulty): r
             for r in evidence.task_routers
-            if (r.model, r.benchmark) == (evidence.subject, benchmark)
+            if (r.model, r.benchmark) == (subject, benchmark)
         }
         rows, routers = [], []
         for task, level in kinds:
-            short, think, auto = (levels.get((evidence.subject, m, task, level)) for m in ("short", "think", "auto"))
+            short, think, auto = (levels.get((subject, m, task, level)) for m in ("short", "think", "auto"))
             size = next(row.num_problems for row in (auto, short, think) if row is not None)
-            earlier = levels.get((before, "auto", task, level)) if before else None
+            earlier = levels.get(("sft", "auto", task, level)) if subject == "rl" else None
             rows.append(TaskRow(task, level, size, short, think, auto, earlier))
             line = tuple(scores.get((router, task, level)) for router in ROUTERS)
             if any(line):
