@@ -30,8 +30,12 @@ NOT_PLAIN = ("softcap", "s_aux", "sliding_window", "position_bias")
 
 def supports_packing(model: PreTrainedModel) -> bool:
     """Whether the model's attention can be replaced, is plain causal attention in every layer, and was not found to
-    give other log-probabilities when packed. (A few tokens do not show what a window does: the configuration does.)"""
-    if Limit.PACKING in limits_of(model):
+    give other log-probabilities when packed. (A few tokens do not show what a window does: the configuration does.)
+
+    On a GPU samples are padded: the kernels of a dozen buckets in each layer take longer to launch than padding takes
+    to compute (docs/gpu.md).
+    """
+    if Limit.PACKING in limits_of(model) or model.device.type != "cpu":
         return False
     config = model.config.get_text_config()
     kinds = getattr(config, "layer_types", None) or ["full_attention"]
