@@ -6,13 +6,15 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 BENCH_VENV ?= .venv-bench
 BENCH_OPTIONS ?=
+GPU_OPTIONS ?=
+GPU_FOLDER ?= build/gpu
 VLLM_VENV ?= .venv-vllm
 # The tests start hundreds of processes: they find compiled modules, whatever the environment says.
 unexport PYTHONDONTWRITEBYTECODE
 # Tests run side by side, one thread each; a file stays in one process.
 SIDE_BY_SIDE ?= -n logical --maxprocesses 4 --dist loadfile
 
-.PHONY: help setup demo smollm2 test test-all setup-vllm test-vllm lint bench format build clean
+.PHONY: help setup demo smollm2 test test-all setup-vllm test-vllm lint bench gpu format build clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -75,6 +77,11 @@ $(BENCH_VENV)/.installed: pyproject.toml constraints.txt
 bench: $(BENCH_VENV)/.installed ## speed beside TRL, pandas and others, equal losses first: docs/benchmarks.md
 	$(BENCH_VENV)/bin/python -m pytest -q tests/benchmarks
 	$(BENCH_VENV)/bin/python -m tests.benchmarks $(BENCH_OPTIONS)
+
+# Where the GPU's machine is bare, both halves are called by hand: tests/gpu/__main__.py.
+gpu: $(VENV)/.smollm2 ## what a CPU cannot show, within nine minutes on one GPU: docs/gpu.md; DATA=FOLDER reads GSM8K there
+	$(BIN)/python -m tests.gpu prepare $(GPU_FOLDER)/prepared $(if $(DATA),--data $(DATA))
+	$(BIN)/python -m tests.gpu run $(GPU_FOLDER)/prepared --out $(GPU_FOLDER)/results --doc docs/gpu.md $(GPU_OPTIONS)
 
 format: $(READY) ## format and sort imports
 	$(BIN)/ruff check --fix --select I .

@@ -168,7 +168,7 @@ def _own_entry_points() -> tuple[metadata.EntryPoint, ...]:
             ) from error
         groups: dict[str, dict[str, str]] = project["entry-points"]
         return tuple(
-            metadata.EntryPoint(name, value, group) for group, points in groups.items() for name, value in points.items()
+            metadata.EntryPoint(name, value, group) for group in groups for name, value in groups[group].items()
         )
 
 

@@ -16,14 +16,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-NEEDED = ("torch", "transformers", "accelerate", "numpy", "pyarrow", "pydantic", "gguf")
+NEEDED = ("torch", "transformers", "accelerate", "numpy", "pyarrow", "pydantic")
 PARTS = ("parity", "drift", "speed", "sampling", "processes", "vllm", "train")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run from the command line; returns the exit status."""
     options = _parser().parse_args(argv)
-    if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None]:
+    reads_gguf = options.command == "run" and any(options.folder.glob("model.gguf.*"))
+    needed = (*NEEDED, "gguf") if reads_gguf else NEEDED
+    if missing := [name for name in needed if importlib.util.find_spec(name) is None]:
         print(f"not installed: {', '.join(missing)}; pip install {' '.join(missing)}", file=sys.stderr)
         return 2
     if options.command == "prepare":

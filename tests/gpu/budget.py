@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 
-class OutOfTime(Exception):
+class OutOfTimeError(Exception):
     """There is no time left for what goes on; what is done so far stays."""
 
 

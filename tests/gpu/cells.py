@@ -1,4 +1,4 @@
-"""Completions by task and level: what is right in either mode, what is chosen, and what a choice by the cell would earn.
+"""Completions by task and level: what is right in either mode, what is chosen, what a choice by the cell would earn.
 
 EvalCompletions of one model (auto, short, think) -> one row of numbers per task and level, and one over all
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,8 @@ class Results:
         self._write()
 
     def add_failure(self, part: str, error: str, text: str) -> None:
-        """What went wrong in a part, beside what it found before."""
+        """What went wrong in a part, beside what it found before; without folders of this machine."""
+        text = re.sub(r"(?:/[\w.+-]+)+/(site-packages|lib/python[\d.]+)/", r"\1/", text.replace(f"{Path.cwd()}/", ""))
         self._data["parts"].setdefault(part, {})["failed"] = error
         found = self._texts.get(part, f"## {part.capitalize()}")
         self._texts[part] = f"{found}\n\nFailed:\n\n```\n{text}\n```"
@@ -53,11 +55,13 @@ class Results:
         self._full = self.completions.stat().st_size > MOST_BYTES
 
     def _write(self) -> None:
-        _replace(self._folder / "results.json", json.dumps(self._data, indent=1, default=float) + "\n")
+        data = json.dumps(self._data, indent=1, default=float) + "\n"
         text = "\n\n".join([self._intro, *self._texts.values()]) + "\n"
+        _replace(self._folder / "results.json", data)
         _replace(self._folder / "report.md", text)
         if self._doc is not None:
             _replace(self._doc, text)
+            _replace(self._doc.with_suffix(".json"), data)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -38,7 +38,22 @@ INTRO = """# On a GPU
 
 What a CPU cannot show, by one command: `make gpu`. A machine that has only torch, transformers, accelerate, pydantic
 and gguf needs a copy of the repository and the FOLDER that `python -m tests.gpu prepare FOLDER` wrote elsewhere, and
-runs `python -m tests.gpu run FOLDER --out DIR`. Such a run wrote this page."""
+runs `python -m tests.gpu run FOLDER --out DIR`.
+
+It takes at most `--minutes` (8.5), on one GPU of 24 GB or more, and writes after every part, so that a run that is cut
+off leaves what it has. Parts, in this order; `--only` chooses some:
+
+| part | what it shows |
+| --- | --- |
+| parity | losses of warm-up and RL, gradients, log-probabilities and samples of the GPU beside the CPU's, float32 |
+| drift | the same in mixed precision beside float32; KL between the sampling copy and the trainer on sampled tokens |
+| speed | tokens per second of warm-up steps, share of the card's peak, memory beside what the doctor estimates |
+| sampling | tokens per second of the project's own sampler, memory beside the estimate |
+| processes | NCCL and FSDP2 with one process: the sharded trainer's steps beside the plain one's |
+| vllm | where it is installed: its speed, and its log-probabilities beside the trainer's |
+| train | warm-up, then RL with every objective and seed asked for; each model by task and level |
+
+`--device cpu --steps 2` tries all of it without a GPU; `tests/gpu/test_gpu_command.py` does so in CI."""
 
 
 def run(options: argparse.Namespace, budget: Budget) -> int:
@@ -46,8 +61,8 @@ def run(options: argparse.Namespace, budget: Budget) -> int:
     prepared = read_prepared(options.folder)
     machine = describe(options.device)
     budget.say(in_words(machine))
-    intro = f"{INTRO}\n\n{in_words(machine)}\n\n{_command(options)}"
-    told = {name: str(value) for name, value in vars(options).items()}
+    intro = f"{INTRO}\n\nWhat follows was written by one run. {in_words(machine)}\n\n{_command(options)}"
+    told = {name: value for name, value in vars(options).items() if name not in PATHS}
     head = {"machine": machine, "options": told, "profile": prepared.settings["profile"]}
     results = Results(options.out, doc=options.doc, head=head, intro=intro)
     work = work_folder(options.work)
@@ -93,12 +108,12 @@ def _did(part: Part, session: Session) -> bool:
 
 
 def _command(options: argparse.Namespace) -> str:
-    told: list[str] = [f"--device {options.device}"]
-    plain: dict[str, Any] = {name: value for name, value in vars(options).items() if name not in UNTOLD and value}
-    told += [f"--{name.replace('_', '-')} {value}" for name, value in plain.items()]
+    told: list[str] = []
+    plain: dict[str, Any] = {name: value for name, value in vars(options).items() if name not in PATHS and value}
+    told += [f"--{name.replace('_', '-')} {value}" for name, value in plain.items() if name != "set"]
     told += [f"--set {text}" for text in options.set]
     return f"Options: `{' '.join(told)}`."
 
 
-UNTOLD = {"command", "folder", "out", "doc", "work", "device", "set"}
-"""Options that hold paths, or are written otherwise."""
+PATHS = {"command", "folder", "out", "doc", "work"}
+"""Options that say where something is."""

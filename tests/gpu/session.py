@@ -86,10 +86,13 @@ class Session:
         """The student before training, in float32 on the CPU."""
         return load_student(self.base)
 
-    def samples(self, num_pairs: int, *, start: int = 0) -> SidedSamples:
-        """Both sides of some training pairs, in their order; from the beginning again where there are too few."""
+    def samples(self, num_pairs: int, *, start: int = 0, longest: int | None = None) -> SidedSamples:
+        """Both sides of some training pairs in their order, from the beginning again if there are too few; `longest`
+        leaves out pairs with more tokens than that on a side.
+        """
         train = [pair for pair in self.pairs if pair.split == "train"]
-        chosen = [train[(start + i) % len(train)] for i in range(num_pairs)]
+        short = [p for p in train if longest is None or max(p.think_tokens, p.short_tokens) <= longest] or train
+        chosen = [short[(start + i) % len(short)] for i in range(num_pairs)]
         return join([pair_samples(pair, tokenizer=self.tokenizer) for pair in chosen])
 
 
@@ -136,7 +139,14 @@ def work_folder(chosen: Path | None) -> Path:
 
 
 def write_base(prepared: Prepared, work: Path) -> tuple[Path, str]:
-    """The folder that stage base would write, and whether weights and prompts came out as where `prepare` ran."""
+    """The folder that stage base would write, and whether weights and prompts came out as where `prepare` ran.
+
+    One that an earlier run has left in `work` is taken as it is.
+    """
+    ready = work / "base.json"
+    mark = [prepared.settings[name] for name in ("base", "limits", "weights", "prompt_ids")]
+    if ready.exists() and (known := json.loads(ready.read_text(encoding="utf-8")))["mark"] == mark:
+        return work / "base", str(known["said"])
     config = BaseModelConfig.model_validate(prepared.settings["base"])
     parts = sorted(prepared.folder.glob(f"{WEIGHTS}*"), key=lambda path: int(path.suffix[1:]))
     if parts and isinstance(config.model, PretrainedModel) and config.model.gguf_file is not None:
@@ -156,7 +166,9 @@ def write_base(prepared: Prepared, work: Path) -> tuple[Path, str]:
         f"The student's weights are {'' if same_weights else 'NOT '}bit by bit those of the machine that prepared them",
         f"its prompts have {'the same' if same_ids else 'OTHER'} token ids",
     ]
-    return work / "base", "; ".join(said) + "."
+    sentence = "; ".join(said) + "."
+    ready.write_text(json.dumps({"mark": mark, "said": sentence}), encoding="utf-8")
+    return work / "base", sentence
 
 
 def open_session(

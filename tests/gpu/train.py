@@ -23,7 +23,7 @@ from schemas.mode import EvalMode
 from schemas.records.eval_completions import EvalCompletion
 from schemas.records.metrics import Metric
 from schemas.records.problems import Problem, ProblemSplit
-from tests.gpu.budget import OutOfTime
+from tests.gpu.budget import OutOfTimeError
 from tests.gpu.cells import cell_rows, cell_table, control_mass, rollout_table, summary
 from tests.gpu.prepared import task_of
 from tests.gpu.results import table
@@ -85,8 +85,8 @@ def run(session: Session) -> tuple[dict[str, Any], str]:
 
 LEGEND = (
     "`short`, `think`: right with the mode forced; `pays`: the mode with the larger reward (1 for right and short, "
-    "1 - gamma for right and think, -1 for wrong); `P(think)`: over both control tokens, before: of the warm-up; `cut`: "
-    "forced completions that ran into the limit; `P(control)`: probability that token 0 is a control token."
+    "1 - gamma for right and think, -1 for wrong); `P(think)`: over both control tokens, before: of the warm-up; "
+    "`cut`: forced completions that ran into the limit; `P(control)`: probability that token 0 is a control token."
 )
 
 
@@ -103,7 +103,7 @@ def _warm_up(session: Session) -> tuple[PreTrainedModel, dict[str, Any]]:
         train_sft(
             model, tokenizer=session.tokenizer, pairs=session.pairs, config=config, scratch=scratch, progress=watch
         )
-    except OutOfTime:
+    except OutOfTimeError:
         session.budget.say(f"sft stopped after step {watch.step}")
     merge_student(model)
     curve = _by_step(metrics_log(scratch))
@@ -141,7 +141,7 @@ def _reinforced(
             scratch=scratch,
             progress=watch,
         )
-    except OutOfTime:
+    except OutOfTimeError:
         session.budget.say(f"{name} stopped after step {watch.step}")
     merge_student(policy)
     logs = RlLogs.in_folder(scratch)
@@ -274,7 +274,7 @@ class _Watch(Progress):
             shown = ", ".join(f"{name} {numbers[name]:.3g}" for name in self._columns if name in numbers)
             self._session.budget.say(f"{self._name} {done}/{total}: {shown} {' '.join(notes)}".rstrip())
         if done < total and self._session.budget.left() < self._keep:
-            raise OutOfTime
+            raise OutOfTimeError
 
     def seconds(self) -> float:
         """From the start to the end of the last step."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
+from schemas import kinds
 from schemas.configs.objective import ObjectiveConfig
 from schemas.configs.reward import RewardConfig, choose_reward
 from schemas.configs.source import SourceConfig
 from schemas.configs.teacher import TeacherConfig
 from schemas.configs.verifier import VerifierConfig
+from schemas.errors import ConfigError
 from schemas.kinds import Kind, find_kind, is_plugin, kind_names, kinds_in, shipped_kinds
 
 FILE = """
@@ -37,6 +40,21 @@ def test_a_shipped_kind_has_its_name_and_modules_of_this_program() -> None:
     reward = choose_reward("thinkless")
     assert (reward.name, reward.modules(), reward.source_files()) == ("thinkless", ("thinkless_core.rl.rewards",), {})
     assert "thinkless" in kind_names(RewardConfig)
+
+
+def test_a_copy_of_the_repository_that_is_not_installed_has_the_kinds_of_its_pyproject(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def absent(name: str) -> metadata.Distribution:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(kinds.metadata, "distribution", absent)
+    found = {point.name: point for point in kinds._own_entry_points.__wrapped__()}
+    assert found["thinkless"].group == RewardConfig.group
+    assert found["thinkless"].load() is find_kind(RewardConfig, "thinkless")
+    monkeypatch.setattr(kinds, "__file__", str(tmp_path / "schemas" / "kinds.py"))
+    with pytest.raises(ConfigError, match=r"not installed, .*pip install -e"):
+        kinds._own_entry_points.__wrapped__()
 
 
 def test_a_class_of_a_file_is_found_again_from_its_own_dump_whatever_its_default_name(file: Path) -> None:
