@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.gpu import run, train
 from tests.gpu.__main__ import PARTS, main
 from tests.smollm2 import smollm2_source
 
@@ -81,9 +82,9 @@ def test_a_run_of_two_steps_measures_trains_and_writes_everything(prepared: Path
     assert 0 < found["drift"]["teacher_tokens"]["logprob_gap_max"] < 0.5
     assert found["speed"]["rows"][0]["tokens_per_second"] > 0
     assert found["vllm"] == {"installed": False, "seconds": found["vllm"]["seconds"]}
-    train = found["train"]
-    assert (train["sft"]["steps"], [(run["seed"], run["steps"]) for run in train["rl"]]) == (2, [(0, 2), (1, 2)])
-    assert train["sft"]["cells"][-1]["n"] == sum(row["n"] for row in train["sft"]["cells"][:-1]) == 12
+    sft, rl = found["train"]["sft"], found["train"]["rl"]
+    assert (sft["steps"], [(one["seed"], one["steps"]) for one in rl]) == (2, [(0, 2), (1, 2)])
+    assert sft["cells"][-1]["n"] == sum(row["n"] for row in sft["cells"][:-1]) == 12
     with gzip.open(out / "completions.jsonl.gz", "rt", encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
     assert len(rows) == 3 * 3 * 12  # models, modes, problems
@@ -102,13 +103,19 @@ def test_parts_for_which_no_time_is_left_are_skipped_in_a_sentence(prepared: Pat
 
 
 @pytest.mark.usefixtures("_environment")
-def test_training_that_runs_out_of_time_stops_and_is_evaluated(prepared: Path, tmp_path: Path) -> None:
+def test_training_that_runs_out_of_time_stops_and_is_evaluated(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "FIRST_EVALUATION", 1.0)
+    monkeypatch.setattr(run, "PARTS", (run.Part("train", 0.0),))
     small = ["--set", "evaluate.limit=2", "--set", "evaluate.max_new_tokens=8", "--set", "sft.pairs_per_step=2"]
-    arguments = ["--device", "cpu", "--only", "train", "--minutes", "1.51", "--sft-steps", "1000000", *small]
+    arguments = ["--device", "cpu", "--only", "train", "--minutes", "0.05", "--sft-steps", "1000000", *small]
     assert main(["run", str(prepared), "--out", str(tmp_path), *arguments]) == 0
-    train = results_of(tmp_path)["parts"]["train"]
-    assert 0 < train["sft"]["steps"] < 1_000_000
-    assert train["sft"]["cells"]
+    found = results_of(tmp_path)["parts"]["train"]
+    assert 0 < found["sft"]["steps"] < 1_000_000
+    assert found["sft"]["cells"]
+    assert found["rl"] == []
+    assert "degrpo-paper seed 0: not run" in (tmp_path / "report.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.usefixtures("_environment")
@@ -117,7 +124,7 @@ def test_a_part_that_fails_is_reported_and_the_others_go_on(prepared: Path, tmp_
     assert main(["run", str(prepared), "--out", str(tmp_path), *arguments]) == 1
     parts = results_of(tmp_path)["parts"]
     assert "unknown name 'nonsense'" in parts["train"]["failed"]
-    assert [run["objective"] for run in parts["train"]["rl"]] == ["dr_grpo"]
+    assert [one["objective"] for one in parts["train"]["rl"]] == ["dr_grpo"]
     assert "rows" in parts["speed"]
     assert str(ROOT) not in (tmp_path / "report.md").read_text(encoding="utf-8")
 
@@ -156,6 +163,6 @@ def test_the_real_model_comes_out_of_its_parts_bit_by_bit(tmp_path: Path) -> Non
     prepare = [*command, "prepare", str(folder), "--profile", "tiny", *model, *settings]
     subprocess.run(prepare, cwd=ROOT, check=True, timeout=1800)
     assert [path.stat().st_size < 50_000_001 for path in sorted(folder.glob("model.gguf.*"))] == [True, True]
-    run = [*command, "run", str(folder), "--out", str(out), "--device", "cpu", "--steps", "2", "--only", "parity,train"]
-    subprocess.run(run, cwd=ROOT, check=True, timeout=1800)
+    command += ["run", str(folder), "--out", str(out), "--device", "cpu", "--steps", "2", "--only", "parity,train"]
+    subprocess.run(command, cwd=ROOT, check=True, timeout=1800)
     assert "NOT" not in results_of(out)["parts"]["student"]["same"]
