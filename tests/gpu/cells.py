@@ -48,7 +48,7 @@ def control_mass(
 def cell_rows(
     problems: Sequence[Problem], completions: Iterable[EvalCompletion], *, mass: Mapping[str, float], gamma: float
 ) -> list[dict[str, Any]]:
-    """One row per task and level in their order, the row over all problems last."""
+    """One row per task and level of one benchmark in their order, the row over all of them last."""
     places = {problem.problem_id: (task_of(problem), problem.difficulty) for problem in problems}
     by_place: dict[Place, list[EvalCompletion]] = defaultdict(list)
     for completion in completions:
@@ -60,27 +60,50 @@ def cell_rows(
     return [*rows, whole]
 
 
+def of_benchmarks(
+    problems: Sequence[Problem], completions: Sequence[EvalCompletion], *, mass: Mapping[str, float], gamma: float
+) -> list[dict[str, Any]]:
+    """The rows of every benchmark, one after the other, with its name."""
+    rows = []
+    for name in dict.fromkeys(problem.benchmark for problem in problems):
+        asked = [problem for problem in problems if problem.benchmark == name]
+        ids = {problem.problem_id for problem in asked}
+        found = [completion for completion in completions if completion.problem_id in ids]
+        rows += [{"benchmark": name, **row} for row in cell_rows(asked, found, mass=mass, gamma=gamma)]
+    return rows
+
+
+def summaries(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float | None]]:
+    """The summary of every benchmark by its name."""
+    names = dict.fromkeys(row["benchmark"] for row in rows)
+    return {name: summary([row for row in rows if row["benchmark"] == name]) for name in names}
+
+
 def cell_table(rows: Sequence[Mapping[str, Any]], *, before: Sequence[Mapping[str, Any]] | None = None) -> str:
     """The rows, with think share and accuracy of an earlier model beside them."""
-    earlier = {(row["task"], row["level"]): row for row in before or ()}
-    header = ["task", "level", "n", "short", "think", "pays", "auto thinks", "P(think)"]
+    earlier = {_key(row): row for row in before or ()}
+    header = ["benchmark", "task", "level", "n", "short", "think", "pays", "auto thinks", "P(think)"]
     header += ["before", "auto right"] + (["before "] if before else [])
     if not before:
         header.remove("before")
     header += ["tok short", "tok think", "tok auto", "cut", "malformed", "P(control)"]
     lines = []
     for row in rows:
-        old = earlier.get((row["task"], row["level"]))
+        old = earlier.get(_key(row))
         thinks = [share(row["auto_think"]), share(row["p_think"]), *([share(old["p_think"])] if old else [])]
         right = [share(row["auto_right"]), *([share(old["auto_right"])] if old else [])]
         lines.append(
-            [row["task"], row["level"], row["n"], share(row["short_right"]), share(row["think_right"]), row["pays"]]
+            [*_key(row), row["n"], share(row["short_right"]), share(row["think_right"]), row["pays"]]
             + thinks
             + right
             + [round(row[f"{mode}_tokens"]) for mode in ("short", "think", "auto")]
             + [share(row["cut"]), share(row["malformed"]), f"{row['control']:.3f}"]
         )
     return table(header, lines)
+
+
+def _key(row: Mapping[str, Any]) -> tuple[str, str, int | None]:
+    return row["benchmark"], row["task"], row["level"]
 
 
 def rollout_table(problems: Sequence[Problem], rollouts: Sequence[RolloutRecord]) -> str:

@@ -33,6 +33,7 @@ from thinkless_core.training.sft_trainer import SidedSamples, accumulate_sft_los
 STEPS = 3
 MICRO_BATCHES = 3
 """Micro-batches of a step."""
+PAIRS_AT_ONCE = 64
 
 
 def run(session: Session) -> tuple[dict[str, Any], str]:
@@ -137,9 +138,13 @@ def _filling(session: Session, model: PreTrainedModel, num_tokens: int) -> Sided
     parts: list[SidedSamples] = []
     tokens = 0
     while tokens < num_tokens:
-        part = session.samples(1, start=len(parts))
-        tokens += _computed_tokens(model, part.samples, max_tokens=num_tokens)
-        parts.append(part)
+        more = session.samples(PAIRS_AT_ONCE, start=len(parts))
+        for place in range(0, len(more.samples), 2):
+            part = SidedSamples(more.samples[place : place + 2], more.sides[place : place + 2])
+            tokens += _computed_tokens(model, part.samples, max_tokens=num_tokens)
+            parts.append(part)
+            if tokens >= num_tokens:
+                break
     return join(parts[:-1] if len(parts) > 1 else parts)
 
 

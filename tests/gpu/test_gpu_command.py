@@ -84,7 +84,8 @@ def test_a_run_of_two_steps_measures_trains_and_writes_everything(prepared: Path
     assert found["vllm"] == {"installed": False, "seconds": found["vllm"]["seconds"]}
     sft, rl = found["train"]["sft"], found["train"]["rl"]
     assert (sft["steps"], [(one["seed"], one["steps"]) for one in rl]) == (2, [(0, 2), (1, 2)])
-    assert sft["cells"][-1]["n"] == sum(row["n"] for row in sft["cells"][:-1]) == 12
+    assert sum(row["n"] for row in sft["cells"]) == 2 * 12  # every problem in its cell and in its benchmark's row
+    assert list(sft["summary"]) == ["tiny-easy", "tiny-mixed", "tiny-hard"]
     with gzip.open(out / "completions.jsonl.gz", "rt", encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
     assert len(rows) == 3 * 3 * 12  # models, modes, problems

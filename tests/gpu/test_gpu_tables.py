@@ -7,7 +7,7 @@ import pytest
 from schemas.mode import EvalMode, Mode
 from schemas.records.eval_completions import EvalCompletion
 from schemas.records.problems import Problem, ProblemSplit
-from tests.gpu.cells import cell_rows, cell_table, summary
+from tests.gpu.cells import cell_rows, cell_table, of_benchmarks, summaries, summary
 from tests.gpu.judging import EXACT, NEEDS, judged_here
 from tests.gpu.results import table
 from thinkless_core.grading.verdict import Outcome
@@ -99,7 +99,9 @@ def test_a_row_says_which_mode_pays_and_what_the_choice_earned() -> None:
     assert (whole["p_think_where_it_pays"], whole["p_think_elsewhere"]) == (0.8, 0.1)
     # auto: (1 + 0.5) / 2; always short: (1 - 1) / 2; always think: 0.5; by the cell: (1 + 0.5) / 2
     assert [whole[f"{name}_reward"] for name in ("auto", "short", "think", "best")] == [0.75, 0.0, 0.5, 0.75]
-    assert "0.80 |   0.80" in cell_table(rows, before=rows)
+    named = of_benchmarks(problems, found, mass={"easy": 1.0, "hard": 0.5}, gamma=0.5)
+    assert summaries(named) == {"sums": whole}
+    assert "0.80 |   0.80" in cell_table(named, before=named)
 
 
 def test_a_table_aligns_numbers_on_the_right_and_escapes_bars() -> None:

@@ -24,7 +24,7 @@ from schemas.records.eval_completions import EvalCompletion
 from schemas.records.metrics import Metric
 from schemas.records.problems import Problem, ProblemSplit
 from tests.gpu.budget import OutOfTimeError
-from tests.gpu.cells import cell_rows, cell_table, control_mass, rollout_table, summary
+from tests.gpu.cells import cell_table, control_mass, of_benchmarks, rollout_table, summaries
 from tests.gpu.prepared import task_of
 from tests.gpu.results import table
 from tests.gpu.session import Session
@@ -63,7 +63,7 @@ def run(session: Session) -> tuple[dict[str, Any], str]:
     started = time.monotonic()
     rows, completions = _evaluated(session, warm, name="warm-up")
     lasts = time.monotonic() - started
-    data["sft"] |= {"cells": rows, "summary": summary(rows), "evaluation_seconds": lasts}
+    data["sft"] |= {"cells": rows, "summary": summaries(rows), "evaluation_seconds": lasts}
     texts.append(f"### Warm-up by task and level\n\n{cell_table(rows)}\n\n{LEGEND}")
     examples = _examples(session, completions)
     session.budget.say(f"evaluated in {lasts:.0f} s\n{examples}\n{cell_table(rows)}")
@@ -152,7 +152,7 @@ def _reinforced(
     last = [r for r in rollouts if r.step > watch.step * 3 // 4 and not r.forced]
     found = {
         "objective": objective, "seed": seed, "steps": watch.step, "of": config.steps, "seconds": watch.seconds(),
-        "summary": summary(rows), "cells": rows, "curve": curve, "guard": events,
+        "summary": summaries(rows), "cells": rows, "curve": curve, "guard": events,
     }  # fmt: skip
     text = "\n\n".join(
         [
@@ -181,36 +181,36 @@ def _evaluated(
     model = copy.deepcopy(model).to(session.device, getattr(torch, config.precision)).eval()
     tokenizer = session.tokenizer
     sampler = TransformersSampler(model, tokenizer.pad_token_id, tokenizer.eos_token_id, config.batch_size)
-    asked = _asked(session, config.limit)
+    every = _asked(session, config.limit)
     completions: list[EvalCompletion] = []
-    for benchmark, problems in asked.items():
-        for mode in EvalMode:
-            completions += evaluate_cell(
-                model,
-                problems,
-                sampler=sampler,
-                tokenizer=tokenizer,
-                model_name=name,
-                benchmark=benchmark,
-                mode=mode,
-                config=config,
-            )
-    every = [problem for problems in asked.values() for problem in problems]
+    for mode in EvalMode:  # a token takes as long for few rows as for many: all benchmarks at once
+        completions += evaluate_cell(
+            model,
+            every,
+            sampler=sampler,
+            tokenizer=tokenizer,
+            model_name=name,
+            benchmark="all",
+            mode=mode,
+            config=config,
+        )
     by_id = {problem.problem_id: problem for problem in every}
     session.results.add_completions(
-        {"task": task_of(by_id[c.problem_id]), "reference": by_id[c.problem_id].answer, **c.model_dump(mode="json")}
+        c.model_dump(mode="json")
+        | {"benchmark": by_id[c.problem_id].benchmark, "task": task_of(by_id[c.problem_id])}
+        | {"reference": by_id[c.problem_id].answer}
         for c in completions
     )
     mass = control_mass(model, every, tokenizer=tokenizer, batch_size=config.batch_size)
     gamma = at(rl.gamma, step=rl.steps, num_steps=rl.steps)
-    return cell_rows(every, completions, mass=mass, gamma=gamma), completions
+    return of_benchmarks(every, completions, mass=mass, gamma=gamma), completions
 
 
-def _asked(session: Session, limit: int | None) -> dict[str, list[Problem]]:
-    """Benchmark -> its first problems."""
+def _asked(session: Session, limit: int | None) -> list[Problem]:
+    """The first problems of each benchmark."""
     tests = session.judged(ProblemSplit.TEST)
-    names = dict.fromkeys(problem.benchmark or "" for problem in tests)
-    return {name: [p for p in tests if p.benchmark == name][:limit] for name in names}
+    names = dict.fromkeys(problem.benchmark for problem in tests)
+    return [problem for name in names for problem in [p for p in tests if p.benchmark == name][:limit]]
 
 
 def _examples(session: Session, completions: Sequence[EvalCompletion]) -> str:
@@ -245,9 +245,14 @@ def _curve_text(name: str, found: Mapping[str, Any], columns: Sequence[str]) -> 
 def _runs_table(data: Mapping[str, Any]) -> str:
     """The warm-up and all RL runs in one table."""
     runs = [("warm-up", "", data["sft"]), *((r["objective"], r["seed"], r) for r in data["rl"])]
-    names = list(data["sft"]["summary"])
-    lines = [[name, str(seed), run["steps"], *(run["summary"][n] for n in names)] for name, seed, run in runs]
-    return f"### All runs\n\n{table(['run', 'seed', 'steps', *(n.replace('_', ' ') for n in names)], lines)}"
+    lines = [
+        [name, str(seed), run["steps"], benchmark, *numbers.values()]
+        for name, seed, run in runs
+        for benchmark, numbers in run["summary"].items()
+    ]
+    columns = next(iter(data["sft"]["summary"].values()))
+    header = ["run", "seed", "steps", "benchmark", *(name.replace("_", " ") for name in columns)]
+    return f"### All runs\n\n{table(header, lines)}"
 
 
 def _by_step(metrics: Sequence[Metric] | Any) -> list[dict[str, float]]:
