@@ -20,17 +20,23 @@ FEW = (
     *(f"problems.{name}.num_problems={number}" for name, number in (("source", 120), ("rl_source", 60))),
     *(f"problems.benchmarks.tiny-{name}.num_problems=9" for name in ("easy", "mixed", "hard")),
 )
-ABSENT = ("prefect", "duckdb", "datasets", "math_verify", "great_expectations", "reasoning_gym", "httpx", "rich")
+ABSENT = ("prefect", "duckdb", "datasets", "math_verify", "great_expectations", "reasoning_gym", "peft")
 BARE = f"""
 import runpy, sys
 from importlib import metadata
 
-class Absent:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {ABSENT!r}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+class Without:
+    def __init__(self, finder):
+        self.finder = finder
 
-sys.meta_path.insert(0, Absent())
+    def find_spec(self, name, path=None, target=None):
+        absent = name.partition(".")[0] in {ABSENT!r}
+        return None if absent else self.finder.find_spec(name, path, target)
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
+sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
 find = metadata.distribution
 
 def distribution(name):
