@@ -1,7 +1,10 @@
-"""Samples side by side without padding: every distinct prompt once, and every completion right behind its prompt.
+"""Samples side by side without padding: every distinct prompt once, and what all prompts begin with once.
 
-samples -> one row of tokens: [prompt, prompt, ... | completion, completion, ...] with each token's position
-        -> segments (a prompt looks at itself, a completion at its prompt and itself) -> buckets of like size
+samples -> one row of tokens: [beginning | prompt, prompt, ... | completion, completion, ...] with each
+           token's position
+        -> segments (a prompt looks at the beginning and itself, a completion at both and itself) -> buckets of like size
+
+The beginning is the system message that a chat template writes before each question.
 
 Linear layers then compute each token once; only attention sees the buckets
 (thinkless_core/training/packed_attention.py). The last token of a completion is never computed, since nothing is
@@ -25,6 +28,8 @@ from thinkless_core.student.rendering import Sample
 
 BUCKET_SLACK, BUCKET_STEP = 1.25, 8
 """A bucket's longest segment is at most SLACK times its shortest plus STEP tokens."""
+MIN_BEGINNING = 16
+"""Tokens that all prompts must have in common at least, to be computed once."""
 MAX_MASK_ELEMENTS = 1 << 24
 """A bucket whose mask would be larger holds segments of one size instead, which need none."""
 
@@ -34,8 +39,13 @@ class Segment(NamedTuple):
 
     start: int
     length: int
-    context_start: int
-    context_length: int
+    context: tuple[tuple[int, int], ...] = ()
+    """(start, length) of what it sees before itself, in order."""
+
+    @property
+    def context_length(self) -> int:
+        """Tokens before it."""
+        return sum(length for _, length in self.context)
 
 
 @dataclass(frozen=True)
@@ -83,21 +93,24 @@ class PackedSamples(NamedTuple):
 
 def pack_samples(samples: Sequence[Sample], *, device: torch.device | str, dtype: torch.dtype) -> PackedSamples:
     """Samples as one row; those with the same prompt share it. `dtype` is that of the model's activations."""
-    prompt_starts: dict[tuple[int, ...], int] = {}
-    ids: list[int] = []
-    segments: list[Segment] = []
-    for sample in samples:
-        if sample.prompt_ids not in prompt_starts:
-            prompt_starts[sample.prompt_ids] = len(ids)
-            segments.append(Segment(len(ids), len(sample.prompt_ids), len(ids), 0))
-            ids.extend(sample.prompt_ids)
+    prompts = dict.fromkeys(sample.prompt_ids for sample in samples)
+    shared = beginning_length(list(prompts))
+    ids = list(samples[0].prompt_ids[:shared])
+    beginning = ((0, shared),) if shared else ()
+    segments = [Segment(0, shared)] if shared else []
+    contexts: dict[tuple[int, ...], tuple[tuple[int, int], ...]] = {}
+    for prompt_ids in prompts:
+        own = (len(ids), len(prompt_ids) - shared)
+        contexts[prompt_ids] = (*beginning, own)
+        segments.append(Segment(*own, beginning))
+        ids.extend(prompt_ids[shared:])
     logit_rows: list[int] = []
     for sample in samples:
-        start, length = prompt_starts[sample.prompt_ids], len(sample.prompt_ids)
+        context = contexts[sample.prompt_ids]
         inputs = sample.completion_ids[:-1]
-        logit_rows.extend((start + length - 1, *range(len(ids), len(ids) + len(inputs))))
+        logit_rows.extend((sum(context[-1]) - 1, *range(len(ids), len(ids) + len(inputs))))
         if inputs:
-            segments.append(Segment(len(ids), len(inputs), start, length))
+            segments.append(Segment(len(ids), len(inputs), context))
             ids.extend(inputs)
     positions = np.empty(len(ids), dtype=np.int64)
     for segment in segments:
@@ -114,6 +127,17 @@ def pack_samples(samples: Sequence[Sample], *, device: torch.device | str, dtype
     )
 
 
+def beginning_length(prompts: Sequence[tuple[int, ...]]) -> int:
+    """Tokens that all prompts begin with; 0 if they are too few, or if there is one prompt only.
+
+    Each prompt keeps a token of its own, from which its completions are predicted.
+    """
+    first, last = min(prompts), max(prompts)  # in the order of their tokens: what these two share, all do
+    most = min(map(len, prompts)) - 1
+    shared = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), most)
+    return min(shared, most) if len(prompts) > 1 and min(shared, most) >= MIN_BEGINNING else 0
+
+
 def packed_layout(
     segments: Sequence[Segment], *, num_tokens: int, device: torch.device | str, dtype: torch.dtype
 ) -> PackedLayout:
@@ -122,8 +146,9 @@ def packed_layout(
     output_places = np.empty(num_tokens, dtype=np.int64)
     num_placed = 0
     for bucket in _buckets_of_like_size(segments):
-        start_S1, length_S1, context_start_S1, context_S1 = (
-            np.array(column)[:, None] for column in zip(*bucket, strict=True)
+        start_S1, length_S1, context_S1 = (
+            np.array(column)[:, None]
+            for column in zip(*((s.start, s.length, s.context_length) for s in bucket), strict=True)
         )
         num_queries, context = int(length_S1.max()), int(context_S1.max())
         own_Q, before_C = np.arange(num_queries), np.arange(context) - context
@@ -131,7 +156,10 @@ def packed_layout(
         is_context_SC = before_C >= -context_S1
         # Padding points at token 0 of the row, whose values are finite; nothing reads what comes of it.
         query_rows_SQ = np.where(is_query_SQ, start_S1 + own_Q, 0)
-        context_rows_SC = np.where(is_context_SC, context_start_S1 + context_S1 + before_C, 0)
+        context_rows_SC = np.zeros((len(bucket), context), dtype=np.int64)
+        context_rows_SC[is_context_SC] = [
+            row for s in bucket for start, n in s.context for row in range(start, start + n)
+        ]
         queries.append(query_rows_SQ.reshape(-1))
         keys.append(np.concatenate([context_rows_SC, query_rows_SQ], axis=1).reshape(-1))
         places_SQ = num_placed + np.arange(query_rows_SQ.size).reshape(query_rows_SQ.shape)

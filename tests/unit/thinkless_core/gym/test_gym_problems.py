@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def test_every_beginning_holds_the_tasks_by_their_weights() -> None:
 def test_splits_and_seeds_share_no_item() -> None:
     """The package draws item i of seed s with Random(s + i)."""
     starts = sorted(SPLIT_STARTS.values())
-    assert all(later - earlier >= 10_000_000 for earlier, later in zip(starts, starts[1:], strict=False))
+    assert all(later - earlier >= 10_000_000 for earlier, later in pairwise(starts))
     assert starts[-1] + 10_000_000 <= SEED_STEP
     one = {p.prompt for p in drawn(source(only=["leg_counting"]))}
     for name, seed in (("rl", 0), ("a benchmark", 0), ("train", 1)):

@@ -99,6 +99,46 @@ def test_a_prompt_shared_by_its_completions_stands_in_the_row_once_and_last_toke
     assert batch.completion_ids_M.tolist() == [5, 20, 1, 6, 1, 6, 21, 22, 1]
 
 
+def samples_of_one_template(seed: int = 0, *, beginning: int = 20) -> list[Sample]:
+    """Prompts with the same beginning, as a chat template writes it, and completions of several lengths."""
+    draw = random.Random(seed)
+    system = tuple(draw.randrange(8, 40) for _ in range(beginning))
+    own = [(system + tuple(draw.randrange(8, 40) for _ in range(length))) for length in (1, 2, 9, 9, 17)]
+    return [
+        Sample(prompt, tuple(draw.randrange(8, 40) for _ in range(length)))
+        for prompt in own
+        for length in (1, 2, 7, 25)
+    ]
+
+
+@pytest.mark.parametrize("mask_limit", [packing.MAX_MASK_ELEMENTS, 1], ids=["masks", "no mask at all"])
+def test_a_beginning_that_all_prompts_share_is_computed_once(mask_limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "MAX_MASK_ELEMENTS", mask_limit)
+    samples = samples_of_one_template()
+    batch = pack_samples(samples, device="cpu", dtype=torch.float32)
+    completions = sum(len(s.completion_ids) - 1 for s in samples)
+    assert batch.input_ids_1N.shape[1] == 20 + (1 + 2 + 9 + 9 + 17) + completions
+    (packed_BT, packed_grads), (padded_BT, padded_grads) = both_ways(make_student(scale=LIVELY), samples)
+    torch.testing.assert_close(packed_BT, padded_BT)
+    for ours, theirs in zip(packed_grads, padded_grads, strict=True):
+        assert_same_gradient(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "expected"),
+    [
+        ([(1,) * 20 + (2,), (1,) * 20 + (3,)], 20),
+        ([(1,) * 20 + (2,), (1,) * 20], 19),  # the shorter prompt keeps a token of its own
+        ([(1,) * 20 + (2, 5), (1,) * 20 + (2, 6), (1,) * 18 + (3,)], 18),
+        ([(1,) * 15 + (2,), (1,) * 15 + (3,)], 0),
+        ([(1,) * 40], 0),
+        ([(2,) * 40, (1,) * 40], 0),
+    ],
+)
+def test_the_beginning_is_what_all_prompts_share_but_one_token(prompts: list[tuple[int, ...]], expected: int) -> None:
+    assert packing.beginning_length(prompts) == expected
+
+
 def test_a_completion_does_not_see_its_neighbours() -> None:
     model = make_student(scale=LIVELY)
     prompt = (9, 10, 11)
