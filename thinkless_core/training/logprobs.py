@@ -14,18 +14,18 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
-from thinkless_core.student.forward import last_logits
+from thinkless_core.student.forward import last_hidden, last_logits
 from thinkless_core.student.limits import Limit, limits_of
 from thinkless_core.student.rendering import Sample
 from thinkless_core.training.packed_attention import packed_attention, supports_packing
 from thinkless_core.training.packing import PackedSamples, pack_samples
+from thinkless_core.training.vocabulary_chunks import Head, TokenLogprobs, chosen_logprobs, head_of
 
-MAX_LOGITS = 1 << 27
-"""Most logits that stand in memory at once (0.5 GB in float32); more are computed, and computed again for the gradient,
-in chunks."""
+MAX_LOGITS = 1 << 21
+"""Most logits that stand in memory at once (8 MB in float32), each several times over; more are computed in slices of
+the vocabulary, and once more for the gradient."""
 
 
 class PaddedSamples(NamedTuple):
@@ -36,13 +36,6 @@ class PaddedSamples(NamedTuple):
     completion_ids_BT: Tensor
     completion_mask_BT: Tensor
     """True on completion tokens, False on padding."""
-
-
-class TokenLogprobs(NamedTuple):
-    """log pi of chosen tokens, and the entropy of the distributions they were chosen from (no gradient)."""
-
-    logprobs_M: Tensor
-    entropy_M: Tensor
 
 
 class CompletionLogprobs(NamedTuple):
@@ -104,24 +97,19 @@ def _packed_logprobs(model: PreTrainedModel, batch: PackedSamples, *, temperatur
         "use_cache": False,
     }
     num_logits = len(batch.completion_ids_M) * model.config.get_text_config().vocab_size
-    if num_logits <= MAX_LOGITS or not has_plain_head(model):
+    head = _head_in_slices(model, num_logits)
+    if head is None:
         logits_MV = model(**inputs, logits_to_keep=batch.logit_rows_M).logits[0]
         return _token_logprobs(logits_MV, batch.completion_ids_M, temperature=temperature)
     hidden_MX = model.base_model(**inputs).last_hidden_state[0].index_select(0, batch.logit_rows_M)
-    head = model.get_output_embeddings()
+    return chosen_logprobs(hidden_MX, head, batch.completion_ids_M, temperature=temperature)
 
-    def chunk_logprobs(hidden_CX: Tensor, ids_C: Tensor) -> TokenLogprobs:
-        return _token_logprobs(head(hidden_CX), ids_C, temperature=temperature)
 
-    chunks = [
-        checkpoint(chunk_logprobs, hidden_CX, ids_C, use_reentrant=False)
-        for hidden_CX, ids_C in zip(
-            hidden_MX.tensor_split(-(-num_logits // MAX_LOGITS)),
-            batch.completion_ids_M.tensor_split(-(-num_logits // MAX_LOGITS)),
-            strict=True,
-        )
-    ]
-    return TokenLogprobs(*(torch.cat(parts) for parts in zip(*chunks, strict=True)))
+def _head_in_slices(model: PreTrainedModel, num_logits: int) -> Head | None:
+    """The head, if there are many logits and it is plain; None if all logits shall stand in memory at once."""
+    if num_logits <= MAX_LOGITS or not has_plain_head(model):
+        return None
+    return head_of(model.get_output_embeddings())
 
 
 def _activation_dtype(model: PreTrainedModel) -> torch.dtype:
@@ -139,16 +127,21 @@ def has_plain_head(model: PreTrainedModel) -> bool:
 
 
 def _padded_logprobs(model: PreTrainedModel, batch: PaddedSamples, *, temperature: float) -> TokenLogprobs:
-    """The logits that predict completion token t stand at column prompt_length - 1 + t; only columns from the
-    shortest prompt on are computed.
+    """What predicts completion token t stands at column prompt_length - 1 + t; logits are computed from the shortest
+    prompt on at most.
     """
     first = int(batch.prompt_lengths_B.min()) - 1
-    width = batch.input_ids_BL.shape[1]
-    logits_BLV = last_logits(model, batch.input_ids_BL, keep=width - first)
-    steps_T = torch.arange(batch.completion_ids_BT.shape[1], device=logits_BLV.device)
-    columns_BT = (batch.prompt_lengths_B[:, None] - 1 - first + steps_T).clamp(max=width - first - 1)
-    logits_BTV = logits_BLV.gather(1, columns_BT[:, :, None].expand(-1, -1, logits_BLV.shape[-1]))
+    num_rows, width = batch.input_ids_BL.shape
     mask_BT = batch.completion_mask_BT
+    steps_T = torch.arange(mask_BT.shape[1], device=mask_BT.device)
+    columns_BT = (batch.prompt_lengths_B[:, None] - 1 - first + steps_T).clamp(max=width - first - 1)
+    head = _head_in_slices(model, num_rows * (width - first) * model.config.get_text_config().vocab_size)
+    if head is not None:
+        hidden_BLX = last_hidden(model, batch.input_ids_BL, keep=width - first)
+        hidden_BTX = hidden_BLX.gather(1, columns_BT[:, :, None].expand(-1, -1, hidden_BLX.shape[-1]))
+        return chosen_logprobs(hidden_BTX[mask_BT], head, batch.completion_ids_BT[mask_BT], temperature=temperature)
+    logits_BLV = last_logits(model, batch.input_ids_BL, keep=width - first)
+    logits_BTV = logits_BLV.gather(1, columns_BT[:, :, None].expand(-1, -1, logits_BLV.shape[-1]))
     return _token_logprobs(logits_BTV[mask_BT], batch.completion_ids_BT[mask_BT], temperature=temperature)
 
 

@@ -29,6 +29,8 @@ ADAPTER = "default"
 """Name of the one adapter that every layer has."""
 ROWS, IDS = "control_rows", "control_ids"
 """Parameter (K, X): what was added to the rows of the control tokens; buffer (K): their ids."""
+SCALE = "embed_scale"
+"""Attribute of an embedding that multiplies what it looks up: the factor, a number or a buffer."""
 
 
 def add_adapters(
@@ -118,6 +120,14 @@ def fold_adapters(model: PreTrainedModel) -> None:
         del model.peft_config
 
 
+def control_rows_of(layer: nn.Module) -> tuple[Tensor, tuple[int, ...]] | None:
+    """What was added to a layer's rows of the control tokens (K, X), and their ids; None if nothing was, or if adapters
+    are out of use at the moment."""
+    if ROWS not in layer._parameters or layer._disable_adapters:
+        return None
+    return layer.get_parameter(ROWS), tuple(layer.get_buffer(IDS).tolist())
+
+
 def _adapted(model: PreTrainedModel) -> dict[str, Any]:
     """Layers that have an adapter, by name."""
     return {name: module for name, module in model.named_modules() if hasattr(module, "lora_A")}
@@ -165,17 +175,26 @@ def _by_name(model: PreTrainedModel) -> str:
 
 
 def _check_rows(model: PreTrainedModel, *, key: str) -> None:
-    """Refuse an embedding or head that does more than multiply: a row added beside it would mean another one."""
+    """Refuse an embedding or head that does more than look up (and scale), or multiply: a row added beside it would
+    mean another one."""
     for part, layer, plain in (
         ("embedding", model.get_input_embeddings(), nn.Embedding),
         ("head", model.get_output_embeddings(), nn.Linear),
     ):
-        if type(layer) is not plain:
+        if type(layer) is not plain and not (plain is nn.Embedding and _is_scaled(layer)):
             raise ConfigError(
                 f"{key}: {type(model).__name__} has a {type(layer).__name__} as {part}, expected a plain "
                 f"{plain.__name__}, beside which the control tokens' rows can be trained; leave lora out, which trains "
                 "all weights"
             )
+
+
+def _is_scaled(layer: nn.Module) -> bool:
+    """Whether it is an embedding that multiplies its rows by `embed_scale`, as Gemma's does.
+
+    Only its code knows whether it does nothing else: stage `base` folds adapters and compares predictions.
+    """
+    return isinstance(layer, nn.Embedding) and hasattr(layer, SCALE)
 
 
 def _add_control_rows(model: PreTrainedModel, control_ids: Sequence[int]) -> None:
@@ -191,13 +210,17 @@ def _add_control_rows(model: PreTrainedModel, control_ids: Sequence[int]) -> Non
 
 
 def _embed_control(layer: nn.Embedding, inputs: tuple[Tensor], output_NX: Tensor) -> Tensor:
-    """Embedding of the tokens, with what was learned added to the control tokens' rows."""
+    """Embedding of the tokens, with what was learned added to the control tokens' rows, scaled like them."""
     if layer._disable_adapters:
         return output_NX
     ids_K, rows_KX = layer.get_buffer(IDS), layer.get_parameter(ROWS)
     places_K = torch.arange(1, len(ids_K) + 1, device=ids_K.device)
     row_N = ((inputs[0][..., None] == ids_K) * places_K).sum(dim=-1)  # 0 for any other token
-    return output_NX + functional.embedding(row_N, functional.pad(rows_KX, (0, 0, 1, 0))).to(output_NX.dtype)
+    learned_NX = functional.embedding(row_N, functional.pad(rows_KX, (0, 0, 1, 0))).to(output_NX.dtype)
+    scale = getattr(layer, SCALE, None)
+    if scale is not None:
+        learned_NX = learned_NX * torch.as_tensor(scale, dtype=learned_NX.dtype, device=learned_NX.device)
+    return output_NX + learned_NX
 
 
 def _score_control(layer: nn.Linear, inputs: tuple[Tensor], output_NV: Tensor) -> Tensor:
