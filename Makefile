@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Tests run side by side, one thread each; a file stays in one process.
 SIDE_BY_SIDE ?= -n logical --maxprocesses 4 --dist loadfile
 
-.PHONY: help setup demo smollm2 test test-all setup-vllm test-vllm lint bench gpu format build clean
+.PHONY: help setup demo smollm2 test test-all test-models setup-vllm test-vllm lint bench gpu format build clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -47,6 +47,9 @@ test: $(READY) ## the tests for every change: all but the slow ones, about 10 mi
 
 test-all: $(VENV)/.smollm2 ## all tests, some with a real model of 92 MB: what .ci/run calls
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+
+test-models: $(VENV)/.smollm2 ## of test-all: SmolLM2 from its wheel, Gemma 3 and Qwen3 at the size of their vocabularies; one at a time
+	$(BIN)/python -m pytest tests/models
 
 $(VLLM_VENV)/.installed: pyproject.toml constraints.txt constraints-vllm.txt
 	$(PYTHON) -m venv $(VLLM_VENV)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import resource
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +19,11 @@ import pytest
 
 from flows.direct import run_directly
 from flows.request import check_request
-from infra.runs import StageUse
+from infra.runs import StageUse, list_runs
+from infra.store.artifact_store import ArtifactStore
 from schemas.artifact import Artifact
 from schemas.errors import ThinklessError
+from tasks.export_model import export_model
 
 SMALL = (
     "base.model.hidden_size=16",
@@ -100,6 +103,8 @@ def main() -> int:
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--set", nargs="*", default=[], dest="overrides")
     parser.add_argument("--until")
+    parser.add_argument("--not-small", action="store_true", help="leave the tiny profile as large as it is")
+    parser.add_argument("--export", type=Path, help="a new folder for the policy")
     arguments = parser.parse_args()
     import torch
 
@@ -108,11 +113,20 @@ def main() -> int:
     own.setLevel(logging.INFO)
     own.addHandler(logging.StreamHandler())
     try:
-        finished = run_pipeline(arguments.home, *arguments.overrides, until=arguments.until)
+        finished = run_pipeline(
+            arguments.home,
+            *arguments.overrides,
+            until=arguments.until,
+            small=() if arguments.not_small else SMALL,
+        )
+        if arguments.export is not None:
+            record = list_runs(arguments.home)[-1]
+            export_model(ArtifactStore(arguments.home), record, model="rl", folder=arguments.export)
     except ThinklessError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return error.exit_code
     print("built:", *finished.built)
+    print("peak memory, GiB:", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
     return 0
 
 

@@ -15,8 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-LOGITS_AT_ONCE = 1 << 27
-"""As thinkless_core.training.logprobs.MAX_LOGITS: more are computed in chunks."""
+LOGITS_AT_ONCE = 1 << 21
+"""As MAX_LOGITS of training/logprobs.py and CHUNK_LOGITS of training/vocabulary_chunks.py: more come in slices."""
+SLICE_WIDTH = 1024
+"""As LEAST_WIDTH of training/vocabulary_chunks.py: tokens of a slice, however many hidden states there are."""
 LOGIT_BYTES = 4 * 4
 """Logits, their log-softmax, both gradients, in float32."""
 DRAW_BYTES = 4 + 3 * 8
@@ -146,13 +148,13 @@ def activation_bytes(shape: ModelShape, *, mixed: bool) -> int:
 def learning_terms(shape: ModelShape, size: TrainingSize) -> tuple[Term, ...]:
     """What a forward and backward pass over M tokens holds beside the training state."""
     per_layer, m = activation_bytes(shape, mixed=size.mixed), size.micro_batch_tokens
-    num_logits = min(m * shape.vocabulary, LOGITS_AT_ONCE)
+    num_logits = min(m * shape.vocabulary, max(LOGITS_AT_ONCE, m * SLICE_WIDTH))
     if size.gradient_checkpointing:
         kept = m * (4 * shape.hidden * shape.layers + per_layer)
         activations = Term("activations", kept, f"M (4 h L + {per_layer / 1000:.0f} kB)")
     else:
         activations = Term("activations", m * per_layer * shape.layers, f"M L {per_layer / 1000:.0f} kB")
-    return activations, Term("logits", LOGIT_BYTES * num_logits, f"{LOGIT_BYTES} min(M V, 2^27)")
+    return activations, Term("logits", LOGIT_BYTES * num_logits, f"{LOGIT_BYTES} min(M V, max(2^21, {SLICE_WIDTH} M))")
 
 
 def sampling_terms(shape: ModelShape, *, rows: int, tokens: int, width: int) -> tuple[Term, ...]:

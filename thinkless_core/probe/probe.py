@@ -19,7 +19,7 @@ from thinkless_core.probe import sampling_probe, training_probe
 from thinkless_core.probe.examples import Plain, in_words, plain, samples
 from thinkless_core.student.limits import Limit, set_limits
 from thinkless_core.training.logprobs import has_plain_head
-from thinkless_core.training.packed_attention import supports_packing
+from thinkless_core.training.packed_attention import packing_obstacle, supports_packing
 
 T = TypeVar("T")
 
@@ -37,8 +37,9 @@ def probe(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[Li
     fault = _done(model, "be given padded samples", lambda: training_probe.padding_fault(model, found, pad_id=pad_id))
     if fault is not None:
         raise _unfit(model, f"padded samples are not what they are alone: {fault}")
-    if supports_packing(model):
-        _note(limits, Limit.PACKING, training_probe.packing_fault(model, found))
+    obstacle = packing_obstacle(model)
+    if obstacle is not None or supports_packing(model):
+        _note(limits, Limit.PACKING, obstacle or training_probe.packing_fault(model, found))
     if has_plain_head(model):
         _note(limits, Limit.PLAIN_HEAD, training_probe.head_fault(model, found))
     set_limits(model, limits)  # what follows goes the way that training will

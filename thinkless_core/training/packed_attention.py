@@ -37,14 +37,26 @@ def supports_packing(model: PreTrainedModel) -> bool:
     """
     if Limit.PACKING in limits_of(model) or model.device.type != "cpu":
         return False
-    config = model.config.get_text_config()
-    kinds = getattr(config, "layer_types", None) or ["full_attention"]
+    kinds = getattr(model.config.get_text_config(), "layer_types", None) or ["full_attention"]
     return (
-        model._supports_attention_backend
-        and set(kinds) == {"full_attention"}
-        and not getattr(config, "attn_logit_softcapping", None)
-        and not getattr(config, "sliding_window", None)
+        model._supports_attention_backend and not (set(kinds) - {"full_attention"}) and packing_obstacle(model) is None
     )
+
+
+def packing_obstacle(model: PreTrainedModel) -> str | None:
+    """In words, what the configuration asks of attention that packed attention does not know; None if it is plain.
+
+    A few tokens do not show what a window does: the configuration does.
+    """
+    config = model.config.get_text_config()
+    kinds = getattr(config, "layer_types", None) or []
+    window = getattr(config, "sliding_window", None)
+    if window:
+        layers = f"{sum('sliding' in kind for kind in kinds)} of its {len(kinds)} layers" if kinds else "its layers"
+        return f"{layers} see a window of {window} tokens"
+    if getattr(config, "attn_logit_softcapping", None):
+        return "its attention scores are capped"
+    return None
 
 
 @contextmanager

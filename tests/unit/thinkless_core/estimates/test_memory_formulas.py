@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from transformers import DynamicCache, Qwen2Config, Qwen2ForCausalLM
@@ -10,6 +12,7 @@ from schemas.configs.base_model import TinyModel
 from schemas.configs.training import LoraConfig
 from thinkless_core.estimates.memory_formulas import (
     LOGITS_AT_ONCE,
+    SLICE_WIDTH,
     ModelShape,
     StageMemory,
     Term,
@@ -25,6 +28,7 @@ from thinkless_core.student.tiny_model import tiny_model, tiny_tokenizer
 from thinkless_core.training.logprobs import MAX_LOGITS
 from thinkless_core.training.packed_attention import packed_attention
 from thinkless_core.training.packing import pack_samples
+from thinkless_core.training.vocabulary_chunks import CHUNK_LOGITS, LEAST_WIDTH
 
 SMALL = ModelShape(
     hidden=64, intermediate=160, layers=3, heads=4, kv_heads=2, head_size=16, vocabulary=500, tied=True, context=512
@@ -153,11 +157,19 @@ def test_gradient_checkpointing_keeps_a_hidden_state_per_layer_and_one_layer() -
     assert kept == 1000 * (3 * 4 * 64 + one_layer)
 
 
+def logits_of(shape: ModelShape, tokens: int) -> int:
+    """Bytes of the term "logits"."""
+    return {term.name: term.num_bytes for term in learning_terms(shape, TrainingSize(tokens))}["logits"]
+
+
 def test_logits_are_counted_up_to_what_stands_in_memory_at_once() -> None:
-    assert LOGITS_AT_ONCE == MAX_LOGITS
-    few, many = (learning_terms(SMALL, TrainingSize(m))[1].num_bytes for m in (1000, 10**9))
-    assert few == 16 * 1000 * SMALL.vocabulary
-    assert many == 16 * MAX_LOGITS
+    assert LOGITS_AT_ONCE == MAX_LOGITS == CHUNK_LOGITS
+    assert SLICE_WIDTH == LEAST_WIDTH
+    large = replace(SMALL, vocabulary=262_144)
+    few, several, many = (logits_of(large, m) for m in (3, 1000, 10_000))
+    assert few == 16 * 3 * 262_144
+    assert several == 16 * MAX_LOGITS
+    assert many == 16 * 10_000 * LEAST_WIDTH
 
 
 def test_learning_and_sampling_take_turns() -> None:

@@ -57,6 +57,8 @@ def test_a_model_that_can_do_all_keeps_its_files_as_they_are(name: str, tmp_path
         ("openai-gpt", {Limit.CACHE, Limit.CHECKPOINTING}),
         ("doge", {Limit.PACKING}),
         ("nemotron", {Limit.PACKING}),
+        ("gemma2", {Limit.PACKING}),
+        ("gemma3", {Limit.PACKING}),
         ("qwen3_moe", {Limit.LORA}),
     ],
 )
@@ -141,7 +143,12 @@ def test_a_cache_that_is_ignored_or_mixed_up_is_noticed(monkeypatch: pytest.Monk
 # Training
 
 
-@pytest.mark.parametrize("name", ["doge", "nemotron", "rwkv", "llama"])
+def test_windows_are_said_though_the_probe_is_too_short_to_see_them(tmp_path: Path) -> None:
+    line = base_of("gemma3", tmp_path).replaced() or ""
+    assert "pads samples instead of packing them, which is slower (2 of its 2 layers see a window of 8 tokens)" in line
+
+
+@pytest.mark.parametrize("name", ["doge", "nemotron", "rwkv", "llama", "gemma3"])
 def test_log_probabilities_are_right_whether_samples_are_packed_or_padded(name: str) -> None:
     model = toy(name)
     set_limits(model, probe(toy(name), TOKENIZER))

@@ -12,6 +12,8 @@ from transformers import (
     BertConfig,
     DogeConfig,
     FalconMambaConfig,
+    Gemma2Config,
+    Gemma3TextConfig,
     GPT2Config,
     Lfm2Config,
     LlamaConfig,
@@ -50,6 +52,8 @@ CONFIGS: Mapping[str, Callable[[], PreTrainedConfig]] = {
     "falcon_mamba": lambda: FalconMambaConfig(**RECURRENT),
     "rwkv": lambda: RwkvConfig(vocab_size=ROWS, hidden_size=32, num_hidden_layers=2, context_length=128),
     "openai-gpt": lambda: OpenAIGPTConfig(vocab_size=ROWS, n_embd=32, n_layer=2, n_head=2, n_positions=128),
+    "gemma2": lambda: Gemma2Config(**HEADS, num_key_value_heads=1, head_dim=16, sliding_window=8),
+    "gemma3": lambda: Gemma3TextConfig(**HEADS, num_key_value_heads=1, head_dim=16, sliding_window=8),
     "doge": lambda: DogeConfig(**HEADS, num_key_value_heads=1),
     "nemotron": lambda: NemotronConfig(**HEADS, num_key_value_heads=1, head_dim=16),
     "qwen3_moe": lambda: Qwen3MoeConfig(

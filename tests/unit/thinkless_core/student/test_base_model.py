@@ -12,7 +12,6 @@ from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
 from schemas.configs.base_model import BaseModelConfig, PretrainedModel
 from schemas.errors import ConfigError
 from schemas.mode import Mode
-from tests.smollm2 import smollm2_source
 from tests.specimens import identical, make_student, weights_of
 from thinkless_core.student.control_tokens import CONTROL_TEXTS
 from thinkless_core.student.model_files import (
@@ -184,21 +183,6 @@ def test_a_gguf_file_that_is_none_is_refused(tmp_path: Path, tokenizer: PreTrain
     for name in ("model.gguf", "missing.gguf"):
         with pytest.raises(ConfigError, match=rf"base\.model\.gguf_file: '{name}' in .* cannot be loaded .*smollm2"):
             build_base(BaseModelConfig(model=PretrainedModel(path=str(tmp_path), gguf_file=name)))
-
-
-@pytest.mark.slow
-def test_a_real_model_from_a_wheel_becomes_the_student(tmp_path: Path) -> None:
-    model, tokenizer = build_base(BaseModelConfig(model=smollm2_source()))
-    assert model.num_parameters() > 134_000_000
-    assert {p.dtype for p in model.parameters()} == {torch.float32}
-    save_folder(model, tokenizer, tmp_path)
-    loaded = load_student(tmp_path).eval()
-    assert identical(weights_of(loaded), weights_of(model))
-    assert "quantization_config" not in json.loads((tmp_path / "config.json").read_text())
-    ids = torch.tensor([render_prompt(load_student_tokenizer(tmp_path), "What is the capital of France?")])
-    with torch.no_grad():
-        written = tokenizer.decode(loaded.generate(ids, max_new_tokens=12, do_sample=False)[0, ids.shape[1] :])
-    assert "Paris" in written
 
 
 def test_a_model_whose_embeddings_cannot_be_extended_is_refused_by_its_name(

@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
-from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
+from transformers import (
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    Qwen2ForCausalLM,
+)
 
 from schemas.configs.training import LoraConfig, TrainingConfig
 from schemas.errors import ConfigError, TrainingError
@@ -42,21 +51,21 @@ def lively(**settings: object) -> Qwen2ForCausalLM:
     return model.train()
 
 
-def logprobs(model: Qwen2ForCausalLM, *, precision: Precision = "float32", packed: bool = True) -> Tensor:
+def logprobs(model: PreTrainedModel, *, precision: Precision = "float32", packed: bool = True) -> Tensor:
     """log pi of every completion token of the samples, B x T."""
     batch = collate(SAMPLES, model=model, pad_id=0) if packed else pad_samples(SAMPLES, pad_id=0)
     with autocast(model, precision):
         return completion_logprobs(model, batch).logprobs_BT
 
 
-def gradients(model: Qwen2ForCausalLM, *, precision: Precision = "float32", packed: bool = True) -> dict[str, Tensor]:
+def gradients(model: PreTrainedModel, *, precision: Precision = "float32", packed: bool = True) -> dict[str, Tensor]:
     """Gradient of the mean log-probability, by trained parameter."""
     model.zero_grad()
     logprobs(model, precision=precision, packed=packed).mean().backward()
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
-def train_a_little(model: Qwen2ForCausalLM) -> None:
+def train_a_little(model: PreTrainedModel) -> None:
     """Three steps on what has `requires_grad`."""
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)
     for _ in range(3):
@@ -214,12 +223,49 @@ def test_chosen_layers_alone_get_an_adapter() -> None:
 
 def test_an_embedding_that_does_more_than_look_up_is_refused() -> None:
     class Scaled(torch.nn.Embedding):
-        """As Gemma's."""
+        """By a factor that is nowhere said."""
 
     model = make_student()
     model.model.embed_tokens.__class__ = Scaled
     with pytest.raises(ConfigError, match=r"sft\.lora: Qwen2ForCausalLM has a Scaled as embedding, .* leave lora out"):
         prepare_student(model, config_with(lora=LoraConfig()), tokenizer=tiny_tokenizer())
+
+
+GEMMA = {
+    "vocab_size": 264, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2,
+    "num_key_value_heads": 1, "head_dim": 16, "query_pre_attn_scalar": 16, "sliding_window": 4, "pad_token_id": 3,
+    "initializer_range": 0.3,
+}  # fmt: skip
+"""Samples are longer than the window, and the padding token, whose row never learns, is one in the middle."""
+
+
+@pytest.mark.parametrize("in_slices", [False, True])
+@pytest.mark.parametrize(("config", "kind"), [(Gemma2Config, Gemma2ForCausalLM), (Gemma3TextConfig, Gemma3ForCausalLM)])
+def test_a_scaled_embedding_learns_rows_of_its_own_scale(
+    config: type[PreTrainedConfig], kind: type[PreTrainedModel], in_slices: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if in_slices:
+        monkeypatch.setattr("thinkless_core.training.logprobs.MAX_LOGITS", 1)
+    torch.manual_seed(0)
+    model = kind(config(**GEMMA)).eval()
+    untouched = copy.deepcopy(model)
+    prepare_student(model, config_with(lora=LoraConfig(rank=4)), tokenizer=tiny_tokenizer())
+    before = logprobs(model).detach()
+    assert torch.equal(before, logprobs(untouched).detach()), "adapters begin as nothing"
+    train_a_little(model)
+    rows_KX = model.get_input_embeddings().control_rows.detach()
+    assert bool(rows_KX.any(dim=1)[:2].all()), "the modes' rows learned nothing"
+    learned = logprobs(model).detach()
+    assert float((learned - before).abs().max()) > 0.1
+    with without_adapters(model):
+        assert torch.equal(logprobs(model).detach(), before)
+    merge_student(model)
+    torch.testing.assert_close(logprobs(model).detach(), learned, rtol=1e-4, atol=1e-4)
+    control = ControlTokens.of(tiny_tokenizer())
+    ids = [control.short_id, control.think_id, control.think_end_id]
+    moved_VX = model.get_input_embeddings().weight.detach() - untouched.get_input_embeddings().weight.detach()
+    torch.testing.assert_close(moved_VX[ids], rows_KX, rtol=0, atol=1e-5)
+    assert sorted(ids) == [i for i in range(264) if bool(moved_VX[i].any()) or i in ids]
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed"])
