@@ -62,7 +62,7 @@ def chosen_logprobs(hidden_MX: Tensor, head: Head, ids_M: Tensor, *, temperature
     device = hidden_MX.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else head.weight_VX.dtype
     with torch.autocast(device, enabled=False):
-        pair = _ChosenLogprobs.apply(
+        pair = _ChosenLogprobs.apply(  # type: ignore[no-untyped-call]
             hidden_MX, head.weight_VX, head.bias_V, head.rows_KX, ids_M, head.ids, temperature, dtype
         )
     return TokenLogprobs(*cast("tuple[Tensor, Tensor]", pair))
@@ -156,7 +156,7 @@ class _ChosenLogprobs(torch.autograd.Function):
         return chosen_M - total_M, entropy_M
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient_M: Tensor, _: Tensor | None) -> tuple[Tensor | None, ...]:
         hidden_MX, weight_VX, bias_V, rows_KX, ids_M, total_M = ctx.saved_tensors
         ids, temperature, dtype = ctx.settings
