@@ -36,8 +36,8 @@ def think_probabilities(
             for start in range(0, len(prompts), batch_size):
                 ids = [render_prompt(tokenizer, p) for p in prompts[start : start + batch_size]]
                 logits_BV = _first_logits(model, ids, pad_id=tokenizer.pad_token_id)
-                scores_BV = logits_BV.to(torch.float32)  # bfloat16 would round the difference
-                margin_B = (scores_BV[:, control.think_id] - scores_BV[:, control.short_id]).to(torch.float64)
+                think_B, short_B = (logits_BV[:, i].to(torch.float32) for i in (control.think_id, control.short_id))
+                margin_B = (think_B - short_B).to(torch.float64)  # in bfloat16 the difference would be rounded
                 probabilities.extend(margin_B.sigmoid().tolist())
     finally:
         model.train(was_training)
