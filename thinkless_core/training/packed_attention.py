@@ -114,15 +114,20 @@ def _attend(
     queries = _rows(query_1HND, packed_layout.query_rows)
     keys, values = (_rows(states, packed_layout.key_rows) for states in (key_1HND, value_1HND))
     num_heads, groups = query_1HND.shape[1], query_1HND.shape[1] // key_1HND.shape[1]
+    # Kernels of a CPU read keys that heads share in place; those of a GPU that take a mask want them repeated.
+    in_place = query_1HND.device.type == "cpu"
     outputs = []
-    first_query = first_key = 0
-    for bucket in packed_layout.buckets:
-        num_queries, num_keys = bucket.num_segments * bucket.num_queries, bucket.num_segments * bucket.num_keys
-        query_SHQD = _segments(queries[first_query : first_query + num_queries], bucket.num_segments)
-        key_SHKD, value_SHKD = (
-            _segments(states[first_key : first_key + num_keys], bucket.num_segments) for states in (keys, values)
-        )
-        if groups > 1:
+    for bucket, query, key, value in zip(
+        packed_layout.buckets,
+        queries.split([bucket.num_segments * bucket.num_queries for bucket in packed_layout.buckets]),
+        *(
+            states.split([bucket.num_segments * bucket.num_keys for bucket in packed_layout.buckets])
+            for states in (keys, values)
+        ),
+        strict=True,
+    ):
+        query_SHQD, key_SHKD, value_SHKD = (_segments(s, bucket.num_segments) for s in (query, key, value))
+        if groups > 1 and not in_place:
             key_SHKD, value_SHKD = (s.repeat_interleave(groups, dim=1) for s in (key_SHKD, value_SHKD))
         is_square = bucket.num_queries == bucket.num_keys
         mask = bucket.mask_S1QK
@@ -136,10 +141,9 @@ def _attend(
             is_causal=mask is None,
             dropout_p=dropout,
             scale=scaling,
+            enable_gqa=groups > 1 and in_place,
         )
-        outputs.append(output_SHQD.transpose(1, 2).reshape(num_queries, -1))
-        first_query += num_queries
-        first_key += num_keys
+        outputs.append(output_SHQD.transpose(1, 2).reshape(len(query), -1))
     output_NHD = torch.cat(outputs).index_select(0, packed_layout.output_places_N)
     return output_NHD.view(1, len(output_NHD), num_heads, -1), None
 
