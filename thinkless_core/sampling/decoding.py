@@ -12,8 +12,9 @@ from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, PreTrainedModel
+from transformers import PreTrainedModel
 
+from thinkless_core.sampling.cached_attention import one_token_attention, roomy_cache
 from thinkless_core.student.forward import last_logits
 from thinkless_core.student.limits import Limit, limits_of
 
@@ -49,7 +50,7 @@ class CachedDecoding:
     def __init__(self, model: PreTrainedModel, pad_id: int) -> None:
         self._model = model
         self._pad_id = pad_id
-        self._cache = DynamicCache(config=model.config)
+        self._cache = roomy_cache(model)
         self._mask_BL = torch.empty(0)
 
     def start(self, prompts: Sequence[tuple[int, ...]]) -> Tensor:
@@ -77,13 +78,14 @@ class CachedDecoding:
     def advance(self, next_B: Tensor) -> Tensor:
         """See Decoding."""
         self._mask_BL = torch.cat([self._mask_BL, self._mask_BL.new_ones(len(self._mask_BL), 1)], dim=1)
-        logits: Tensor = self._model(
-            input_ids=next_B[:, None],
-            attention_mask=self._mask_BL,
-            position_ids=self._mask_BL.sum(dim=1, keepdim=True) - 1,
-            past_key_values=self._cache,
-            use_cache=True,
-        ).logits
+        with one_token_attention(self._model):
+            logits: Tensor = self._model(
+                input_ids=next_B[:, None],
+                attention_mask=self._mask_BL,
+                position_ids=self._mask_BL.sum(dim=1, keepdim=True) - 1,
+                past_key_values=self._cache,
+                use_cache=True,
+            ).logits
         return logits[:, -1]
 
 

@@ -26,6 +26,8 @@ from thinkless_core.training.micro_batches import sampling_memory_explained
 
 COMPACT_BELOW = 0.8
 """Finished rows leave the batch once fewer than this share of its rows is unfinished."""
+FEW = (64, 1024)
+"""Of so many likeliest tokens the nucleus of top-p is sorted out first, before all of the vocabulary is."""
 
 
 @dataclass
@@ -104,14 +106,37 @@ class TransformersSampler:
 
 def _draw(logits_BV: Tensor, draws_B: Tensor, *, temperature: float, top_p: float) -> Tensor:
     """Token ids (B,) by inverse CDF: the first token whose cumulative probability exceeds the draw in [0, 1)."""
-    probs_BV = (logits_BV.to(torch.float32) / temperature).softmax(dim=-1).to(torch.float64)
-    if top_p < 1:
-        probs_BV, ids_BV = probs_BV.sort(dim=-1, descending=True, stable=True)
-        before_BV = probs_BV.cumsum(dim=-1) - probs_BV
-        probs_BV = probs_BV.masked_fill(before_BV >= top_p, 0.0)
-    cdf_BV = probs_BV.cumsum(dim=-1)
-    thresholds_B1 = (draws_B * cdf_BV[:, -1])[:, None]
-    places_B1 = torch.searchsorted(cdf_BV, thresholds_B1, right=True).clamp(max=cdf_BV.shape[1] - 1)
-    if top_p < 1:
-        places_B1 = ids_BV.gather(1, places_B1)
-    return places_B1[:, 0]
+    probs_BV = (logits_BV.to(torch.float32) / temperature).softmax(dim=-1)
+    if top_p == 1:
+        return _inverse_cdf(probs_BV.to(torch.float64), draws_B)
+    next_B = torch.empty_like(draws_B, dtype=torch.long)
+    rows = torch.arange(len(probs_BV), device=probs_BV.device)
+    vocabulary = probs_BV.shape[1]
+    for size in (*(few for few in FEW if few < vocabulary), vocabulary):
+        ids_BK, likely_BK = _likeliest(probs_BV[rows], size)
+        kept_BK = likely_BK.masked_fill(likely_BK.cumsum(dim=-1) - likely_BK >= top_p, 0.0)
+        # Where nothing that was left out is as likely as what is kept, the rest of the vocabulary changes nothing.
+        enough_B = (kept_BK.masked_fill(kept_BK == 0, 1.0).amin(dim=-1) > likely_BK[:, -1]) | (size == vocabulary)
+        chosen_B = ids_BK.gather(1, _inverse_cdf(kept_BK, draws_B[rows])[:, None])[:, 0]
+        next_B[rows[enough_B]] = chosen_B[enough_B]
+        rows = rows[~enough_B]
+        if not len(rows):
+            break
+    return next_B
+
+
+def _likeliest(probs_BV: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Ids of the `size` likeliest tokens, of equal ones the lower id first, and their probabilities in float64."""
+    if size < probs_BV.shape[1]:
+        some_BK = probs_BV.topk(size, dim=-1, sorted=False).indices.sort(dim=-1).values
+        likely_BK, order_BK = probs_BV.gather(1, some_BK).sort(dim=-1, descending=True, stable=True)
+        return some_BK.gather(1, order_BK), likely_BK.to(torch.float64)
+    likely_BV, ids_BV = probs_BV.sort(dim=-1, descending=True, stable=True)
+    return ids_BV, likely_BV.to(torch.float64)
+
+
+def _inverse_cdf(probs_BK: Tensor, draws_B: Tensor) -> Tensor:
+    """Places (B,) of the draws among probabilities, which need not add up to 1."""
+    cdf_BK = probs_BK.cumsum(dim=-1)
+    thresholds_B1 = (draws_B * cdf_BK[:, -1])[:, None]
+    return torch.searchsorted(cdf_BK, thresholds_B1, right=True).clamp(max=cdf_BK.shape[1] - 1)[:, 0]

@@ -119,9 +119,9 @@ def _attend(
     outputs = []
     for bucket, query, key, value in zip(
         packed_layout.buckets,
-        queries.split([bucket.num_segments * bucket.num_queries for bucket in packed_layout.buckets]),
+        torch.split(queries, [bucket.num_segments * bucket.num_queries for bucket in packed_layout.buckets]),
         *(
-            states.split([bucket.num_segments * bucket.num_keys for bucket in packed_layout.buckets])
+            torch.split(states, [bucket.num_segments * bucket.num_keys for bucket in packed_layout.buckets])
             for states in (keys, values)
         ),
         strict=True,
