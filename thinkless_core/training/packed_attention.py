@@ -30,7 +30,7 @@ NOT_PLAIN = ("softcap", "s_aux", "sliding_window", "position_bias")
 
 def supports_packing(model: PreTrainedModel) -> bool:
     """Whether the model's attention can be replaced, is plain causal attention in every layer, and was not found to
-    give other log-probabilities when packed. (A few tokens do not show what a window does: the configuration does.)
+    give other log-probabilities when packed.
 
     On a GPU samples are padded: the kernels of a dozen buckets in each layer take longer to launch than padding takes
     to compute (docs/gpu.md).

@@ -1,8 +1,7 @@
 """Samples side by side without padding: every distinct prompt once, and what all prompts begin with once.
 
-samples -> one row of tokens: [beginning | prompt, prompt, ... | completion, completion, ...] with each
-           token's position
-        -> segments (a prompt looks at the beginning and itself, a completion at both and itself) -> buckets of like size
+samples -> one row of tokens: [beginning | prompt, prompt, ... | completion, completion, ...] with their positions
+        -> segments (a prompt sees the beginning and itself, a completion both and itself) -> buckets of like size
 
 The beginning is the system message that a chat template writes before each question.
 
