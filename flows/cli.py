@@ -153,6 +153,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code (0: success, 2: an error that the user can correct, 130: interrupted)."""
     # Progress bars of other libraries (downloads, data sets, validation) would overwrite this program's own lines.
     os.environ.setdefault("TQDM_DISABLE", "1")
+    # torch takes large tensors of the CPU in large pages: new ones are filled with zeros page by page.
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     arguments = build_parser().parse_args(argv)
     _show_own_log()
     command = importlib.import_module(f"flows.commands.{arguments.command}")

@@ -33,11 +33,15 @@ HEADLINES: Mapping[str, tuple[tuple[str, str, Callable[[float], str]], ...]] = {
         ("generated_tokens", "generated", _count),
     ),
     "sft": (
+        ("tokenised", "tokenised", _percent),
         ("loss", "loss", _short),
         ("validation_loss", "validation", _short),
     ),
 }
 """Stage -> (metric, label, format) of each number. Stages without an entry show all their numbers."""
+
+PREPARATION = "tokenised"
+"""A number that is shown only while it comes."""
 
 
 class Headline:
@@ -50,6 +54,8 @@ class Headline:
     def update(self, numbers: Mapping[str, float]) -> str:
         """Add a step's numbers; returns the new line."""
         self._latest |= numbers
+        if PREPARATION not in numbers:
+            self._latest.pop(PREPARATION, None)
         if self._rows is None:
             return "  ".join(f"{name} {_short(value)}" for name, value in self._latest.items())
         parts = [f"{word} {write(self._latest[name])}" for name, word, write in self._rows if name in self._latest]

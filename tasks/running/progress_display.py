@@ -22,7 +22,6 @@ from rich.progress import (
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.table import Column
 
@@ -36,6 +35,37 @@ SECONDS_BETWEEN_ARTIFACT_UPDATES = 3.0
 
 Show = Callable[[int, int, str], None]
 """Shows the pieces done, their total and a headline."""
+
+
+class _Remaining:
+    """How long a stage still takes, by the pieces that it has done since it began; a resumed one has done others."""
+
+    def __init__(self) -> None:
+        self._began = self._last = time.monotonic()
+        self._total = 0
+        self._done_before: int | None = None
+
+    def __call__(self, done: int, total: int) -> str:
+        """`about 12 min left`, or nothing before the first piece and after the last."""
+        now = time.monotonic()
+        if done == 0 or total != self._total:  # what was before, if anything, says nothing about these pieces
+            self._began, self._total, self._done_before = now if done == 0 else self._last, total, None
+        self._last = now
+        if not 0 < done < total:
+            return ""
+        if self._done_before is None:
+            self._done_before = done - 1
+        if done == self._done_before:
+            return ""
+        return f"about {_duration((total - done) * (now - self._began) / (done - self._done_before))} left"
+
+
+def _duration(seconds: float) -> str:
+    """`40 s`, `12 min` or `3 h 20 min`."""
+    minutes = round(seconds / 60)
+    if minutes < 2:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
 @contextmanager
@@ -64,18 +94,23 @@ def stage_progress(label: str, *, event_dir: Path | None = None) -> Iterator[Pro
 
 
 class _Lines:
-    """Progress as a line in the log every few seconds, and one at the end."""
+    """Progress as a line in the log every few seconds, one with the first estimate of the time left, one at the end."""
 
     def __init__(self, label: str) -> None:
         self._label = label
         self._started = time.monotonic()
         self._last: float | None = None
+        self._remaining = _Remaining()
+        self._has_begun = False
 
     def __call__(self, done: int, total: int, text: str) -> None:
-        now = time.monotonic()
-        if done == total or self._last is None or now - self._last > SECONDS_BETWEEN_LINES:
+        now, left = time.monotonic(), self._remaining(done, total)
+        first_estimate = bool(left) and not self._has_begun
+        self._has_begun = self._has_begun or bool(left)
+        if done == total or first_estimate or self._last is None or now - self._last > SECONDS_BETWEEN_LINES:
             self._last = now
-            logger.info("%-12s %d/%d  %.0f s  %s", self._label, done, total, now - self._started, text)
+            parts = [part for part in (f"{now - self._started:.0f} s", left, text) if part]
+            logger.info("%-12s %d/%d  %s", self._label, done, total, "  ".join(parts))
 
 
 @contextmanager
@@ -86,17 +121,17 @@ def _bar(label: str, console: Console) -> Iterator[Show]:
         BarColumn(bar_width=12),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[left]}"),
         # The rest of the line. A text that is too long is cut, so that it needs no second line.
         TextColumn("{task.fields[text]}", markup=False, table_column=Column(ratio=1, no_wrap=True)),
         console=console,
         expand=True,
         redirect_stdout=sys.stdout.isatty(),
     ) as bars:
-        bar = bars.add_task(label, total=None, text="")
+        bar, remaining = bars.add_task(label, total=None, text="", left=""), _Remaining()
 
         def show(done: int, total: int, text: str) -> None:
-            bars.update(bar, completed=done, total=total, text=text)
+            bars.update(bar, completed=done, total=total, text=text, left=remaining(done, total))
 
         yield show
 

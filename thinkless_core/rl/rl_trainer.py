@@ -247,6 +247,8 @@ def _train(
     policy.train()
     if done == 0:
         logs.write_numbers({**before, **trainer.read_probe(probe)}, step=0)
+        if writes:
+            progress(0, config.steps, {})
     generated_tokens = logs.last("generated_tokens") or 0.0
     for step in range(done + 1, config.steps + 1):
         chosen = batch_indices(len(problems), batch_size=config.prompts_per_step, step=step - 1, seed=config.seed)

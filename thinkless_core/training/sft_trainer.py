@@ -24,7 +24,7 @@ from schemas.errors import TrainingError
 from schemas.mode import Mode
 from schemas.records.metrics import Metric
 from schemas.records.pairs import Pair
-from thinkless_core.progress import Progress
+from thinkless_core.progress import Progress, no_progress
 from thinkless_core.seeding import batch_indices, derive_seed
 from thinkless_core.student.rendering import Sample, render_completion, render_prompt
 from thinkless_core.training.acceleration import training_accelerator
@@ -36,6 +36,9 @@ from thinkless_core.training.precision import Precision, autocast
 from thinkless_core.training.processes import process_stream, sum_gradients, summed, turns, wait_for_all
 from thinkless_core.training.record_log import RecordLog
 from thinkless_core.training.sharding import gathered, make_whole, shard_layers
+
+PAIRS_BETWEEN_NEWS = 500
+"""Tokenised pairs between two words about how far it is."""
 
 
 @dataclass(frozen=True)
@@ -133,12 +136,14 @@ def train_sft(
     writes and reports progress; `sharded` spreads the model over them. Raises TrainingError for a loss that is not
     finite.
     """
-    encoded = [pair_samples(p, tokenizer=tokenizer) for p in pairs if p.split == "train"]
-    held_out = [pair_samples(p, tokenizer=tokenizer) for p in pairs if p.split == "validation"]
-    if not encoded:
-        raise TrainingError('no training pairs to learn from; see `thinkless sql "select * from drops"` for why')
     accelerator = training_accelerator()
     writes = accelerator.is_main_process
+    by_split = _tokenised(
+        pairs, tokenizer=tokenizer, num_steps=config.steps, progress=progress if writes else no_progress
+    )
+    encoded, held_out = by_split["train"], by_split["validation"]
+    if not encoded:
+        raise TrainingError('no training pairs to learn from; see `thinkless sql "select * from drops"` for why')
     model.to(accelerator.device)
     if sharded:
         shard_layers(model)
@@ -166,6 +171,19 @@ def train_sft(
             progress(step, config.steps, numbers)
     make_whole(model, keeps=writes)
     return log
+
+
+def _tokenised(
+    pairs: Sequence[Pair], *, tokenizer: PreTrainedTokenizerBase, num_steps: int, progress: Progress
+) -> dict[str, list[SidedSamples]]:
+    """The samples of each split. Of many pairs it is said now and then how many are done."""
+    found: dict[str, list[SidedSamples]] = {"train": [], "validation": []}
+    for number, pair in enumerate(pairs):
+        if number % PAIRS_BETWEEN_NEWS == 0 and len(pairs) > PAIRS_BETWEEN_NEWS:
+            progress(0, num_steps, {"tokenised": number / len(pairs)})
+        if pair.split in found:
+            found[pair.split].append(pair_samples(pair, tokenizer=tokenizer))
+    return found
 
 
 def _train_step(

@@ -8,7 +8,7 @@ import logging
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -76,7 +76,9 @@ def test_without_a_terminal_the_first_and_the_last_step_are_said_and_notes_alway
         progress(3, 3, RL_STEP | {"reward_mean": 0.5})
     messages = [record.getMessage() for record in log.records]
     assert [m.split("  ")[0] for m in messages] == ["rl", "rl: think fell to 1.0%", "rl"]
-    assert re.fullmatch(r"rl +1/3  \d s  reward 0\.3125  accuracy 71\.0%  .*  generated 1\.23M", messages[0])
+    assert re.fullmatch(
+        r"rl +1/3  \d s  about 0 s left  reward 0\.3125  accuracy 71\.0%  .*  generated 1\.23M", messages[0]
+    )
     assert "reward 0.5 " in messages[2]
     assert [record.levelname for record in log.records] == ["INFO", "WARNING", "INFO"]
 
@@ -94,6 +96,55 @@ def test_a_bar_keeps_to_one_line_with_as_many_numbers_as_fit(width: int, monkeyp
     assert len(shown) <= width
     assert ("generated 1.23M" in shown) == (width == 200)
     assert sum("rew" in line for line in lines) == 1
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Lets time pass."""
+    now = [100.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+
+    def wait(seconds: float) -> None:
+        now[0] += seconds
+
+    return wait
+
+
+def test_the_first_step_already_tells_how_long_the_stage_still_takes(
+    log: pytest.LogCaptureFixture, clock: Callable[[float], None]
+) -> None:
+    with stage_progress("sft") as progress:
+        progress(0, 100, {"tokenised": 0.0})
+        clock(10)
+        progress(0, 100, {"tokenised": 0.5})
+        clock(10)
+        progress(0, 100, {"tokenised": 0.75})
+        clock(6)
+        progress(1, 100, {"loss": 2.5})
+        clock(18)
+        progress(2, 100, {"loss": 2.25})
+        clock(1)
+        progress(100, 100, {"loss": 1.0})
+    assert [record.getMessage() for record in log.records] == [
+        "sft          0/100  0 s  tokenised 0.0%",
+        "sft          0/100  20 s  tokenised 75.0%",
+        "sft          1/100  26 s  about 10 min left  loss 2.5",
+        "sft          2/100  44 s  about 20 min left  loss 2.25",
+        "sft          100/100  45 s  loss 1",
+    ]
+
+
+def test_what_was_done_before_a_stage_was_resumed_and_other_pieces_do_not_count(clock: Callable[[float], None]) -> None:
+    remaining = module._Remaining()
+    clock(500)
+    assert [remaining(done, 8) for done in (7, 8)] == ["about 8 min left", ""]
+    clock(30)
+    assert remaining(91, 100) == "about 4 min left"
+    clock(30)
+    assert remaining(92, 100) == "about 4 min left"
+    assert remaining(0, 100) == ""
+    clock(2000)
+    assert remaining(1, 5) == "about 2 h 13 min left"
 
 
 def test_a_run_without_prefect_does_not_load_it_to_show_progress() -> None:
