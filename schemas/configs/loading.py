@@ -64,8 +64,9 @@ def load_config(profile: str, *, overrides: Sequence[str] = ()) -> PipelineConfi
 def apply_overrides(table: dict[str, JsonValue], overrides: Sequence[str]) -> list[list[str]]:
     """Write overrides into the table of a profile, or of some of its sections, in place; returns the keys they set."""
     assignments = [_naming_the_choice(*_parse_override(text)) for text in overrides]
-    # A changed choice starts its table afresh: the keys of the other kind would only be refused.
-    for keys, value in sorted(assignments, key=lambda a: a[0][-1] not in ("kind", "name")):
+    for keys, value in sorted(
+        assignments, key=lambda a: a[0][-1] not in ("kind", "name")
+    ):  # a choice empties its table
         _assign(table, keys, value)
     return [keys for keys, _ in assignments]
 

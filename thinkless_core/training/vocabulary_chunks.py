@@ -103,12 +103,15 @@ class _Product:
     temperature: float
 
     def slices(self) -> Iterator[_Slice]:
+        """All slices of the vocabulary, in order."""
         return _slices(len(self.hidden_MX), vocabulary=len(self.head.weight_VX), control_ids=self.head.ids)
 
     def weight(self, part: _Slice) -> Tensor:
+        """The head's rows of a slice, (C, X)."""
         return self.head.weight_VX[part.start : part.end].to(self.hidden_MX.dtype)
 
     def rows(self, part: _Slice) -> Tensor | None:
+        """What adapters learned for the control tokens in a slice; None if it has none."""
         if self.head.rows_KX is None or not part.numbers:
             return None
         return self.head.rows_KX[list(part.numbers)].to(self.hidden_MX.dtype)
@@ -132,6 +135,7 @@ class _ChosenLogprobs(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, Tensor]:
+        """See the class."""
         hidden_MX, weight_VX, bias_V, rows_KX, ids_M, ids, temperature, dtype = inputs
         product = _Product(hidden_MX.to(dtype), Head(weight_VX, bias_V, rows_KX, ids), temperature)
         zeros_M = torch.zeros(len(ids_M), device=hidden_MX.device)
@@ -158,6 +162,7 @@ class _ChosenLogprobs(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient_M: Tensor, _: Tensor | None) -> tuple[Tensor | None, ...]:
+        """Gradients of the four tensors that have one."""
         hidden_MX, weight_VX, bias_V, rows_KX, ids_M, total_M = ctx.saved_tensors
         ids, temperature, dtype = ctx.settings
         product = _Product(hidden_MX.to(dtype), Head(weight_VX, bias_V, rows_KX, ids), temperature)
