@@ -45,8 +45,7 @@ def profile_names() -> tuple[str, ...]:
 def load_config(profile: str, *, overrides: Sequence[str] = ()) -> PipelineConfig:
     """The checked configuration of `profile` with `overrides` applied.
 
-    `profile` is a shipped name or the path of a TOML file; an override is `dotted.key=value`, the value written as
-    in TOML (text needs no quotes). Raises ConfigError.
+    `profile`: a shipped name or a TOML file; override: `dotted.key=value` as in TOML, text bare. Raises ConfigError.
     """
     table = _read_profile(profile)
     table.setdefault("profile", Path(profile).stem)
@@ -64,9 +63,8 @@ def load_config(profile: str, *, overrides: Sequence[str] = ()) -> PipelineConfi
 def apply_overrides(table: dict[str, JsonValue], overrides: Sequence[str]) -> list[list[str]]:
     """Write overrides into the table of a profile, or of some of its sections, in place; returns the keys they set."""
     assignments = [_naming_the_choice(*_parse_override(text)) for text in overrides]
-    for keys, value in sorted(
-        assignments, key=lambda a: a[0][-1] not in ("kind", "name")
-    ):  # a choice empties its table
+    assignments.sort(key=lambda a: a[0][-1] not in ("kind", "name"))  # a changed choice starts its table afresh
+    for keys, value in assignments:
         _assign(table, keys, value)
     return [keys for keys, _ in assignments]
 

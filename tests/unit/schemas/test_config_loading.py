@@ -137,7 +137,7 @@ BAD_OVERRIDES = {
     "an unknown rule": ("pairs.truncated=keep", ["pairs.truncated", "'keep_truncated' or 'drop'", "'keep'"]),
     "an unknown kind": (
         "problems.source.kind=web",
-        ["problems.source: unknown kind 'web'", "known: hub, local, preset, procedural (or FILE.py:Class)"],
+        ["problems.source: unknown kind 'web'", "known: gym, hub, local, preset, procedural (or FILE.py:Class)"],
     ),
     "a kind without what it needs": (
         "problems.source.kind=local",
