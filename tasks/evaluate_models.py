@@ -100,16 +100,17 @@ def _evaluate_cells(
     from thinkless_core.evaluation.cells import evaluate_cell
     from thinkless_core.student.context_length import context_length
     from thinkless_core.student.model_files import load_student, load_student_tokenizer
-    from thinkless_core.training.acceleration import single_process_accelerator, use_threads
+    from thinkless_core.training.acceleration import in_bfloat16, single_process_accelerator, use_threads
 
     use_threads(config.num_threads)
     device = single_process_accelerator().device
+    dtype = torch.bfloat16 if in_bfloat16(config.precision) else torch.float32
     total = len(config.models) * len(asked) * len(EvalMode)
     cells: list[Path] = []
     with sampler_source(config.sampler, batch_size=config.batch_size) as source:
         for name in config.models:
             folder = folders[name] / "model"
-            model = load_student(folder, dtype=getattr(torch, config.precision)).to(device)
+            model = load_student(folder, dtype=dtype).to(device)
             tokenizer = load_student_tokenizer(folder)
             refuse_long_prompts(asked, config=config, model=name, tokenizer=tokenizer, context=context_length(model))
             sampler = source.sampler_of(model, tokenizer=tokenizer, folder=folder)

@@ -36,8 +36,9 @@ class EvaluateConfig(ComputeConfig):
     """Use only the first problems of each benchmark, for a quick look."""
     batch_size: int = Field(256, ge=1)
     """Completions sampled at once; changes memory and speed, not the completions."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Type of the weights: bfloat16 halves memory and, if the hardware has it, time; accuracies differ by rounding."""
+    precision: Literal["float32", "bfloat16", "auto"] = "float32"
+    """Type of the weights: bfloat16 halves memory and, if the hardware has it, time; accuracies differ by rounding.
+    `auto` takes what the machine is faster in."""
     sampler: SamplerConfig = TransformersSamplerConfig()
     """Sampler of the completions."""
 

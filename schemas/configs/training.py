@@ -57,8 +57,9 @@ class TrainingConfig(ComputeConfig):
 
     stage: ClassVar[str]
     """Name of the stage, for errors that name a key."""
-    precision: Literal["float32", "mixed"] = "float32"
-    """`mixed` keeps weights and optimiser in float32 and computes in bfloat16: faster if the hardware supports it."""
+    precision: Literal["float32", "mixed", "auto"] = "float32"
+    """`mixed` keeps weights and optimiser in float32 and computes in bfloat16: faster if the hardware has units for it,
+    several times slower if not. `auto` takes what the machine is faster in."""
     gradient_checkpointing: bool = False
     """Recompute activations for the gradient instead of storing them: less memory, about a third more time."""
     lora: LoraConfig | None = None

@@ -15,6 +15,7 @@ from thinkless_core.sampling.sampling_copy import SamplingCopy
 from thinkless_core.sampling.transformers_sampler import TransformersSampler
 from thinkless_core.sampling.vllm_engine import VllmEngine
 from thinkless_core.sampling.vllm_sampler import VllmSampler
+from thinkless_core.training.acceleration import in_bfloat16
 from thinkless_core.training.precision import Precision
 
 
@@ -36,7 +37,7 @@ class SamplerSource:
         A vLLM engine starts at the first call of its sampler.
         """
         if isinstance(self._config, TransformersSamplerConfig):
-            sampler = SamplingCopy if self._precision == "mixed" else TransformersSampler
+            sampler = SamplingCopy if in_bfloat16(self._precision) else TransformersSampler
             return sampler(model, tokenizer.pad_token_id, tokenizer.eos_token_id, self._batch_size)
         if self._engine is None:
             run_engine_in_this_process()

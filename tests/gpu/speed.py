@@ -24,7 +24,7 @@ from tests.gpu.session import Session
 from thinkless_core.estimates.memory_formulas import TrainingSize, learning_terms, total, training_state
 from thinkless_core.estimates.model_shape import shape_of
 from thinkless_core.student.rendering import Sample
-from thinkless_core.training.acceleration import training_accelerator
+from thinkless_core.training.acceleration import in_bfloat16, training_accelerator
 from thinkless_core.training.micro_batches import memory_explained, micro_batches
 from thinkless_core.training.optimization import build_optimizer, clip_gradients
 from thinkless_core.training.precision import prepare_student
@@ -164,7 +164,7 @@ def _estimate(session: Session, config: SftConfig) -> int | None:
         return None
     size = TrainingSize(
         micro_batch_tokens=config.micro_batch_tokens,
-        mixed=config.precision == "mixed",
+        mixed=in_bfloat16(config.precision),
         gradient_checkpointing=config.gradient_checkpointing,
         lora_rank=None if config.lora is None else config.lora.rank,
     )

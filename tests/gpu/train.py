@@ -35,7 +35,7 @@ from thinkless_core.rl.rl_trainer import train_rl
 from thinkless_core.sampling.sampler import Sampler
 from thinkless_core.sampling.sampling_copy import SamplingCopy
 from thinkless_core.sampling.transformers_sampler import TransformersSampler
-from thinkless_core.training.acceleration import use_threads
+from thinkless_core.training.acceleration import in_bfloat16, use_threads
 from thinkless_core.training.precision import merge_student, prepare_student
 from thinkless_core.training.sft_trainer import metrics_log, train_sft
 
@@ -167,7 +167,7 @@ def _reinforced(
 
 def _sampler(session: Session, policy: PreTrainedModel, config: RlConfig) -> Sampler:
     assert isinstance(config.sampler, TransformersSamplerConfig), "part train samples with the project's own sampler"
-    kind = SamplingCopy if config.precision == "mixed" else TransformersSampler
+    kind = SamplingCopy if in_bfloat16(config.precision) else TransformersSampler
     tokenizer = session.tokenizer
     return kind(policy, tokenizer.pad_token_id, tokenizer.eos_token_id, session.options.sample_batch)
 
@@ -178,7 +178,11 @@ def _evaluated(
     """Rows by task and level, and all completions; the model itself stays as it is."""
     config = session.evaluate().model_copy(update={"batch_size": session.options.sample_batch})
     rl = session.rl()
-    model = copy.deepcopy(model).to(session.device, getattr(torch, config.precision)).eval()
+    model = (
+        copy.deepcopy(model)
+        .to(session.device, torch.bfloat16 if in_bfloat16(config.precision) else torch.float32)
+        .eval()
+    )
     tokenizer = session.tokenizer
     sampler = TransformersSampler(model, tokenizer.pad_token_id, tokenizer.eos_token_id, config.batch_size)
     every = _asked(session, config.limit)

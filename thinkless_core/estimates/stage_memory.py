@@ -36,8 +36,9 @@ def stage_memories(
     config: PipelineConfig, shape: ModelShape, *, gpu_bytes: int | None, shards: Callable[[str], bool]
 ) -> Iterator[StageMemory]:
     """Warm-up, RL and evaluation, per GPU (per process, on a CPU); `shards` says of an accelerate configuration whether
-    it spreads the model.
+    it spreads the model. `precision="auto"` is taken for bfloat16 on a GPU and for float32, which is more, on a CPU.
     """
+    config = _settled(config, on_gpu=gpu_bytes is not None)
     prompt = prompt_tokens(shape)
     longest_answer = max(config.teach.think.max_tokens, config.teach.short.max_tokens)
     size = _training_size(
@@ -49,6 +50,20 @@ def stage_memories(
     yield StageMemory("sft", training_state(shape, size), learning=learning_terms(shape, size))
     yield _rl(config.rl, shape, gpu_bytes=gpu_bytes, shards=shards)
     yield _evaluate(config.evaluate, shape, gpu_bytes=gpu_bytes)
+
+
+def _settled(config: PipelineConfig, *, on_gpu: bool) -> PipelineConfig:
+    """The configuration without a precision `auto`."""
+    chosen = {
+        name: stage.model_copy(update={"precision": low if on_gpu else "float32"})
+        for name, stage, low in (
+            ("sft", config.sft, "mixed"),
+            ("rl", config.rl, "mixed"),
+            ("evaluate", config.evaluate, "bfloat16"),
+        )
+        if stage.precision == "auto"
+    }
+    return config.model_copy(update=chosen)
 
 
 def prompt_tokens(shape: ModelShape) -> int:

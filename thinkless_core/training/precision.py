@@ -18,10 +18,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from schemas.configs.training import TrainingConfig
 from schemas.errors import ConfigError
 from thinkless_core.student.control_tokens import ControlTokens
+from thinkless_core.training.acceleration import in_bfloat16
 from thinkless_core.training.lora import add_adapters, fold_adapters
 from thinkless_core.training.packed_attention import recompute_context
 
-Precision = Literal["float32", "mixed"]
+Precision = Literal["float32", "mixed", "auto"]
 
 
 def prepare_student(model: PreTrainedModel, config: TrainingConfig, *, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -50,7 +51,7 @@ def merge_student(model: PreTrainedModel) -> None:
 
 def autocast(model: PreTrainedModel, precision: Precision) -> AbstractContextManager[object]:
     """Inside, a forward pass multiplies in bfloat16 if `precision` is mixed. Gradients need no context."""
-    if precision == "float32":
+    if not in_bfloat16(precision):
         return nullcontext()
     return torch.autocast(model.device.type, dtype=torch.bfloat16)
 
@@ -62,7 +63,7 @@ def frozen_for(precision: Precision, model: PreTrainedModel) -> PreTrainedModel:
     pass; all else stays in float32. A reference policy then agrees exactly with the policy that it was.
     """
     model.eval().requires_grad_(requires_grad=False)
-    if precision == "mixed":
+    if in_bfloat16(precision):
         for layer in model.modules():
             if type(layer) is nn.Linear:  # a tied head gets a matrix of its own: the embedding is not rounded
                 for name, parameter in list(layer.named_parameters(recurse=False)):

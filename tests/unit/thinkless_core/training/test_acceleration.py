@@ -1,53 +1,29 @@
-"""Training runs in one process, and says so where it was launched as several."""
+"""Which precision `auto` is: what the machine is faster in."""
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-from pathlib import Path
+import pytest
+import torch
 
-from thinkless_core.training.acceleration import single_process_accelerator
-
-LAUNCHED = """
-from schemas.errors import TrainingError
-from thinkless_core.training.acceleration import single_process_accelerator
-try:
-    single_process_accelerator()
-except TrainingError as error:
-    print(error)
-"""
+from thinkless_core.training.acceleration import in_bfloat16
 
 
-def test_one_process_gets_its_accelerator() -> None:
-    accelerator = single_process_accelerator()
-    assert accelerator.num_processes == 1
-    assert accelerator.device.type in ("cpu", "cuda")
-
-
-def test_a_launch_of_two_processes_is_refused_in_both() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    # What torchrun and `accelerate launch` tell each process; both meet over gloo.
-    launcher = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "ACCELERATE_USE_CPU": "true"}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", LAUNCHED],
-            cwd=Path(__file__).parents[4],
-            env=os.environ | launcher | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    try:
-        outputs = [process.communicate(timeout=120) for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    for said, complaints in outputs:
-        assert "launched with 2 processes" in said, complaints
-        assert "launch one process" in said
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [
+        ({"avx2": True}, False),
+        ({"avx2": True, "avx512_f": True, "avx512_bf16": False}, False),
+        ({"avx512_bf16": True}, True),
+        ({"amx_bf16": True}, True),
+        ({}, False),
+    ],
+)
+def test_auto_is_bfloat16_where_the_processor_has_units_for_it(
+    capabilities: dict[str, bool], expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert in_bfloat16("auto") is expected
+    assert in_bfloat16("mixed")
+    assert in_bfloat16("bfloat16")
+    assert not in_bfloat16("float32")
