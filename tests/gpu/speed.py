@@ -2,14 +2,17 @@
 
 pairs -> steps as the trainer makes them (loss, clipped gradient, AdamW), at several sizes of micro-batch
 
-Two shares of the peak: 6 P operations for every token computed, and those that the step cannot do without
-(tests/benchmarks/flops.py).
+Samples are padded, as the product does on a GPU, and packed, as on a CPU. Samples a second compare the two: packing
+computes fewer tokens. Two shares of the peak: 6 P operations for every token computed, and those that the step cannot do
+without (tests/benchmarks/flops.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from transformers import PreTrainedModel
@@ -24,8 +27,9 @@ from tests.gpu.session import Session
 from thinkless_core.estimates.memory_formulas import TrainingSize, learning_terms, total, training_state
 from thinkless_core.estimates.model_shape import shape_of
 from thinkless_core.student.rendering import Sample
+from thinkless_core.training import logprobs, micro_batches
 from thinkless_core.training.acceleration import in_bfloat16, training_accelerator
-from thinkless_core.training.micro_batches import memory_explained, micro_batches
+from thinkless_core.training.micro_batches import memory_explained
 from thinkless_core.training.optimization import build_optimizer, clip_gradients
 from thinkless_core.training.precision import prepare_student
 from thinkless_core.training.sft_trainer import SidedSamples, accumulate_sft_loss, join
@@ -39,17 +43,23 @@ PAIRS_AT_ONCE = 64
 def run(session: Session) -> tuple[dict[str, Any], str]:
     """One row per size of micro-batch, and one in float32."""
     sizes = [256] if session.small else [int(text) for text in session.options.micro_batches.split(",")]
-    settings = [(size, "mixed") for size in sizes] + ([] if session.small else [(sizes[0], "float32")])
-    found = [_measured(session, micro_batch_tokens=size, precision=precision) for size, precision in settings]
+    settings = [(size, "mixed", packs) for size in sizes for packs in (False, True)]
+    settings += [] if session.small else [(sizes[0], "float32", False)]
+    found = []
+    for size, precision, packs in settings:
+        with _layout(packs=packs):
+            found.append(_measured(session, micro_batch_tokens=size, precision=precision, packs=packs))
     peak = peak_flops(session.device)
     rows = [
-        [row["precision"], row["micro_batch_tokens"]]
+        [row["precision"], "packed" if row["packed"] else "padded", row["micro_batch_tokens"]]
         + (
-            [row["failed"], *[None] * 7]
+            [row["failed"], *[None] * 9]
             if "failed" in row
             else [
+                row["samples"],
                 row["tokens_per_step"],
                 row["seconds_per_step"],
+                row["samples"] / row["seconds_per_step"],
                 row["tokens_per_second"],
                 _percent(row["flops_6p"], peak),
                 _percent(row["flops_needed"], peak),
@@ -70,14 +80,24 @@ def run(session: Session) -> tuple[dict[str, Any], str]:
 
 
 HEADER = (
-    "precision", "micro-batch tokens", "tokens a step", "s a step", "tokens/s", "6 P share, %", "needed share, %",
-    "memory", "estimate", "ratio",
+    "precision", "layout", "micro-batch tokens", "samples", "tokens a step", "s a step", "samples/s", "tokens/s",
+    "6 P share, %", "needed share, %", "memory", "estimate", "ratio",
 )  # fmt: skip
 
 
-def _measured(session: Session, *, micro_batch_tokens: int, precision: str) -> dict[str, Any]:
+@contextmanager
+def _layout(*, packs: bool) -> Iterator[None]:
+    """Inside, samples are laid out so, whatever the product would do on this device."""
+    with (
+        patch.object(logprobs, "supports_packing", lambda _model: packs),
+        patch.object(micro_batches, "supports_packing", lambda _model: packs),
+    ):
+        yield
+
+
+def _measured(session: Session, *, micro_batch_tokens: int, precision: str, packs: bool) -> dict[str, Any]:
     config = session.sft().model_copy(update={"micro_batch_tokens": micro_batch_tokens, "precision": precision})
-    row: dict[str, Any] = {"precision": precision, "micro_batch_tokens": micro_batch_tokens}
+    row: dict[str, Any] = {"precision": precision, "packed": packs, "micro_batch_tokens": micro_batch_tokens}
     held = forget_peak(session.device)
     try:
         row |= _timed(session, config)
@@ -103,6 +123,7 @@ def _timed(session: Session, config: SftConfig) -> dict[str, Any]:
     seconds = (synchronized(session.device) - started) / steps
     tokens = _computed_tokens(model, batch.samples, max_tokens=config.micro_batch_tokens)
     return {
+        "samples": len(batch.samples),
         "tokens_per_step": tokens,
         "seconds_per_step": seconds,
         "tokens_per_second": tokens / seconds,
@@ -149,9 +170,13 @@ def _filling(session: Session, model: PreTrainedModel, num_tokens: int) -> Sided
 
 
 def _computed_tokens(model: PreTrainedModel, samples: Sequence[Sample], *, max_tokens: int) -> int:
-    """Tokens that go through the layers: a prompt once in each micro-batch, a completion without its last token."""
+    """Tokens that go through the layers, padding left out: packed, a prompt comes once in each micro-batch and a
+    completion without its last token; padded, every sample has its own.
+    """
+    if not micro_batches.supports_packing(model):
+        return sum(map(len, samples))
     count = 0
-    for indices in micro_batches(samples, model=model, max_tokens=max_tokens):
+    for indices in micro_batches.packed_micro_batches(samples, max_tokens=max_tokens):
         count += sum(map(len, {samples[i].prompt_ids for i in indices}))
         count += sum(len(samples[i].completion_ids) - 1 for i in indices)
     return count
