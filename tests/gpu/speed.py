@@ -3,8 +3,8 @@
 pairs -> steps as the trainer makes them (loss, clipped gradient, AdamW), at several sizes of micro-batch
 
 Samples are padded, as the product does on a GPU, and packed, as on a CPU. Samples a second compare the two: packing
-computes fewer tokens. Two shares of the peak: 6 P operations for every token computed, and those that the step cannot do
-without (tests/benchmarks/flops.py).
+computes fewer tokens. Two shares of the peak: 6 P operations for every token computed, and those that the step cannot
+do without (tests/benchmarks/flops.py).
 """
 
 from __future__ import annotations

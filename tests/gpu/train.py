@@ -43,6 +43,8 @@ LINES = 12
 """Lines of progress and rows of a curve, at most (each, and the last)."""
 SHOWN = 2
 """Examples of each task and level."""
+FEW_PAIRS = 64
+"""Pairs that a trial takes: to encode all of them takes longer than its steps."""
 FIRST_EVALUATION = 60.0
 """Seconds kept for the first evaluation; later ones are taken to last as long as it did."""
 CURVE = ("loss", "think_loss", "short_loss", "validation_loss", "grad_norm")
@@ -98,11 +100,10 @@ def _warm_up(session: Session) -> tuple[PreTrainedModel, dict[str, Any]]:
     prepare_student(model, config, tokenizer=session.tokenizer)
     scratch = session.work / "sft"
     watch = _Watch(session, "sft", CURVE, keep=0.0 if session.small else FIRST_EVALUATION)
+    pairs = session.pairs[:FEW_PAIRS] if session.small else session.pairs
     session.budget.say(f"sft: {config.steps} steps of {config.pairs_per_step} pairs, {config.precision}")
     try:
-        train_sft(
-            model, tokenizer=session.tokenizer, pairs=session.pairs, config=config, scratch=scratch, progress=watch
-        )
+        train_sft(model, tokenizer=session.tokenizer, pairs=pairs, config=config, scratch=scratch, progress=watch)
     except OutOfTimeError:
         session.budget.say(f"sft stopped after step {watch.step}")
     merge_student(model)
