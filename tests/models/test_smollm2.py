@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from schemas.configs.base_model import BaseModelConfig
+from schemas.configs.loading import load_config
 from tests.integration.processes import ROOT, environment
 from tests.smollm2 import smollm2_source
 from tests.specimens import identical, weights_of
@@ -18,24 +19,15 @@ from thinkless_core.student.model_files import build_base, load_student, load_st
 from thinkless_core.student.rendering import render_prompt
 
 MOST_GB = 6.0
-SETTINGS = (
-    "problems.source.num_problems=120",
-    "problems.rl_source.num_problems=20",
-    "sft.steps=2",
-    "sft.pairs_per_step=16",
-    "sft.micro_batch_tokens=2048",
-    'sft.precision="mixed"',
-    "sft.optimizer.warmup_steps=1",
-    "rl.steps=2",
-    "rl.prompts_per_step=4",
-    "rl.group_size=4",
-    "rl.max_new_tokens=96",
-    "rl.micro_batch_tokens=2048",
-    'rl.precision="mixed"',
-    "rl.kl_coef=0.01",
-    "rl.probe_problems=4",
-)
-"""Micro-batches and precision of profile smollm2; the second step has the optimiser's state beside the activations."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The student, saved as stage base saves it."""
+    place = tmp_path_factory.mktemp("smollm2")
+    model, tokenizer = build_base(BaseModelConfig(model=smollm2_source()))
+    save_folder(model, tokenizer, place)
+    return place
 
 
 @pytest.mark.slow
@@ -54,17 +46,15 @@ def test_a_real_model_from_a_wheel_becomes_the_student(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_sft_and_rl_of_a_real_model_stay_under_six_gigabytes(tmp_path: Path) -> None:
-    source = smollm2_source()
-    base = f"base.model={{kind='pretrained', path='{source.path}', gguf_file='{source.gguf_file}'}}"
+@pytest.mark.parametrize("stage", ["sft", "rl"])
+def test_training_with_the_profiles_micro_batches_stays_under_six_gigabytes(stage: str, folder: Path) -> None:
+    config = load_config("smollm2", overrides=[]).model_dump()
+    tokens = config[stage]["micro_batch_tokens"]
     finished = subprocess.run(
-        [
-            sys.executable, "-m", "tests.integration.driver", "--not-small", "--home", str(tmp_path / "home"),
-            "--until", "rl", "--set", *SETTINGS, base,
-        ],
-        cwd=ROOT, env=environment(tmp_path / "home"), capture_output=True, text=True, timeout=3000,
+        [sys.executable, "-m", "tests.models.full_steps", stage, str(folder), "--tokens", str(tokens)],
+        cwd=ROOT, env=environment(folder / "home"), capture_output=True, text=True, timeout=3000,
     )  # fmt: skip
     assert finished.returncode == 0, finished.stderr[-4000:]
     peak = float(finished.stdout.rpartition("peak memory, GiB:")[2])
-    print(f"smollm2: peak {peak:.2f} GiB")
+    print(f"SmolLM2, {stage}: peak {peak:.2f} GiB")
     assert 1.0 < peak < MOST_GB * 1e9 / 2**30
