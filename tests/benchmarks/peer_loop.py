@@ -14,13 +14,13 @@ from transformers import Trainer, TrainerCallback
 from tests.benchmarks.turns import Turns
 
 
-def plain_arguments(folder: str, *, learning_rate: float, max_steps: int) -> dict[str, Any]:
-    """Training arguments that all peers share."""
+def plain_arguments(folder: str, *, learning_rate: float, max_steps: int, precision: str = "float32") -> dict[str, Any]:
+    """Training arguments that all peers share; `mixed` precision multiplies in bfloat16, as ours does."""
     on_cpu = not torch.cuda.is_available()
     return {
         "output_dir": folder,
         "use_cpu": on_cpu,
-        "bf16": False,
+        "bf16": precision == "mixed",
         "learning_rate": learning_rate,
         "lr_scheduler_type": "constant",
         "weight_decay": 0.01,

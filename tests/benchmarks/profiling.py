@@ -60,7 +60,7 @@ def sft_step(size: str, setting: Setting) -> Callable[[], int]:
 
 def rollouts(size: str, setting: Setting) -> Callable[[], int]:
     """Sampling of one RL step; returns the tokens generated."""
-    spec = {"prompts": 32} | rl.SIZES[size] | (rl.QUICK[size] if setting.quick else {})
+    spec = rl.DEFAULTS | rl.SIZES[size] | (rl.QUICK[size] if setting.quick else {})
     rl.make_row(size).prepare(setting)
     folder, _ = rl.model_folder(size, setting)
     model, tokenizer = load_model(folder), load_tokenizer(folder)
@@ -69,7 +69,7 @@ def rollouts(size: str, setting: Setting) -> Callable[[], int]:
     requests = [
         SampleRequest(render_prompt(tokenizer, problem.prompt), stream=("profile", problem.problem_id, sample))
         for problem in chain_problems(spec["prompts"], mix=(0.6, 0.4), seed=2)
-        for sample in range(rl.GROUP_SIZE)
+        for sample in range(spec["group_size"])
     ]
 
     def step() -> int:

@@ -24,17 +24,29 @@ from tests.benchmarks.models import WARM_UP, WARM_UP_MIX
 from tests.benchmarks.row import Row, Setting, megabytes, number, source_tag, speed_up, spread, table
 from tests.benchmarks.samples import chain_problems
 from tests.benchmarks.turns import Side, Spec, Turns, wait_for_device
+from tests.benchmarks.words import word_problems
 
 SIZES: dict[str, dict[str, Any]] = {
     "tiny": {"max_new_tokens": 96, "steps_per_turn": 3, "warmup_steps": 2, "trl_batch": 256, "threads": 1},
     "17M": {"max_new_tokens": 96, "steps_per_turn": 1, "warmup_steps": 1, "trl_batch": 16},
+    "smollm2": {
+        "max_new_tokens": 112,
+        "steps_per_turn": 1,
+        "warmup_steps": 1,
+        "trl_batch": 24,
+        "prompts": 12,
+        "group_size": 6,
+        "short_max_tokens": 16,
+        "precision": "mixed",
+    },
 }
 QUICK = {
     "tiny": {"steps_per_turn": 1, "warmup_steps": 1},
     "17M": {"prompts": 4, "max_new_tokens": 32, "trl_batch": 16},
+    "smollm2": {"prompts": 2, "group_size": 2, "max_new_tokens": 16, "trl_batch": 4},
 }
-QUICK_WARM_UP = {"tiny": 150, "17M": 15}
-GROUP_SIZE = 8
+QUICK_WARM_UP = {"tiny": 150, "17M": 15, "smollm2": 1}
+DEFAULTS: dict[str, Any] = {"prompts": 32, "group_size": 8, "short_max_tokens": 8, "precision": "float32"}
 LEARNING_RATE = 1e-9
 
 
@@ -44,21 +56,24 @@ def ours(spec: Spec, turns: Turns) -> None:
     from schemas.configs.rl import RlConfig
     from schemas.configs.stage import OptimizerConfig
     from thinkless_core.rl.rl_trainer import train_rl
+    from thinkless_core.sampling.sampling_copy import SamplingCopy
     from thinkless_core.sampling.transformers_sampler import TransformersSampler
     from thinkless_core.student.model_files import load_model, load_tokenizer
     from thinkless_core.training.acceleration import use_threads
 
     use_threads(spec["threads"])
     policy, tokenizer = load_model(spec["model"]), load_tokenizer(spec["model"])
-    clock = RolloutClock(TransformersSampler(policy, tokenizer.pad_token_id, tokenizer.eos_token_id))
+    sampler = SamplingCopy if spec["precision"] == "mixed" else TransformersSampler
+    clock = RolloutClock(sampler(policy, tokenizer.pad_token_id, tokenizer.eos_token_id))
     config = RlConfig(
         steps=10_000,
         prompts_per_step=spec["prompts"],
-        group_size=GROUP_SIZE,
+        group_size=spec["group_size"],
         objective="grpo",
         kl_coef=0.0,
         max_new_tokens=spec["max_new_tokens"],
-        short_max_tokens=8,
+        short_max_tokens=spec["short_max_tokens"],
+        precision=spec["precision"],
         optimizer=OptimizerConfig(learning_rate=LEARNING_RATE),
         probe_every=10_000,
         probe_problems=1,
@@ -68,6 +83,8 @@ def ours(spec: Spec, turns: Turns) -> None:
         config = config.model_copy(update={"micro_batch_tokens": load_config("tiny").rl.micro_batch_tokens})
 
     def progress(done: int, total: int, numbers: dict[str, float], *_: object, **__: object) -> None:
+        if not done:
+            return
         turns.step(
             tokens=clock.take("tokens"),
             rollout_seconds=clock.take("seconds"),
@@ -123,7 +140,7 @@ def trl(spec: Spec, turns: Turns) -> None:
     torch.set_num_threads(spec["threads"])
     tokenizer = load_tokenizer(spec["model"])
     tokenizer.padding_side = "left"
-    num_rollouts = spec["prompts"] * GROUP_SIZE
+    num_rollouts = spec["prompts"] * spec["group_size"]
     batch = min(spec["trl_batch"], num_rollouts)
     problems = _problems(spec)
     order = [
@@ -150,16 +167,16 @@ def trl(spec: Spec, turns: Turns) -> None:
         def _generate_and_score_completions(self, inputs: Any) -> Any:
             scored = super()._generate_and_score_completions(inputs)
             self.sums["tokens"] = int(scored["completion_mask"].sum())
-            groups = scored["advantages"].view(-1, GROUP_SIZE)
+            groups = scored["advantages"].view(-1, spec["group_size"])
             self.sums["zero_variance_groups"] = int((groups == 0).all(dim=1).sum())
             return scored
 
     with tempfile.TemporaryDirectory() as folder:
         arguments = GRPOConfig(
-            **plain_arguments(folder, learning_rate=LEARNING_RATE, max_steps=40),
+            **plain_arguments(folder, learning_rate=LEARNING_RATE, max_steps=40, precision=spec["precision"]),
             per_device_train_batch_size=batch,
             gradient_accumulation_steps=num_rollouts // batch,
-            num_generations=GROUP_SIZE,
+            num_generations=spec["group_size"],
             max_completion_length=spec["max_new_tokens"],
             temperature=1.0,
             loss_type="grpo",
@@ -169,14 +186,14 @@ def trl(spec: Spec, turns: Turns) -> None:
         )
         Clocked(
             model=load_model(spec["model"]),
-            reward_funcs=_reward_function(tokenizer),
+            reward_funcs=_reward_function(tokenizer, short_max_tokens=spec["short_max_tokens"]),
             args=arguments,
             train_dataset=Dataset.from_list(rows),
             processing_class=tokenizer,
         ).train()
 
 
-def _reward_function(tokenizer: Any) -> Callable[..., list[float]]:
+def _reward_function(tokenizer: Any, *, short_max_tokens: int) -> Callable[..., list[float]]:
     """Our reward as TRL wants it: the same decoding, grading and table."""
     from schemas.mode import Mode
     from thinkless_core.grading.extraction import extract_answer
@@ -194,7 +211,9 @@ def _reward_function(tokenizer: Any) -> Callable[..., list[float]]:
             whole = mode is not None and ids[-1] == tokenizer.eos_token_id
             text = decode_completion(tokenizer, ids)
             correct = whole and is_correct(extract_answer(text), reference=reference)
-            hidden = is_fake_short(mode, completion_ids=ids, think_end_id=control.think_end_id, short_max_tokens=8)
+            hidden = is_fake_short(
+                mode, completion_ids=ids, think_end_id=control.think_end_id, short_max_tokens=short_max_tokens
+            )
             rewards.append(-1.0 if not correct else 1.0 if mode is Mode.SHORT and not hidden else 0.5)
         return rewards
 
@@ -202,6 +221,8 @@ def _reward_function(tokenizer: Any) -> Callable[..., list[float]]:
 
 
 def _problems(spec: Spec) -> list[Any]:
+    if spec["size"] == "smollm2":
+        return word_problems(512, seed=2)
     return chain_problems(512, mix=WARM_UP_MIX, seed=2)
 
 
@@ -211,7 +232,10 @@ SIDES: dict[str, Side] = {"ours": ours, "trl": trl}
 def model_folder(size: str, setting: Setting) -> tuple[Path, int]:
     """Where the warmed-up model is cached, and how many steps it is trained."""
     steps = QUICK_WARM_UP[size] if setting.quick else WARM_UP[size][0]
-    return setting.folder / "models" / f"{size}-{steps}-steps-{source_tag('models.py', 'samples.py')}", steps
+    return (
+        setting.folder / "models" / f"{size}-{steps}-steps-{source_tag('models.py', 'samples.py', 'words.py')}",
+        steps,
+    )
 
 
 def make_row(size: str) -> Row:
@@ -227,7 +251,7 @@ def make_row(size: str) -> Row:
 
     def contests(setting: Setting) -> list[list[Contestant]]:
         folder, _ = model_folder(size, setting)
-        spec = {"threads": setting.threads, "size": size, "model": str(folder), "prompts": 32} | SIZES[size]
+        spec = {"threads": setting.threads, "size": size, "model": str(folder)} | DEFAULTS | SIZES[size]
         spec |= QUICK[size] if setting.quick else {}
         return [[Contestant("rl", "ours", spec, "ours, train_rl"), Contestant("rl", "trl", spec, "TRL GRPOTrainer")]]
 

@@ -1,6 +1,7 @@
 """What is trained on: pairs whose short and long sides differ tenfold, and problems to sample answers to.
 
 `chain_pairs`: the tiny profile's own task (about 10 prompt, 3 short and 35 long tokens).
+`words`: word problems in plain English (tests/benchmarks/words.py).
 `long_pairs`: text of a language model's lengths (about 45 prompt, 24 short and 240 long tokens); what it says does
 not matter to its speed.
 """
@@ -8,14 +9,18 @@ not matter to its speed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from schemas.mode import THINK_END, Mode
 from schemas.records.pairs import Pair
 from schemas.records.problems import Problem, ProblemSplit
+from tests.benchmarks.words import word_pairs
 from thinkless_core.problems.procedural import draw_distinct_chains, work_out
 from thinkless_core.seeding import batch_indices, random_stream
 from thinkless_core.student.rendering import Sample
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 MIX = (0.25, 0.25, 0.25, 0.25)
 """Shares of problems with one, two, three and four operations, as in the tiny profile's warm-up."""
@@ -82,7 +87,7 @@ def _pair(problem_id: str, prompt: str, *, long: str, short: str) -> Pair:
     )
 
 
-PAIRS = {"chains": chain_pairs, "long": long_pairs}
+PAIRS = {"chains": chain_pairs, "long": long_pairs, "words": word_pairs}
 
 
 def pairs_of(spec: Mapping[str, Any]) -> list[Pair]:
@@ -90,12 +95,12 @@ def pairs_of(spec: Mapping[str, Any]) -> list[Pair]:
     return PAIRS[spec["texts"]](spec["num_pairs"])
 
 
-def samples_by_step(spec: Mapping[str, Any], *, num_steps: int) -> list[list[Sample]]:
+def samples_by_step(
+    spec: Mapping[str, Any], *, num_steps: int, tokenizer: PreTrainedTokenizerBase
+) -> list[list[Sample]]:
     """The samples of each optimiser step, in the order in which our trainer draws them: peers get the same."""
-    from thinkless_core.student.tiny_model import tiny_tokenizer
     from thinkless_core.training.sft_trainer import pair_samples
 
-    tokenizer = tiny_tokenizer()
     encoded = [pair_samples(pair, tokenizer=tokenizer).samples for pair in pairs_of(spec)]
     return [
         [

@@ -12,13 +12,16 @@ import tempfile
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tests.benchmarks.contest import Contestant, SideResult
-from tests.benchmarks.models import build_model
+from tests.benchmarks.models import student_of
 from tests.benchmarks.row import Row, Setting, megabytes, speed_up, spread, table
 from tests.benchmarks.samples import num_tokens, pairs_of, samples_by_step
 from tests.benchmarks.turns import Side, Spec, Turns
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 SIZES: dict[str, dict[str, Any]] = {
     "tiny": {
@@ -29,8 +32,15 @@ SIZES: dict[str, dict[str, Any]] = {
         "texts": "long", "num_pairs": 128, "pairs_per_step": 8, "steps_per_turn": 2, "warmup_steps": 1,
         "pack_length": 512, "packs_per_step": 5,
     },
+    "smollm2": {
+        "texts": "words", "num_pairs": 256, "pairs_per_step": 16, "steps_per_turn": 1, "warmup_steps": 1,
+        "pack_length": 1024, "packs_per_step": 4, "precision": "mixed",
+    },
 }  # fmt: skip
-QUICK = {"tiny": {"steps_per_turn": 4}, "17M": {"pairs_per_step": 3, "packs_per_step": 2, "steps_per_turn": 1}}
+QUICK = {
+    "tiny": {"steps_per_turn": 4}, "17M": {"pairs_per_step": 3, "packs_per_step": 2, "steps_per_turn": 1},
+    "smollm2": {"pairs_per_step": 2, "pack_length": 512, "packs_per_step": 1},
+}  # fmt: skip
 LEARNING_RATE = 1e-4
 
 
@@ -40,12 +50,11 @@ def ours(spec: Spec, turns: Turns) -> None:
     from schemas.configs.sft import SftConfig
     from schemas.configs.stage import OptimizerConfig
     from tests.benchmarks.flops import training_flops
-    from thinkless_core.student.tiny_model import tiny_tokenizer
     from thinkless_core.training.acceleration import use_threads
     from thinkless_core.training.sft_trainer import train_sft
 
     use_threads(spec["threads"])
-    model = build_model(spec["size"])
+    model, tokenizer = student_of(spec["size"])
     num_steps = _num_steps(spec)
     config = SftConfig(
         steps=num_steps,
@@ -53,21 +62,23 @@ def ours(spec: Spec, turns: Turns) -> None:
         optimizer=OptimizerConfig(learning_rate=LEARNING_RATE),
         validate_every=num_steps,
         checkpoint_every=num_steps,
+        precision=_precision(spec),
     )
     if spec["size"] == "tiny":
         budget = load_config("tiny").sft.micro_batch_tokens
         config = config.model_copy(update={"micro_batch_tokens": budget})
-    steps = samples_by_step(spec, num_steps=num_steps)
+    steps = samples_by_step(spec, num_steps=num_steps, tokenizer=tokenizer)
     sums = [{"tokens": num_tokens(samples), "flops": training_flops(model, samples)} for samples in steps]
     turns.note(parameters=model.num_parameters())
 
     def progress(done: int, *_: object, **__: object) -> None:
-        turns.step(**sums[done - 1])
+        if done:
+            turns.step(**sums[done - 1])
 
     with tempfile.TemporaryDirectory() as scratch:
         train_sft(
             model,
-            tokenizer=tiny_tokenizer(),
+            tokenizer=tokenizer,
             pairs=pairs_of(spec),
             config=config,
             scratch=Path(scratch),
@@ -93,21 +104,23 @@ def _run_sft_trainer(spec: Spec, turns: Turns, **settings: Any) -> None:
     from trl import SFTConfig, SFTTrainer
 
     from tests.benchmarks.peer_loop import in_turns, plain_arguments
-    from thinkless_core.student.tiny_model import tiny_tokenizer
 
     torch.set_num_threads(spec["threads"])
-    rows = _labelled_rows(spec)
+    model, tokenizer = student_of(spec["size"])
+    rows = _labelled_rows(spec, tokenizer)
     with tempfile.TemporaryDirectory() as folder:
         arguments = SFTConfig(
-            **plain_arguments(folder, learning_rate=LEARNING_RATE, max_steps=_num_steps(spec)),
+            **plain_arguments(
+                folder, learning_rate=LEARNING_RATE, max_steps=_num_steps(spec), precision=_precision(spec)
+            ),
             **({"max_length": None} | settings),
         )
         trainer_class = in_turns(SFTTrainer, turns, count_tokens=True)
         trainer_class(
-            model=build_model(spec["size"]),
+            model=model,
             args=arguments,
             train_dataset=Dataset.from_list(rows),
-            processing_class=tiny_tokenizer(),
+            processing_class=tokenizer,
         ).train()
 
 
@@ -119,7 +132,7 @@ def transformers_trainer(spec: Spec, turns: Turns) -> None:
     from tests.benchmarks.peer_loop import in_turns, plain_arguments
 
     torch.set_num_threads(spec["threads"])
-    model = build_model(spec["size"])
+    model, tokenizer = student_of(spec["size"])
     pad_id = model.config.pad_token_id
 
     def collate(rows: Sequence[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
@@ -137,23 +150,46 @@ def transformers_trainer(spec: Spec, turns: Turns) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
-            **plain_arguments(folder, learning_rate=LEARNING_RATE, max_steps=_num_steps(spec)),
+            **plain_arguments(
+                folder, learning_rate=LEARNING_RATE, max_steps=_num_steps(spec), precision=_precision(spec)
+            ),
             per_device_train_batch_size=2 * spec["pairs_per_step"],
             remove_unused_columns=False,
         )
         trainer_class = in_turns(Trainer, turns, count_tokens=True)
-        trainer_class(model=model, args=arguments, train_dataset=_labelled_rows(spec), data_collator=collate).train()
+        trainer_class(
+            model=model, args=arguments, train_dataset=_labelled_rows(spec, tokenizer), data_collator=collate
+        ).train()
 
 
-def _labelled_rows(spec: Spec) -> list[dict[str, list[int]]]:
+def _labelled_rows(spec: Spec, tokenizer: PreTrainedTokenizerBase) -> list[dict[str, list[int]]]:
     """Every sample of every step in order; the loss counts on the completion only."""
     return [
         {
             "input_ids": [*sample.prompt_ids, *sample.completion_ids],
             "labels": [-100] * len(sample.prompt_ids) + list(sample.completion_ids),
         }
-        for sample in chain.from_iterable(samples_by_step(spec, num_steps=_num_steps(spec)))
+        for sample in chain.from_iterable(samples_by_step(spec, num_steps=_num_steps(spec), tokenizer=tokenizer))
     ]
+
+
+def products(spec: Spec, turns: Turns) -> None:
+    """The matrix products of our steps and nothing else, in the precision that the steps multiply in."""
+    import torch
+
+    from tests.benchmarks.flops import matrix_products
+    from thinkless_core.training.acceleration import use_threads
+
+    use_threads(spec["threads"])
+    model, tokenizer = student_of(spec["size"])
+    dtype = torch.bfloat16 if _precision(spec) == "mixed" else torch.float32
+    for samples in samples_by_step(spec, num_steps=_num_steps(spec), tokenizer=tokenizer):
+        matrix_products(model, samples, dtype=dtype)
+        turns.step()
+
+
+def _precision(spec: Spec) -> Literal["float32", "mixed"]:
+    return "mixed" if spec.get("precision") == "mixed" else "float32"
 
 
 def _num_steps(spec: Spec) -> int:
@@ -163,6 +199,7 @@ def _num_steps(spec: Spec) -> int:
 
 SIDES: dict[str, Side] = {
     "ours": ours, "trl": trl, "trl_packed": trl_packed, "transformers_trainer": transformers_trainer,
+    "products": products,
 }  # fmt: skip
 NAMES = {
     "ours": "ours, train_sft", "trl": "TRL SFTTrainer", "trl_packed": "TRL SFTTrainer, packing",
@@ -177,11 +214,12 @@ def make_row(size: str) -> Row:
         spec = {"threads": setting.threads, "size": size, "repeats": 12} | SIZES[size]
         spec |= QUICK[size] if setting.quick else {}
         sides = [Contestant("sft", side, spec, name) for side, name in NAMES.items()]
-        return [[*sides, Contestant("flops", "matmul", spec | {"steps_per_turn": 1}, "matmul")]]
+        alone = Contestant("sft", "products", spec, "the matrix products of our steps alone")
+        return [[*sides, alone, Contestant("flops", "matmul", spec | {"steps_per_turn": 1}, "matmul")]]
 
     def describe(groups: Sequence[Sequence[SideResult]]) -> str:
         (results,) = groups
-        us, *peers, matmul = results
+        us, *peers, alone, matmul = results
         lines = [
             [
                 result.name,
@@ -198,7 +236,8 @@ def make_row(size: str) -> Row:
             table(["side", "tokens/s", "ours is x times faster", "peak memory, MB"], lines)
             + f"\n\n{us.notes['parameters'] / 1e6:.1f}M parameters. "
             f"Ours computes {spread([a / 1e9 for a in achieved])} GFLOP/s of a matmul "
-            f"peak of {spread([p / 1e9 for p in peak])}: {spread(shares)} %."
+            f"peak of {spread([p / 1e9 for p in peak])}: {spread(shares)} %. "
+            f"A step takes {speed_up(alone, us)} times as long as its matrix products alone."
         )
 
     return Row(
