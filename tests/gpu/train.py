@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import shutil
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -219,21 +220,23 @@ def _asked(session: Session, limit: int | None) -> list[Problem]:
 
 
 def _examples(session: Session, completions: Sequence[EvalCompletion]) -> str:
-    """The first completions of each task and level, short and think."""
-    by_id = {problem.problem_id: problem for problem in session.problems}
-    shown: dict[tuple[str, int | None, EvalMode], int] = {}
+    """The first problems of each task and level, with what was written in either mode."""
+    forced: dict[str, list[EvalCompletion]] = {}
+    for completion in completions:
+        if completion.mode is not EvalMode.AUTO and completion.sample == 0:
+            forced.setdefault(completion.problem_id, []).append(completion)
+    shown: Counter[tuple[str, int | None]] = Counter()
     lines = ["Examples (warm-up, forced):"]
-    for c in completions:
-        problem = by_id[c.problem_id]
-        key = (task_of(problem), problem.difficulty, c.mode)
-        if c.mode is EvalMode.AUTO or shown.get(key, 0) >= SHOWN:
+    for problem in session.problems:
+        place = (task_of(problem), problem.difficulty)
+        if problem.problem_id not in forced or shown[place] >= SHOWN:
             continue
-        shown[key] = shown.get(key, 0) + 1
-        mark = "right" if c.correct else "cut" if c.truncated else "wrong"
-        asked, text = (" ".join(part.split()) for part in (problem.question, c.completion))
-        if shown[key] == 1 and c.mode is EvalMode.SHORT:
-            lines.append(f"\n* {key[0]}:{key[1]}, reference `{problem.answer[:60]}`: {asked[:160]}")
-        lines.append(f"  * {mark} ({c.num_tokens}): `{text[:300]}`")
+        shown[place] += 1
+        reference, question = (" ".join(text.split()) for text in (problem.answer, problem.question))
+        lines.append(f"\n* {place[0]}:{place[1]}, reference `{reference[:60]}`: {question[:160]}")
+        for c in forced[problem.problem_id]:
+            mark = "right" if c.correct else "cut" if c.truncated else "wrong"
+            lines.append(f"  * {mark} ({c.num_tokens}): `{' '.join(c.completion.split())[:300]}`")
     return "\n".join(lines)
 
 
