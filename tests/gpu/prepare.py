@@ -28,7 +28,7 @@ from tests.gpu.prepared import (
     PROBLEMS,
     SETTINGS,
     WEIGHTS,
-    fingerprint,
+    recognised,
     task_of,
     write_rows,
 )
@@ -103,12 +103,12 @@ def _known_student(config: PipelineConfig, folder: Path) -> dict[str, Any] | Non
     """What an earlier call found out about the same student; None if there was none."""
     file = folder / SETTINGS
     known: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    if known.get("base") != config.base.model_dump(mode="json"):
+    if known.get("base") != config.base.model_dump(mode="json") or not known.keys() >= set(FOUND):
         return None
     return {name: known[name] for name in FOUND}
 
 
-FOUND = ("limits", "parameters", "weights", "prompt_ids")
+FOUND = ("limits", "parameters", "weights", "control_rows", "prompt_ids")
 """What settings.json says of the student."""
 
 
@@ -120,12 +120,12 @@ def _student(config: PipelineConfig, model: Path, folder: Path, say: Say) -> dic
 
     _split_weights(config, folder, say)
     examined = write_examined_student(config.base, model, say=say)
-    prompt_ids = render_prompt(load_student_tokenizer(model), PROBE_TEXT)
+    tokenizer = load_student_tokenizer(model)
     return {
         "limits": {limit.value: reason for limit, reason in examined.limits.items()},
         "parameters": examined.num_parameters,
-        "weights": fingerprint(load_student(model)),
-        "prompt_ids": list(prompt_ids),
+        **recognised(load_student(model), tokenizer)._asdict(),
+        "prompt_ids": list(render_prompt(tokenizer, PROBE_TEXT)),
     }
 
 

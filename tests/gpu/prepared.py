@@ -15,9 +15,11 @@ from typing import Any, NamedTuple
 
 import torch
 from pydantic import BaseModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from schemas.records.pairs import Pair
 from schemas.records.problems import Problem
+from thinkless_core.student.control_tokens import ControlTokens
 
 PAIRS, PROBLEMS, SETTINGS = "pairs.jsonl", "problems.jsonl", "settings.json"
 WEIGHTS = "model.gguf."
@@ -62,13 +64,27 @@ def task_of(problem: Problem) -> str:
     return getattr(problem, "task", None) or problem.benchmark or problem.source.partition(" ")[0]
 
 
-def fingerprint(model: torch.nn.Module) -> str:
-    """A hash of all weights, as float32: equal if they are equal bit by bit."""
+class Student(NamedTuple):
+    """What a student is recognised by on another machine."""
+
+    weights: str
+    """A hash of all weights that were in its files: equal if they are equal bit by bit."""
+    control_rows: list[list[float]]
+    """The embedding's rows of the control tokens. They are computed, so their last bits depend on the machine."""
+
+
+def recognised(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Student:
+    """Look at a float32 student of stage base on the CPU."""
+    control = ControlTokens.of(tokenizer)
+    ids = [control.short_id, control.think_id, control.think_end_id]
+    embedding, head = model.get_input_embeddings().weight, model.get_output_embeddings().weight
+    kept = torch.tensor([i for i in range(len(tokenizer)) if i not in ids])
     digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
+    for name, parameter in sorted(model.named_parameters()):
+        tensor = parameter.detach()[kept] if parameter is embedding or parameter is head else parameter.detach()
         digest.update(name.encode())
-        digest.update(tensor.detach().to("cpu", torch.float32).contiguous().numpy().data)
-    return digest.hexdigest()[:16]
+        digest.update(tensor.contiguous().numpy().data)
+    return Student(digest.hexdigest()[:16], embedding.detach()[ids].tolist())
 
 
 def _record(record: type[BaseModel], row: Mapping[str, Any]) -> Any:

@@ -25,7 +25,7 @@ from schemas.records.pairs import Pair
 from schemas.records.problems import Problem, ProblemSplit
 from tests.gpu.budget import Budget
 from tests.gpu.judging import judged_here
-from tests.gpu.prepared import PROBE_TEXT, WEIGHTS, Prepared, fingerprint
+from tests.gpu.prepared import PROBE_TEXT, WEIGHTS, Prepared, recognised
 from tests.gpu.results import Results
 from thinkless_core.student.context_length import context_length
 from thinkless_core.student.limits import Limit, set_limits
@@ -158,17 +158,21 @@ def write_base(prepared: Prepared, work: Path) -> tuple[Path, str]:
     student, tokenizer = build_base(config)
     set_limits(student, {Limit(name): reason for name, reason in prepared.settings["limits"].items()})
     save_folder(student, tokenizer, work / "base")
-    # Hashed as read again, like the ones it is compared with.
-    weights = fingerprint(load_student(work / "base"))
-    same_weights = weights == prepared.settings["weights"]
-    same_ids = list(render_prompt(tokenizer, PROBE_TEXT)) == prepared.settings["prompt_ids"]
-    said = [
-        f"The student's weights are {'' if same_weights else 'NOT '}bit by bit those of the machine that prepared them",
-        f"its prompts have {'the same' if same_ids else 'OTHER'} token ids",
-    ]
-    sentence = "; ".join(said) + "."
+    sentence = _compared(prepared.settings, load_student(work / "base"), tokenizer)
     ready.write_text(json.dumps({"mark": mark, "said": sentence}), encoding="utf-8")
     return work / "base", sentence
+
+
+def _compared(settings: dict[str, Any], student: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> str:
+    found = recognised(student, tokenizer)
+    same = found.weights == settings["weights"]
+    same_ids = list(render_prompt(tokenizer, PROBE_TEXT)) == settings["prompt_ids"]
+    rows, expected = torch.tensor(found.control_rows), torch.tensor(settings.get("control_rows", found.control_rows))
+    return (
+        f"The student's weights are {'' if same else 'NOT '}bit by bit those of the machine that prepared them; the "
+        f"rows of its control tokens, which are computed, are at most {float((rows - expected).abs().max()):.1e} away; "
+        f"its prompts have {'the same' if same_ids else 'OTHER'} token ids."
+    )
 
 
 def open_session(

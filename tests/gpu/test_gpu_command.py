@@ -83,8 +83,8 @@ def test_a_run_of_two_steps_measures_trains_and_writes_everything(prepared: Path
     assert [name for name, part in found.items() if "failed" in part or "skipped" in part] == []
     assert list(found) == ["student", *parts]
     assert "NOT" not in found["student"]["same"]
-    assert found["parity"]["gaps"]["sft"]["loss_gap"] == 0.0
-    assert found["parity"]["gaps"]["rl"]["grad_distance"] == 0.0
+    assert found["parity"]["gaps"]["sft"]["loss_gap"] < 1e-5
+    assert found["parity"]["gaps"]["rl"]["grad_distance"] < 1e-5
     assert 0 < found["drift"]["teacher_tokens"]["logprob_gap_max"] < 0.5
     assert found["speed"]["rows"][0]["tokens_per_second"] > 0
     assert found["vllm"] == {"installed": False, "seconds": found["vllm"]["seconds"]}

@@ -25,6 +25,7 @@ from schemas.records.eval_completions import EvalCompletion
 from schemas.records.metrics import Metric
 from schemas.records.problems import Problem, ProblemSplit
 from tests.gpu.budget import OutOfTimeError
+from tests.gpu.card import estimates, forget_peak, gib, peak_bytes
 from tests.gpu.cells import cell_table, control_mass, of_benchmarks, rollout_table, summaries
 from tests.gpu.prepared import task_of
 from tests.gpu.results import table
@@ -100,6 +101,7 @@ def _warm_up(session: Session) -> tuple[PreTrainedModel, dict[str, Any]]:
     model = session.student()
     prepare_student(model, config, tokenizer=session.tokenizer)
     scratch = session.work / "sft"
+    held = forget_peak(session.device)
     watch = _Watch(session, "sft", CURVE, keep=0.0 if session.small else FIRST_EVALUATION)
     pairs = session.pairs[:FEW_PAIRS] if session.small else session.pairs
     session.budget.say(f"sft: {config.steps} steps of {config.pairs_per_step} pairs, {config.precision}")
@@ -107,10 +109,22 @@ def _warm_up(session: Session) -> tuple[PreTrainedModel, dict[str, Any]]:
         train_sft(model, tokenizer=session.tokenizer, pairs=pairs, config=config, scratch=scratch, progress=watch)
     except OutOfTimeError:
         session.budget.say(f"sft stopped after step {watch.step}")
+    most = peak_bytes(session.device)
     merge_student(model)
     curve = _by_step(metrics_log(scratch))
     shutil.rmtree(scratch, ignore_errors=True)
-    return model, {"steps": watch.step, "of": config.steps, "seconds": watch.seconds(), "curve": curve}
+    return model, {
+        "steps": watch.step, "of": config.steps, "seconds": watch.seconds(), "curve": curve,
+        **_memory(session, "sft", held=held, most=most),
+    }  # fmt: skip
+
+
+def _memory(session: Session, stage: str, *, held: int, most: int | None) -> dict[str, int | None]:
+    """Peak of a stage beside the doctor's estimate; what was held before it is left out."""
+    return {
+        "peak_bytes": None if most is None else most - held,
+        "estimated_bytes": estimates(session).get(stage),
+    }
 
 
 def _reinforced(
@@ -126,6 +140,7 @@ def _reinforced(
     config = session.rl(f"rl.objective={objective}", f"rl.seed={seed}")
     config = config.model_copy(update={"checkpoint_every": 10**9, "launch": None})
     problems = session.judged(ProblemSplit.RL)
+    held = forget_peak(session.device)
     policy = copy.deepcopy(warm)
     prepare_student(policy, config, tokenizer=session.tokenizer)
     scratch = session.work / f"rl-{objective}-{seed}".replace(":", "-").replace("/", "-")
@@ -145,6 +160,7 @@ def _reinforced(
         )
     except OutOfTimeError:
         session.budget.say(f"{name} stopped after step {watch.step}")
+    most = peak_bytes(session.device)
     merge_student(policy)
     logs = RlLogs.in_folder(scratch)
     curve, rollouts = _by_step(logs.metrics), list(logs.rollouts)
@@ -155,6 +171,7 @@ def _reinforced(
     found = {
         "objective": objective, "seed": seed, "steps": watch.step, "of": config.steps, "seconds": watch.seconds(),
         "summary": summaries(rows), "cells": rows, "curve": curve, "guard": events,
+        **_memory(session, "rl", held=held, most=most),
     }  # fmt: skip
     text = "\n\n".join(
         [
@@ -247,6 +264,8 @@ def _curve_text(name: str, found: Mapping[str, Any], columns: Sequence[str]) -> 
     lines = [[row["step"], *(row.get(column) for column in columns)] for row in kept]
     rate = found["seconds"] / max(found["steps"], 1)
     said = f"{name}: {found['steps']} of {found['of']} steps in {found['seconds']:.0f} s, {rate:.2f} s a step."
+    if found["peak_bytes"] is not None:
+        said += f" Memory: at most {gib(found['peak_bytes'])} GiB, estimate {gib(found['estimated_bytes'])} GiB."
     return f"### {name}\n\n{said}\n\n{table(['step', *columns], lines)}"
 
 
