@@ -34,7 +34,10 @@ def test_one_key_turns_adapters_on() -> None:
         ("rl.lora.rank=0", r"rl\.lora\.rank: .* greater than or equal to 1, got 0 \(Rank of an adapter"),
         ("sft.lora.target_modules=[]", r"sft\.lora\.target_modules: .* at least 1 item"),
         ("rl.precision=bfloat16", r"rl\.precision: Input should be 'float32', 'mixed' or 'auto', got 'bfloat16'"),
-        ("evaluate.precision=mixed", r"evaluate\.precision: Input should be 'float32', 'bfloat16' or 'auto', got 'mixed'"),
+        (
+            "evaluate.precision=mixed",
+            r"evaluate\.precision: Input should be 'float32', 'bfloat16' or 'auto', got 'mixed'",
+        ),
         ("base.model.gguf_file=x.gguf", r"'base\.model\.gguf_file' does not belong to kind 'tiny'"),
     ],
 )
