@@ -8,7 +8,6 @@ Needs the extra `gym`. Facts about the package: https://github.com/open-thought/
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -18,7 +17,7 @@ from pydantic import BeforeValidator, Field, JsonValue, model_validator
 from schemas.configs.problems import OWN_LICENCE
 from schemas.configs.source import Licence, SourceConfig
 from schemas.configs.stage import Table
-from schemas.configs.teacher import TeacherConfig
+from schemas.configs.teacher import RecheckWeights, TeacherConfig
 from schemas.errors import nearest
 
 PACKAGE = "reasoning-gym"
@@ -161,21 +160,9 @@ class GymTeacher(TeacherConfig):
     extra: ClassVar[str] = EXTRA
 
     kind: Literal["gym"] = "gym"
-    recheck_weights: tuple[float, ...] = (0.6, 0.4)
+    recheck_weights: RecheckWeights = (0.6, 0.4)
     """Relative frequency of 0, 1, 2, ... re-checks in a long answer, on easy problems too, as reasoning models do."""
-
-    @model_validator(mode="after")
-    def _some_weight(self) -> Self:
-        weights = self.recheck_weights
-        if not weights or min(weights) < 0 or sum(weights) == 0:
-            raise ValueError(f"recheck_weights needs at least one weight above 0 and none below, got {weights}")
-        return self
 
     def licence(self) -> Licence:
         """See TeacherConfig.licence."""
         return Licence("worked out by a program", OWN_LICENCE, f"made by thinkless-flows; answers by {PACKAGE}")
-
-
-def details_of(task: GymTask, *, seed: int, index: int) -> Mapping[str, JsonValue]:
-    """What finds one item again: the package's name, settings, seed and index."""
-    return {"task": task.name, "config": task.config, "seed": seed, "index": index}

@@ -11,7 +11,7 @@ from pydantic import Field, JsonValue, field_validator, model_validator
 from schemas.configs.problems import OWN_LICENCE
 from schemas.configs.source import Licence
 from schemas.configs.stage import LocalPath, StageConfig, Table
-from schemas.configs.teacher import Endpoint, SampleRules, Teacher, TeacherConfig, Weights
+from schemas.configs.teacher import Endpoint, RecheckWeights, SampleRules, Teacher, TeacherConfig, Weights
 from schemas.mode import Mode
 
 
@@ -21,15 +21,8 @@ class ProceduralTeacher(TeacherConfig):
     implementation: ClassVar[str | None] = "thinkless_core.teachers.chains:ChainTeacher"
 
     kind: Literal["procedural"] = "procedural"
-    recheck_weights: tuple[float, ...] = (0.0, 0.7, 0.3)
+    recheck_weights: RecheckWeights = (0.0, 0.7, 0.3)
     """Relative frequency of 0, 1, 2, ... re-checks of the whole chain in a long answer."""
-
-    @field_validator("recheck_weights")
-    @classmethod
-    def _some_weight(cls, weights: tuple[float, ...]) -> tuple[float, ...]:
-        if not weights or min(weights) < 0 or sum(weights) == 0:
-            raise ValueError(f"needs at least one weight above 0 and none below, got {weights}")
-        return weights
 
     def licence(self) -> Licence:
         """See TeacherConfig.licence."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
-from pydantic import BeforeValidator, SerializeAsAny
+from pydantic import AfterValidator, BeforeValidator, SerializeAsAny
 
 from schemas.configs.source import Licence, Recorded, SourceConfig
 from schemas.errors import TeacherError
@@ -137,6 +137,15 @@ class TeacherConfig(Kind):
         """Under which licence its answers are; a model in this process is asked for its own, see `weights`."""
         return Licence(self.display_name(), None, "a teacher of your own")
 
+
+def _some_weight(weights: tuple[float, ...]) -> tuple[float, ...]:
+    if not weights or min(weights) < 0 or sum(weights) == 0:
+        raise ValueError(f"needs at least one weight above 0 and none below, got {weights}")
+    return weights
+
+
+RecheckWeights = Annotated[tuple[float, ...], AfterValidator(_some_weight)]
+"""Relative frequencies of 0, 1, 2, ... re-checks in a long answer."""
 
 Teacher = Annotated[SerializeAsAny[TeacherConfig], BeforeValidator(chosen(TeacherConfig))]
 """A field that holds any teacher."""

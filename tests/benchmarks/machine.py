@@ -6,9 +6,10 @@ import os
 import platform
 import subprocess
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from infra.installed import installed_version
 
 PACKAGES = (
     "torch", "transformers", "trl", "accelerate", "datasets", "pandas", "pyarrow", "duckdb", "math-verify", "prefect",
@@ -27,7 +28,7 @@ def describe_machine() -> dict[str, Any]:
         "device": asked.stdout.strip(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+        "packages": {name: version for name in PACKAGES if (version := installed_version(name))},
     }
 
 
@@ -38,14 +39,7 @@ def num_cores() -> int:
 
 def missing_peers() -> list[str]:
     """Peers that are not installed."""
-    return [name for name in ("trl", "math-verify", "pandas", "datasets") if not _version(name)]
-
-
-def _version(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return ""
+    return [name for name in ("trl", "math-verify", "pandas", "datasets") if not installed_version(name)]
 
 
 def _cpu_name() -> str:

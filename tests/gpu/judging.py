@@ -8,20 +8,16 @@ Stricter than any verifier: `1,000` is not `1000`, and of several right answers 
 from __future__ import annotations
 
 import importlib.util
-import re
 from collections.abc import Sequence
 
-from schemas.mode import THINK_END, Mode
 from schemas.records.problems import Problem
-from thinkless_core.grading.boxes import boxed_value
 from thinkless_core.grading.verdict import Outcome, Verdict
 from thinkless_core.grading.verifier import Verifier
+from thinkless_core.gym.verifier import answer_text
 
 NEEDS = {"gym": "reasoning_gym", "strict": "math_verify"}
 """Verifier -> the package that it cannot do without."""
 EXACT = "tests.gpu.judging:ExactText"
-
-_ANSWER_TAG = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 
 
 class ExactText(Verifier):
@@ -31,12 +27,7 @@ class ExactText(Verifier):
 
     def judge(self, problem: Problem, completion: str) -> Verdict:
         """See Verifier.judge."""
-        if completion.startswith(Mode.THINK.token) and THINK_END not in completion:
-            return Verdict(Outcome.UNREADABLE, None, reason="missing")
-        text = completion.rpartition(THINK_END)[2].removeprefix(Mode.SHORT.token)
-        if tagged := _ANSWER_TAG.findall(text):
-            text = str(tagged[-1])
-        answer = (boxed_value(text) or text).strip()
+        answer = answer_text(completion)
         if not answer:
             return Verdict(Outcome.UNREADABLE, None, reason="missing")
         if answer == problem.answer.strip():

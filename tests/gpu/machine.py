@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from importlib import metadata
 from typing import Any
 
 import torch
+
+from infra.installed import installed_version
 
 PACKAGES = ("torch", "transformers", "accelerate", "tokenizers", "pydantic", "gguf", "numpy", "vllm", "reasoning-gym")
 
@@ -20,7 +21,7 @@ def describe(device: str) -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
         "python": platform.python_version(),
-        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+        "packages": {name: version for name in PACKAGES if (version := installed_version(name))},
     }
     if device == "cuda":
         properties = torch.cuda.get_device_properties(0)
@@ -40,13 +41,6 @@ def in_words(machine: dict[str, Any]) -> str:
     if "memory_gib" in machine:
         card += f", {machine['memory_gib']} GiB, CUDA {machine['cuda']}, driver {machine['driver']}"
     return f"{card}; {machine['cores']} CPU cores, {machine['system']}; Python {machine['python']}; {packages}."
-
-
-def _version(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return ""
 
 
 def _driver() -> str:

@@ -27,25 +27,33 @@ Item = Mapping[str, Any]
 
 def read_item(details: Mapping[str, Any]) -> Item:
     """The item that a problem was made from; raises SourceError if the package is not there or knows no such task."""
-    item: Item = data_set(details["task"], details["config"], seed=details["seed"])[details["index"]]
+    item: Item = _data_set_of(details)[details["index"]]
     return item
 
 
 def item_of(problem: Problem) -> Item:
     """The item of a problem; raises SourceError if the problem comes from another source."""
+    return read_item(_details(problem))
+
+
+def score(problem: Problem, answer: str) -> float:
+    """What the package's own program gives an answer: 1 if it is right, less for a part of it."""
+    details = _details(problem)
+    return float(_data_set_of(details).score_answer(answer, dict(read_item(details))))
+
+
+def _details(problem: Problem) -> dict[str, Any]:
     if problem.details is None:
         raise SourceError(
             f"problem {problem.problem_id} comes from {problem.source}, and not from a source of kind gym; "
             "choose another teacher or verifier for it"
         )
-    return read_item(json.loads(problem.details))
+    details: dict[str, Any] = json.loads(problem.details)
+    return details
 
 
-def score(problem: Problem, answer: str) -> float:
-    """What the package's own program gives an answer: 1 if it is right, less for a part of it."""
-    details = json.loads(problem.details) if problem.details is not None else {}
-    item = item_of(problem)
-    return float(data_set(details["task"], details["config"], seed=details["seed"]).score_answer(answer, dict(item)))
+def _data_set_of(details: Mapping[str, Any]) -> Any:
+    return data_set(details["task"], details["config"], seed=details["seed"])
 
 
 def data_set(task: str, config: Mapping[str, JsonValue], *, seed: int) -> Any:

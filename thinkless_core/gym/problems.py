@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from schemas.configs.gym import GymSource, GymTask, details_of
+from schemas.configs.gym import GymSource, GymTask
 from schemas.configs.source import SourceProblem
 from schemas.errors import SourceError
 from thinkless_core.gym.items import check_task, read_item
@@ -59,7 +59,7 @@ def _distinct(task: GymTask, *, seed: int, start: int) -> Iterator[SourceProblem
     repeats = 0
     index = start
     while repeats < MOST_REPEATS:
-        details = details_of(task, seed=seed % MOST_SEEDS * SEED_STEP, index=index)
+        details = {"task": task.name, "config": task.config, "seed": seed % MOST_SEEDS * SEED_STEP, "index": index}
         item = read_item(details)
         index += 1
         question = str(item["question"]).strip()

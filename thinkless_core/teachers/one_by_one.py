@@ -1,4 +1,5 @@
-"""The teacher that calls `reply` of its configuration for one problem after another; a user's own teachers use it.
+"""The teacher that calls `reply` of its configuration for one problem after another; a user's own teachers use it, and
+those whose programs work one problem out build on it.
 
 TeacherConfig.reply -> text -> cut at the limit, counted in the student's tokens -> TeacherReply | UnusableReply
 """
@@ -6,6 +7,7 @@ TeacherConfig.reply -> text -> cut at the limit, counted in the student's tokens
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Generic, TypeVar
 
 from schemas.configs.teacher import TeacherConfig, TeacherTools
 from schemas.errors import TeacherError, ThinklessError
@@ -18,10 +20,13 @@ NO_REPLY = "no_reply"
 """Reason of a drop: the teacher has no answer to the problem."""
 
 
-class OneByOneTeacher:
+C = TypeVar("C", bound=TeacherConfig)
+
+
+class OneByOneTeacher(Generic[C]):
     """Answers with what `reply` returns."""
 
-    def __init__(self, config: TeacherConfig, tools: TeacherTools) -> None:
+    def __init__(self, config: C, tools: TeacherTools) -> None:
         self._config = config
         self._tokenizer = tools.tokenizer
 

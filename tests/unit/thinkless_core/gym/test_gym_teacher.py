@@ -6,36 +6,17 @@ from typing import Any
 
 import pytest
 
-from schemas.configs.gym import GymSource, GymTeacher
+from schemas.configs.gym import GymTeacher
 from schemas.errors import TeacherError
 from schemas.mode import Mode
-from schemas.records.problems import Problem, ProblemSplit
+from schemas.records.problems import Problem
+from tests.unit.thinkless_core.gym.gym_problems import problems_of
 from thinkless_core.grading.verifier import judge_completions
 from thinkless_core.gym.working import FIRST_CHECK
-from thinkless_core.problems.problem_sources import read_source
 from thinkless_core.student.tiny_model import tiny_tokenizer
 from thinkless_core.teachers.reply import TeacherReply
 
 pytest.importorskip("reasoning_gym", reason="needs reasoning-gym: pip install 'thinkless-flows[gym]'")
-
-
-def problems_of(*tasks: dict[str, Any], num_problems: int) -> list[Problem]:
-    source = GymSource.model_validate({"tasks": list(tasks), "num_problems": num_problems})
-    return [
-        Problem(
-            problem_id=f"p{number}",
-            prompt=found.prompt,
-            answer=found.answer,
-            difficulty=found.difficulty,
-            split=ProblemSplit.SFT,
-            benchmark=None,
-            source=found.source,
-            verifier=source.verifier,
-            task=found.task,
-            details=found.details,
-        )
-        for number, found in enumerate(read_source(source, name="train", seed=0).problems)
-    ]
 
 
 def answers(problems: list[Problem], mode: Mode, **settings: Any) -> list[TeacherReply]:

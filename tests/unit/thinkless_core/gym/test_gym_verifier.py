@@ -6,31 +6,17 @@ from ast import literal_eval
 
 import pytest
 
-from schemas.configs.gym import GymSource
-from schemas.records.problems import Problem, ProblemSplit
+from schemas.records.problems import Problem
+from tests.unit.thinkless_core.gym.gym_problems import problems_of
 from thinkless_core.grading.verdict import Outcome
 from thinkless_core.grading.verifier import judge_completions
 from thinkless_core.gym.verifier import answer_text
-from thinkless_core.problems.problem_sources import read_source
 
 pytest.importorskip("reasoning_gym", reason="needs reasoning-gym: pip install 'thinkless-flows[gym]'")
 
 
 def problem_of(task: str, **config: object) -> Problem:
-    source = GymSource.model_validate({"tasks": [{"name": task, "config": config}], "num_problems": 1})
-    found = read_source(source, name="train", seed=0).problems[0]
-    return Problem(
-        problem_id="p",
-        prompt=found.prompt,
-        answer=found.answer,
-        difficulty=1,
-        split=ProblemSplit.RL,
-        benchmark=None,
-        source=found.source,
-        verifier=source.verifier,
-        task=found.task,
-        details=found.details,
-    )
+    return problems_of({"name": task, "config": config}, num_problems=1)[0]
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
+from transformers import PreTrainedModel
 
+from tests.small_llama import small_llama
 from tests.specimens import LIVELY, make_student
 from thinkless_core.sampling import cached_attention
 from thinkless_core.sampling.decoding import CachedDecoding
@@ -14,26 +15,10 @@ from thinkless_core.sampling.transformers_sampler import FEW, _draw
 PROMPTS = ((3, 9, 28), (3, 9, 28, 10, 36, 38, 4), (3, 9, 28), (7, 8))
 
 
-def llama(num_key_value_heads: int) -> LlamaForCausalLM:
-    """Four query heads, some of which may share keys."""
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=48,
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=num_key_value_heads,
-        max_position_embeddings=64,
-        initializer_range=0.3,
-    )
-    return LlamaForCausalLM(config).eval()
-
-
 @pytest.mark.parametrize("room", [1, 2, 64])
 @pytest.mark.parametrize(
     "make_model",
-    [lambda: make_student(scale=LIVELY), lambda: llama(1), lambda: llama(2), lambda: llama(4)],
+    [lambda: make_student(scale=LIVELY), lambda: small_llama(1), lambda: small_llama(2), lambda: small_llama(4)],
     ids=["student", "all share", "pairs share", "none share"],
 )
 def test_every_token_has_the_logits_of_a_plain_forward_pass(make_model, room, monkeypatch) -> None:  # type: ignore[no-untyped-def]

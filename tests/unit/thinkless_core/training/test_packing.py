@@ -6,9 +6,10 @@ import random
 
 import pytest
 import torch
-from transformers import Gemma2Config, Gemma2ForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedModel
+from transformers import Gemma2Config, Gemma2ForCausalLM, PreTrainedModel
 
 from tests.oracles.student import sequence_logprobs
+from tests.small_llama import small_llama
 from tests.specimens import LIVELY, make_student
 from thinkless_core.student.rendering import Sample
 from thinkless_core.training import logprobs, packing
@@ -28,22 +29,6 @@ def grouped_samples(seed: int = 0) -> list[Sample]:
             Sample(prompt, tuple(draw.randrange(8, 40) for _ in range(draw.choice((1, 2, 3, 9, 30))))) for _ in range(5)
         ]
     return samples
-
-
-def grouped_query_llama() -> LlamaForCausalLM:
-    """Four query heads share one key-value head; nothing else like the tiny student."""
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=48,
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=1,
-        max_position_embeddings=64,
-        initializer_range=0.3,
-    )
-    return LlamaForCausalLM(config).eval()
 
 
 def both_ways(model: PreTrainedModel, samples: list[Sample]) -> list[tuple[torch.Tensor, list[torch.Tensor]]]:
@@ -79,7 +64,7 @@ def test_packed_logprobs_equal_one_forward_pass_per_sample() -> None:
         assert values_BT[row, len(expected) :].tolist() == [0.0] * (values_BT.shape[1] - len(expected))
 
 
-@pytest.mark.parametrize("make_model", [lambda: make_student(scale=LIVELY), grouped_query_llama])
+@pytest.mark.parametrize("make_model", [lambda: make_student(scale=LIVELY), lambda: small_llama(1)])
 @pytest.mark.parametrize("mask_limit", [packing.MAX_MASK_ELEMENTS, 1], ids=["masks", "no mask at all"])
 def test_packed_and_padded_give_the_same_gradients(make_model, mask_limit, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(packing, "MAX_MASK_ELEMENTS", mask_limit)
