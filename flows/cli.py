@@ -97,8 +97,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_study(commands: Commands) -> None:
     study = _command(commands, "study", "measure the paper's claims, or compare all objectives, over several seeds")
-    study.add_argument("study", metavar="NAME", help="claims, compare, or the path of a TOML file of your own")
-    study.add_argument("--profile", default="tiny")
+    study.add_argument("study", metavar="NAME", help="claims, compare, graded, or the path of a TOML file of your own")
+    study.add_argument("--profile", help="(default: the study's own)")
     study.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
                        help="override one key in every member; may be repeated")  # fmt: skip
     study.add_argument("--seeds", type=int, default=5, metavar="N", help="seeds per condition (default: 5)")

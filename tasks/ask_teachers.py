@@ -92,12 +92,13 @@ class AskTeachers(Stage[TeachSideConfig]):
                 chunks.append(chunk)
                 part = problems[start : start + config.chunk_size]
                 if not chunk.exists():
+                    progress(num_done, len(problems), {})
                     generations, dropped = ask_side(teacher, part, config)
                     # Written first: the chunk's Parquet file marks the chunk as finished.
                     write_whole(_drops_of(chunk), _lines(asdict(answer) for answer in dropped))
                     write_records(chunk, Generation, generations)
                 num_done = min(start + config.chunk_size, len(problems))
-                progress(num_done, len(problems), {})
+            progress(num_done, len(problems), {})
         finally:
             teacher.close()
         return _outcome(config, workspace, chunks, problems=problems, progress=progress)

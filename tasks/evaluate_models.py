@@ -6,6 +6,7 @@ models x benchmarks x modes -> completions (one cell each) -> summary, routers, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,20 +49,21 @@ class EvaluateModels(Stage[EvaluateConfig]):
         config = plan.config
         folders = {artifact.stage: Path(artifact.path) for artifact in plan.inputs}
         tests = read_records(folders["problems"] / Problem.FILE, Problem, where=[("split", ProblemSplit.TEST)])
-        asked = asked_problems(tests, limit=config.limit)
+        asked = asked_problems(tests, config)
         cells = _evaluate_cells(config, asked, folders=folders, scratch=workspace / "scratch", progress=progress)
         per_cell = [read_records(cell, EvalCompletion) for cell in cells]
         if notes := [note for name, problems in asked.items() if (note := _all_wrong(name, problems, per_cell))]:
-            progress(len(cells), len(cells), {}, notes)
+            progress(sum(map(len, per_cell)), sum(map(len, per_cell)), {}, notes)
         rows = _write_tables(per_cell, workspace, router_threshold=config.router_threshold)
         suite = eval_completions_suite(benchmarks=tuple(asked), models=config.models)
         return StageOutcome(rows=rows, gates=(Gate(EvalCompletion.FILE, suite),))
 
 
-def asked_problems(tests: Sequence[Problem], *, limit: int | None) -> dict[str, list[Problem]]:
-    """Benchmark -> its first problems."""
+def asked_problems(tests: Sequence[Problem], config: EvaluateConfig) -> dict[str, list[Problem]]:
+    """Benchmark -> its first problems, for the benchmarks that are asked for."""
     benchmarks = dict.fromkeys(p.benchmark or "" for p in tests)
-    return {name: [p for p in tests if p.benchmark == name][:limit] for name in benchmarks}
+    asked = [name for name in benchmarks if name in config.benchmarks or not config.benchmarks]
+    return {name: [p for p in tests if p.benchmark == name][: config.limit] for name in asked}
 
 
 def refuse_long_prompts(
@@ -105,7 +107,8 @@ def _evaluate_cells(
     use_threads(config.num_threads)
     device = single_process_accelerator().device
     dtype = torch.bfloat16 if in_bfloat16(config.precision) else torch.float32
-    total = len(config.models) * len(asked) * len(EvalMode)
+    num_answers = {name: len(problems) * config.num_samples for name, problems in asked.items()}
+    total, done = len(config.models) * len(EvalMode) * sum(num_answers.values()), 0
     cells: list[Path] = []
     with sampler_source(config.sampler, batch_size=config.batch_size) as source:
         for name in config.models:
@@ -119,6 +122,7 @@ def _evaluate_cells(
                     cell = scratch / f"{name}-{benchmark}-{mode}.parquet"
                     cells.append(cell)
                     if not cell.exists():
+                        progress(done, total, {})
                         completions = evaluate_cell(
                             model,
                             problems,
@@ -128,10 +132,17 @@ def _evaluate_cells(
                             benchmark=benchmark,
                             mode=mode,
                             config=config,
+                            news=partial(_add_progress, progress, before=done, total=total),
                         )
                         write_records(cell, EvalCompletion, completions)
-                    progress(len(cells), total, {})
+                    done += num_answers[benchmark]
+    progress(done, total, {})
     return cells
+
+
+def _add_progress(progress: Progress, num_sampled: int, *, before: int, total: int) -> None:
+    """Hand on how many answers of a cell there are, and of those `before` it."""
+    progress(before + num_sampled, total, {})
 
 
 def _all_wrong(benchmark: str, problems: list[Problem], per_cell: list[list[EvalCompletion]]) -> str | None:

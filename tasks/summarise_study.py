@@ -13,7 +13,6 @@ from typing import TypeVar
 from schemas.artifact import Artifact
 from schemas.base import Record
 from schemas.configs.study import FinishedMember, StudySummaryConfig
-from schemas.mode import EvalMode
 from schemas.records.eval_completions import EvalCompletion
 from schemas.records.eval_pareto import ParetoPoint
 from schemas.records.eval_routers import RouterScore
@@ -82,11 +81,12 @@ class SummariseStudy(Stage[StudySummaryConfig]):
             curves += own
             results.setdefault(member.condition, []).append(_results(member, files, own))
             progress(number, len(config.members), {})
+        num_seeds = {name: c.num_seeds(config.num_seeds) for name, c in config.study.conditions.items()}
         claims = [
             row
             for check in config.study.claims
             for row in measure_claim(
-                check, study=name, members=results, benchmarks=config.study.benchmarks, num_seeds=config.num_seeds
+                check, study=name, members=results, benchmarks=config.study.benchmarks, num_seeds=num_seeds
             )
         ]
         write_table(workspace, StudyMember, members)
@@ -169,7 +169,7 @@ def _results(member: FinishedMember, files: _MemberFiles, curves: list[StudyCurv
         seed=member.seed,
         summary=files.read("eval_summary", EvalSummary),
         routers=files.read("eval_routers", RouterScore),
-        completions=files.read("eval_completions", EvalCompletion, model="rl", mode=EvalMode.AUTO),
+        completions=files.read("eval_completions", EvalCompletion, model="rl"),
         curves=by_name,
         guard_events=files.read("guard_events", GuardEvent),
     )

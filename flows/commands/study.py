@@ -45,7 +45,8 @@ def show_plan(request: StudyRequest) -> None:
     width = max(len(name) for name in request.study.conditions)
     print(f"{request.study.title}\n")
     for name, condition in request.study.conditions.items():
-        print(f"  {name:<{width}}  {request.num_seeds} seeds, {cached[name]} in the store  {condition.about}")
+        seeds = condition.num_seeds(request.num_seeds)
+        print(f"  {name:<{width}}  {seeds} seeds, {cached[name]} in the store  {condition.about}")
     waiting = len(found) - cached.total()
     seconds = seconds_per_member(request, [member for member in found.values() if member])
     minutes = -(-waiting // request.jobs) * seconds / 60

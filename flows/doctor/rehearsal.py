@@ -108,7 +108,7 @@ def _rl(
 def _evaluate(
     config: PipelineConfig, tests: Sequence[Problem], tokenizer: PreTrainedTokenizerBase, context: int | None
 ) -> str:
-    asked = asked_problems(tests, limit=config.evaluate.limit)
+    asked = asked_problems(tests, config.evaluate)
     model = config.evaluate.models[0]
     refuse_long_prompts(asked, config=config.evaluate, model=model, tokenizer=tokenizer, context=context)
     return f"{sum(map(len, asked.values()))} problems; every prompt leaves room for evaluate.max_new_tokens"

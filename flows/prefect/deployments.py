@@ -40,8 +40,8 @@ def prefect_yaml() -> str:
         about = " ".join((type(stage).__doc__ or "").split())
         deployments.append((stage.name, about, "common", f"{{profile: tiny, until: {stage.name}}}"))
     for name in study_names():
-        title = load_study(name).title
-        deployments.append((name, title, "study", f"{{study: {name}, profile: tiny, seeds: 5}}"))
+        study = load_study(name)
+        deployments.append((name, study.title, "study", f"{{study: {name}, profile: {study.profile}, seeds: 5}}"))
     return HEAD + "".join(
         f"  - <<: *{kind}\n    name: {name}\n    description: {about!r}\n    parameters: {parameters}\n"
         for name, about, kind, parameters in deployments

@@ -28,7 +28,7 @@ from schemas.records.study_claims import StudyClaim
 @flow(name="thinkless-study", log_prints=False, persist_result=False)
 def thinkless_study(
     study: str = "claims",
-    profile: str = "tiny",
+    profile: str | None = None,
     seeds: int = 5,
     jobs: int | None = None,
     only: str | None = None,

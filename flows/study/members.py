@@ -100,17 +100,21 @@ class MemberFinder:
 def check_study(
     name: str,
     *,
-    profile: str,
+    profile: str | None = None,
     num_seeds: int,
     jobs: int | None = None,
     claim: str | None = None,
     overrides: Sequence[str] = (),
 ) -> StudyRequest:
-    """Check the study and the configuration of every member; raises ConfigError or StoreError."""
+    """Check the study and the configuration of every member; raises ConfigError or StoreError.
+
+    Without a `profile`, the study's own is run.
+    """
     if jobs is not None and jobs < 1:
         raise ConfigError(f"--jobs is {jobs}, expected at least 1; leave it out for one per core")
     study = load_study(name)
     study = study.only(claim) if claim else study
+    profile = profile or study.profile
     members = study.members(num_seeds=num_seeds, overrides=overrides)
     threads = 1
     for member in members[: len(study.conditions)]:  # the seeds of a condition share all that can be wrong

@@ -20,6 +20,8 @@ class EvaluateConfig(ComputeConfig):
 
     models: tuple[ModelName, ...] = Field(MODELS, min_length=1)
     """Models to evaluate: base, warm-up (`sft`), policy (`rl`). The stage depends on no other model."""
+    benchmarks: tuple[str, ...] = ()
+    """Benchmarks to evaluate on, of those in problems.benchmarks; empty: all."""
     temperature: float = Field(0.6, gt=0)
     """Sampling temperature (paper: 0.6)."""
     top_p: float = Field(0.95, gt=0, le=1)

@@ -5,7 +5,7 @@ profile (TOML) + overrides (`rl.gamma=0.3`) -> PipelineConfig; see schemas/confi
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
@@ -18,7 +18,7 @@ from schemas.configs.rl import RlConfig
 from schemas.configs.sft import SftConfig
 from schemas.configs.stage import MAX_SEED, StageConfig, Table
 from schemas.configs.teach import TeachConfig
-from schemas.errors import ConfigError
+from schemas.errors import ConfigError, nearest
 
 
 class PipelineConfig(Table):
@@ -57,6 +57,16 @@ class PipelineConfig(Table):
         seed = data.get("seed", 0)
         filled = {name: {"seed": seed, **data[name]} for name in STAGES if isinstance(data.get(name), dict)}
         return {**data, **filled}
+
+    @model_validator(mode="after")
+    def _evaluated_benchmarks_exist(self) -> Self:
+        for name in self.evaluate.benchmarks:
+            if name not in self.problems.benchmarks:
+                raise ValueError(
+                    f"evaluate.benchmarks names {name!r}, which problems.benchmarks does not have; "
+                    f"{nearest(name, self.problems.benchmarks)}"
+                )
+        return self
 
 
 STAGES = tuple(

@@ -29,6 +29,7 @@ CLAIM_ROLES: Mapping[str, tuple[str, ...]] = {
     "smooth-p-think": ("policy",),
     "long-chains-shorten": ("policy",),
     "reaches-oracle": ("policy",),
+    "chooses-by-need": ("policy",),
     "guard-recovers": ("guarded", "unguarded"),
 }
 """Claim -> roles of its conditions, for every claim that thinkless_core/statistics/claims.py can measure."""
@@ -41,6 +42,12 @@ class Condition(Table):
     """Its purpose, in a sentence."""
     overrides: tuple[str, ...] = ()
     """`dotted.key=value`, applied after those of the whole study."""
+    most_seeds: int | None = Field(None, ge=1)
+    """Run with no more seeds than this, whatever the others are run with."""
+
+    def num_seeds(self, asked: int) -> int:
+        """The seeds it is run with if `asked` are asked for."""
+        return asked if self.most_seeds is None else min(asked, self.most_seeds)
 
 
 class ClaimCheck(Table):
@@ -82,6 +89,8 @@ class StudyConfig(Table):
     """Its name: the stem of its file."""
     title: str
     """Headline of its page."""
+    profile: str = "tiny"
+    """The profile it was made for, which is run if none is named."""
     overrides: tuple[str, ...] = ()
     """Applied to every member, before its condition's own."""
     benchmarks: StudyBenchmarks
@@ -121,6 +130,7 @@ class StudyConfig(Table):
             MemberSpec(name, seed, (*self.overrides, *condition.overrides, *overrides, f"rl.seed={seed}"))
             for seed in range(num_seeds)
             for name, condition in self.conditions.items()
+            if seed < condition.num_seeds(num_seeds)
         )
 
 
@@ -157,7 +167,7 @@ class StudySummaryConfig(StageConfig):
     members: tuple[FinishedMember, ...] = Field(min_length=1)
     """The runs that are finished."""
     num_seeds: int = Field(ge=1)
-    """Requested seeds per condition; a claim measured on fewer has a note."""
+    """Requested seeds per condition, most of all; a claim measured on fewer than its condition has a note."""
 
 
 def study_names() -> tuple[str, ...]:

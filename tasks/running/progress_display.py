@@ -38,24 +38,24 @@ Show = Callable[[int, int, str], None]
 
 
 class _Remaining:
-    """How long a stage still takes, by the pieces that it has done since it began; a resumed one has done others."""
+    """How long a stage still takes, by the pieces done since the last call that tells nothing of their time.
+
+    That is the first call, each before the first piece, and one that jumps from nothing over several: these are
+    finished pieces of a resumed stage, or a first chunk.
+    """
 
     def __init__(self) -> None:
-        self._began = self._last = time.monotonic()
-        self._total = 0
-        self._done_before: int | None = None
+        self._began = time.monotonic()
+        self._done_before = self._done = self._total = 0
 
     def __call__(self, done: int, total: int) -> str:
         """`about 12 min left`, or nothing before the first piece and after the last."""
         now = time.monotonic()
-        if done == 0 or total != self._total:  # what was before, if anything, says nothing about these pieces
-            self._began, self._total, self._done_before = now if done == 0 else self._last, total, None
-        self._last = now
-        if not 0 < done < total:
-            return ""
-        if self._done_before is None:
-            self._done_before = done - 1
-        if done == self._done_before:
+        jumps = self._done == 0 and done > 1
+        if total != self._total or done < self._done or done == 0 or jumps:
+            self._began, self._done_before, self._total = now, done, total
+        self._done = done
+        if not self._done_before < done < total:
             return ""
         return f"about {_duration((total - done) * (now - self._began) / (done - self._done_before))} left"
 

@@ -163,7 +163,7 @@ def _rl(config: PipelineConfig, shape: ModelShape) -> StageWork:
 
 def _evaluate(config: PipelineConfig, shape: ModelShape, *, problems: Mapping[str, int | None]) -> StageWork:
     ev = config.evaluate
-    sizes = {name: problems[name] for name in config.problems.benchmarks}
+    sizes = {name: problems[name] for name in ev.benchmarks or config.problems.benchmarks}
     asked = sum(min(size, ev.limit) if ev.limit and size else (ev.limit or size or 0) for size in sizes.values())
     answers = asked * ev.num_samples * len(ev.models)
     unknown = [name for name, size in sizes.items() if size is None and ev.limit is None]

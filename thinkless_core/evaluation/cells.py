@@ -10,7 +10,7 @@ code's lenient rules, which also read an answer off a truncated or malformed com
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -23,10 +23,13 @@ from schemas.records.problems import Problem
 from thinkless_core.grading.fake_short import is_fake_short
 from thinkless_core.grading.paper import PaperVerifier
 from thinkless_core.grading.verifier import judge_completions
-from thinkless_core.sampling.sampler import Sampler, SampleRequest
+from thinkless_core.sampling.sampler import SampledCompletion, Sampler, SampleRequest
 from thinkless_core.sampling.think_probability import think_probabilities
 from thinkless_core.student.control_tokens import ControlTokens
 from thinkless_core.student.rendering import decode_completion, render_prompt
+
+BATCHES_BETWEEN_NEWS = 4
+"""Batches sampled in one call of the sampler, after which it is said how many answers there are."""
 
 
 def evaluate_cell(
@@ -39,12 +42,16 @@ def evaluate_cell(
     benchmark: str,
     mode: EvalMode,
     config: EvaluateConfig,
+    news: Callable[[int], None] = lambda num_sampled: None,
 ) -> list[EvalCompletion]:
-    """Completions of one model in one mode on one benchmark. Raises EvaluationError for zero problems."""
+    """Completions of one model in one mode on one benchmark; `news` hears now and then how many are sampled.
+
+    Raises EvaluationError for zero problems.
+    """
     if not problems:
         raise EvaluationError(
             f"benchmark {benchmark!r} has no problems to evaluate {model_name} on, so there is nothing to average; "
-            "check problems.benchmarks and evaluate.limit"
+            "check problems.benchmarks"
         )
     control = ControlTokens.of(tokenizer)
     probabilities = think_probabilities(
@@ -64,9 +71,16 @@ def evaluate_cell(
         )
         for problem, _, sample in asked
     ]
-    sampled = sampler.sample(
-        requests, max_new_tokens=config.max_new_tokens, temperature=config.temperature, top_p=config.top_p
-    )
+    sampled: list[SampledCompletion] = []
+    size = BATCHES_BETWEEN_NEWS * config.batch_size
+    for start in range(0, len(requests), size):
+        sampled += sampler.sample(
+            requests[start : start + size],
+            max_new_tokens=config.max_new_tokens,
+            temperature=config.temperature,
+            top_p=config.top_p,
+        )
+        news(len(sampled))
     texts = [decode_completion(tokenizer, completion.token_ids) for completion in sampled]
     chosen_modes = [control.mode_of(completion.token_ids[0]) for completion in sampled]
     # A truncated or malformed completion has no verdict.

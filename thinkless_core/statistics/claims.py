@@ -1,9 +1,6 @@
-"""The paper's claims as measurements: runs of a study -> one number per seed -> interval -> holds, fails, undecided.
+"""The paper's claims, and the project's own, as measurements over seeds.
 
 ClaimCheck + MemberResults by condition -> Readings (seed -> number, and the threshold) -> StudyClaim rows
-
-A claim holds if the whole 95% interval over seeds satisfies its threshold, fails if the whole interval violates it,
-and is undecided otherwise. The interval is Student's t over seeds; differences are taken seed by seed.
 Paper: Thinkless, arXiv 2505.13379; its own figures have no error bars.
 """
 
@@ -11,66 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from schemas.configs.study import ClaimCheck, StudyBenchmarks
 from schemas.mode import EvalMode
 from schemas.records.study_claims import StudyClaim
-from thinkless_core.statistics.intervals import Interval, interval_over_seeds
+from thinkless_core.statistics.intervals import interval_over_seeds
 from thinkless_core.statistics.member_results import MemberResults
-
-Members = Mapping[str, Sequence[MemberResults]]
-"""Part in the claim -> the finished runs of the condition that plays it."""
-ClaimOutcome = Literal["holds", "fails", "undecided"]
-
-
-@dataclass(frozen=True)
-class Threshold:
-    """What a quantity has to satisfy."""
-
-    side: Literal["at least", "at most"]
-    value: float
-
-    def outcome(self, interval: Interval) -> ClaimOutcome:
-        """Whether the whole interval is on the right side, the whole on the wrong one, or neither."""
-        low, high = interval.low, interval.high
-        worst, best = (low, high) if self.side == "at least" else (-high, -low)
-        needed = self.value if self.side == "at least" else -self.value
-        if worst >= needed:
-            return "holds"
-        return "fails" if best < needed else "undecided"
-
-
-@dataclass(frozen=True)
-class Reading:
-    """One quantity of a claim under every seed."""
-
-    part: str
-    """The part it is measured for; of a difference, the first."""
-    quantity: str
-    by_seed: Mapping[int, float]
-    threshold: Threshold
-    note: str = ""
-
-
-def at_least(value: float) -> Threshold:
-    """Holds if the quantity is this or more."""
-    return Threshold("at least", value)
-
-
-def at_most(value: float) -> Threshold:
-    """Holds if the quantity is this or less."""
-    return Threshold("at most", value)
-
-
-def of_each(members: Iterable[MemberResults], number: Callable[[MemberResults], float]) -> dict[int, float]:
-    """One number per seed."""
-    return {member.seed: number(member) for member in members}
-
-
-def difference(left: Mapping[int, float], right: Mapping[int, float]) -> dict[int, float]:
-    """Left less right, for the seeds that both have."""
-    return {seed: left[seed] - right[seed] for seed in sorted(left.keys() & right.keys())}
+from thinkless_core.statistics.need import choice_by_need
+from thinkless_core.statistics.readings import Members, Reading, at_least, at_most, difference, of_each
 
 
 def think_shares_on(benchmark: str, members: Iterable[MemberResults]) -> dict[int, float]:
@@ -193,6 +138,31 @@ def reaches_oracle(members: Members, on: StudyBenchmarks) -> list[Reading]:
     ]
 
 
+def chooses_by_need(members: Members, on: StudyBenchmarks) -> list[Reading]:
+    """By level of a task: where a short answer will do, and where only thought will; then what that costs and saves."""
+    found = {member.seed: choice_by_need(member.completions, on.mixed) for member in members["policy"]}
+    auto, think = (
+        {m.seed: m.cell(on.mixed, mode) for m in members["policy"]} for mode in (EvalMode.AUTO, EvalMode.THINK)
+    )
+    easy = {seed: choice.easy for seed, choice in found.items() if choice.easy is not None}
+    hard = {seed: choice.hard for seed, choice in found.items() if choice.hard is not None}
+    change = {seed: auto[seed].accuracy - think[seed].accuracy for seed in auto}
+    cost = {seed: auto[seed].mean_tokens / think[seed].mean_tokens for seed in auto}
+    readings = []
+    for shares, threshold, where in (
+        (easy, at_most(0.15), "short is right in at least 90%"),
+        (hard, at_least(0.85), "short is right in at most half as many as think"),
+    ):
+        mean = {seed: share.mean for seed, share in shares.items()}
+        note = "; ".join(f"seed {seed}: {share}" for seed, share in shares.items())
+        readings.append(Reading("policy", f"think share on {on.mixed} where {where}", mean, threshold, note))
+    return [
+        *readings,
+        Reading("policy", f"accuracy on {on.mixed}, auto less forced think", change, at_least(-0.02)),
+        Reading("policy", f"tokens on {on.mixed}, auto over forced think", cost, at_most(0.65)),
+    ]
+
+
 def guard_recovers(members: Members, on: StudyBenchmarks) -> list[Reading]:
     """The same setting that loses a mode, with and without forced rollouts."""
     quantity = "share of the rarer mode among free rollouts in the last 10 steps"
@@ -239,6 +209,11 @@ CLAIMS: Mapping[str, Claim] = {
     "reaches-oracle": Claim(
         "The policy is within 1 point of the oracle router at no more than 1.15 x its tokens.", reaches_oracle
     ),
+    "chooses-by-need": Claim(
+        "It thinks about at most 15% where short is right in 90%, and about at least 85% where short is right in half "
+        "as many as think, at most 2 points behind always thinking and with at most 0.65 of its tokens.",
+        chooses_by_need,
+    ),
     "guard-recovers": Claim(
         "force_split brings a lost mode back to at least 5% of rollouts.",
         guard_recovers,
@@ -252,9 +227,9 @@ def measure_claim(
     study: str,
     members: Mapping[str, Sequence[MemberResults]],
     benchmarks: StudyBenchmarks,
-    num_seeds: int,
+    num_seeds: Mapping[str, int],
 ) -> list[StudyClaim]:
-    """One row per quantity of the claim; `members` are finished runs by condition.
+    """One row per quantity of the claim; `members` are finished runs by condition, of `num_seeds` asked for.
 
     A quantity that no seed has (because its runs are missing) has no row.
     """
@@ -265,14 +240,15 @@ def measure_claim(
         if not reading.by_seed:
             continue
         interval = interval_over_seeds(list(reading.by_seed.values()))
-        found = len(reading.by_seed)
-        notes = [reading.note, f"{found} of {num_seeds} seeds" if found < num_seeds else ""]
+        condition, found = check.conditions[reading.part], len(reading.by_seed)
+        asked = num_seeds[condition]
+        notes = [reading.note, f"{found} of {asked} seeds" if found < asked else ""]
         rows.append(
             StudyClaim(
                 study=study,
                 claim=check.claim,
                 statement=claim.statement,
-                condition=check.conditions[reading.part],
+                condition=condition,
                 quantity=f"{reading.quantity}, {reading.threshold.side} {reading.threshold.value:g}",
                 measured=interval.estimate,
                 low=interval.low,

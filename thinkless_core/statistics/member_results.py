@@ -32,7 +32,7 @@ class MemberResults:
     summary: Sequence[EvalSummary]
     routers: Sequence[RouterScore]
     completions: Sequence[EvalCompletion]
-    """The policy's in mode auto."""
+    """The policy's, in all modes."""
     curves: Mapping[str, Sequence[float]]
     """Training metric -> its values, in the order of steps."""
     guard_events: Sequence[GuardEvent] = ()
@@ -96,7 +96,7 @@ class MemberResults:
 
     def undecided_share(self, benchmark: str) -> float:
         """Share of a benchmark's problems with 0.05 < P(think) < 0.95."""
-        chances = [row.p_think for row in self.completions if row.benchmark == benchmark]
+        chances = [row.p_think for row in self._free(benchmark)]
         return sum(0.05 < chance < 0.95 for chance in chances) / len(chances) if chances else 0.0
 
     def smallest_step_in_difficulty(self, benchmark: str) -> float:
@@ -105,13 +105,17 @@ class MemberResults:
         Raises EvaluationError if fewer than two difficulties are known.
         """
         by_difficulty: dict[int, list[float]] = {}
-        for row in self.completions:
-            if row.benchmark == benchmark and row.difficulty is not None:
+        for row in self._free(benchmark):
+            if row.difficulty is not None:
                 by_difficulty.setdefault(row.difficulty, []).append(row.p_think)
         means = [math.fsum(values) / len(values) for _, values in sorted(by_difficulty.items())]
         if len(means) < 2:
             raise EvaluationError(f"benchmark {benchmark} has {len(means)} difficulties, expected at least 2")
         return min(later - earlier for earlier, later in pairwise(means))
+
+    def _free(self, benchmark: str) -> list[EvalCompletion]:
+        """The completions in mode auto."""
+        return [row for row in self.completions if (row.benchmark, row.mode) == (benchmark, EvalMode.AUTO)]
 
 
 def moving_average(values: Sequence[float]) -> list[float]:

@@ -120,6 +120,10 @@ BAD_OVERRIDES = {
     "a truth value for a choice": ("pairs.truncated=true", ["pairs.truncated", "'drop'", "got True"]),
     "a truth value for text": ("report.title=true", ["report.title", "string", "got True"]),
     "a fraction for a whole number": ("rl.steps=1.5", ["rl.steps", "1.5"]),
+    "an unknown benchmark": (
+        'evaluate.benchmarks=["tiny-esy"]',
+        ["evaluate.benchmarks names 'tiny-esy'", "did you mean 'tiny-easy'?"],
+    ),
     "a value for a table": ("rl=3", ["rl:", "got 3"]),
     "a table for a value": ("rl.steps.x=3", ["rl.steps.x", "'steps' is a value, not a table"]),
     "a group of one": ("rl.group_size=1", ["rl.group_size", "greater than or equal to 2", "got 1"]),

@@ -101,16 +101,25 @@ def test_a_study_without_seeds_is_refused(tmp_path: Path) -> None:
         load_study(written(tmp_path, GOOD)).members(num_seeds=0)
 
 
-@pytest.mark.parametrize("name", ["claims", "compare"])
-def test_every_member_of_a_shipped_study_is_a_valid_run_of_the_default_profile(name: str) -> None:
+def test_a_condition_may_want_fewer_seeds_than_the_others(tmp_path: Path) -> None:
+    study = load_study(
+        written(tmp_path, GOOD.replace('about = "a high alpha"', 'about = "one will do"\nmost_seeds = 1'))
+    )
+    assert [member.label for member in study.members(num_seeds=2)] == ["low-seed0", "high-seed0", "low-seed1"]
+    with pytest.raises(ConfigError, match=r"conditions\.high\.most_seeds"):
+        load_study(written(tmp_path, GOOD.replace('about = "a high alpha"', 'about = "none"\nmost_seeds = 0')))
+
+
+@pytest.mark.parametrize("name", study_names())
+def test_every_member_of_a_shipped_study_is_a_valid_run_of_its_profile(name: str) -> None:
     study = load_study(name)
-    benchmarks = load_config("tiny").problems.benchmarks
+    benchmarks = load_config(study.profile).problems.benchmarks
     assert set(study.benchmarks.model_dump().values()) <= benchmarks.keys()
-    configs = [load_config("tiny", overrides=member.overrides) for member in study.members(num_seeds=1)]
+    configs = [load_config(study.profile, overrides=member.overrides) for member in study.members(num_seeds=1)]
     assert all("rl" in config.evaluate.models for config in configs)
     # No two conditions are the same run.
     assert len({config.model_dump_json() for config in configs}) == len(configs)
 
 
 def test_the_shipped_studies_are_known_by_name() -> None:
-    assert study_names() == ("claims", "compare")
+    assert study_names() == ("claims", "compare", "graded")

@@ -71,16 +71,17 @@ def test_without_a_terminal_the_first_and_the_last_step_are_said_and_notes_alway
     log: pytest.LogCaptureFixture,
 ) -> None:
     with stage_progress("rl") as progress:
+        progress(0, 3, {})
         progress(1, 3, RL_STEP)
         progress(2, 3, RL_STEP, ["think fell to 1.0%"])
         progress(3, 3, RL_STEP | {"reward_mean": 0.5})
     messages = [record.getMessage() for record in log.records]
-    assert [m.split("  ")[0] for m in messages] == ["rl", "rl: think fell to 1.0%", "rl"]
+    assert [m.split("  ")[0] for m in messages] == ["rl", "rl", "rl: think fell to 1.0%", "rl"]
     assert re.fullmatch(
-        r"rl +1/3  \d s  about 0 s left  reward 0\.3125  accuracy 71\.0%  .*  generated 1\.23M", messages[0]
+        r"rl +1/3  \d s  about 0 s left  reward 0\.3125  accuracy 71\.0%  .*  generated 1\.23M", messages[1]
     )
-    assert "reward 0.5 " in messages[2]
-    assert [record.levelname for record in log.records] == ["INFO", "WARNING", "INFO"]
+    assert "reward 0.5 " in messages[3]
+    assert [record.levelname for record in log.records] == ["INFO", "INFO", "WARNING", "INFO"]
 
 
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
@@ -136,15 +137,29 @@ def test_the_first_step_already_tells_how_long_the_stage_still_takes(
 
 def test_what_was_done_before_a_stage_was_resumed_and_other_pieces_do_not_count(clock: Callable[[float], None]) -> None:
     remaining = module._Remaining()
+    assert remaining(6, 8) == ""
     clock(500)
     assert [remaining(done, 8) for done in (7, 8)] == ["about 8 min left", ""]
+    clock(30)
+    assert [remaining(done, 100) for done in (0, 90)] == ["", ""]
     clock(30)
     assert remaining(91, 100) == "about 4 min left"
     clock(30)
     assert remaining(92, 100) == "about 4 min left"
     assert remaining(0, 100) == ""
     clock(2000)
-    assert remaining(1, 5) == "about 2 h 13 min left"
+    assert remaining(1, 5) == ""
+    clock(2000)
+    assert remaining(2, 5) == "about 100 min left"
+
+
+def test_chunks_tell_the_time_from_the_second_on(clock: Callable[[float], None]) -> None:
+    remaining = module._Remaining()
+    said = []
+    for done in (0, 1000, 2000, 6936):
+        said.append(remaining(done, 6936))
+        clock(3)
+    assert said == ["", "", "about 15 s left", ""]
 
 
 def test_a_run_without_prefect_does_not_load_it_to_show_progress() -> None:

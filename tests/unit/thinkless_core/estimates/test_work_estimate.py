@@ -95,6 +95,8 @@ def test_rollouts_and_evaluation_are_counted_as_by_hand() -> None:
     assert works["rl"].devices == works["sft"].devices == 4
     limited = works_of("paper", "evaluate.limit=50", "evaluate.num_samples=1", 'evaluate.models=["rl"]')
     assert limited["evaluate"].most_tokens == (30 + 3 * 50) * 3 * 32_768
+    one = works_of("paper", 'evaluate.benchmarks=["math500"]')
+    assert one["evaluate"].most_tokens == 500 * 5 * 3 * 3 * 32_768
 
 
 def test_hours_follow_the_operations() -> None:

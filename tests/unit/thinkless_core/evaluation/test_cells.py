@@ -94,6 +94,25 @@ def test_all_samples_have_identities_and_models_share_their_streams(tokenizer: P
     assert len(set(streams)) == 15
 
 
+def test_a_large_cell_says_now_and_then_how_many_answers_are_there(
+    tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluation, "BATCHES_BETWEEN_NEWS", 2)
+    said: list[int] = []
+    evaluate_cell(
+        make_student(),
+        make_problems(5),
+        sampler=ScriptedSampler(tokenizer, lambda *_: "<short>1"),
+        tokenizer=tokenizer,
+        model_name="base",
+        benchmark="b",
+        mode=EvalMode.AUTO,
+        config=EvaluateConfig(max_new_tokens=8, short_max_tokens=4, batch_size=2, num_samples=2),
+        news=said.append,
+    )
+    assert said == [4, 8, 10]
+
+
 def test_what_is_evaluated_does_not_depend_on_the_batch_size(tokenizer: PreTrainedTokenizerFast) -> None:
     model = make_student(scale=LIVELY)
     cells = [

@@ -18,9 +18,10 @@ from schemas.records.eval_routers import RouterScore
 from schemas.records.eval_summary import EvalSummary
 from schemas.records.guard_events import GuardEvent
 from schemas.records.study_claims import StudyClaim
-from thinkless_core.statistics.claims import CLAIMS, at_least, at_most, measure_claim
+from thinkless_core.statistics.claims import CLAIMS, measure_claim
 from thinkless_core.statistics.intervals import Interval
 from thinkless_core.statistics.member_results import MemberResults, moving_average
+from thinkless_core.statistics.readings import at_least, at_most
 
 ON = StudyBenchmarks(easy="easy", mixed="mixed", hard="hard")
 SEEDS = range(5)
@@ -82,7 +83,8 @@ def counts(shares: Sequence[float], *, rollouts: int = 1000) -> dict[str, list[f
 def measure(claim: str, *, num_seeds: int = 5, **members: Sequence[MemberResults]) -> list[StudyClaim]:
     """The rows of one claim; every part is played by the condition of its name."""
     check = ClaimCheck(claim=claim, conditions={role: role for role in CLAIM_ROLES[claim]})
-    return measure_claim(check, study="s", members=members, benchmarks=ON, num_seeds=num_seeds)
+    asked = dict.fromkeys(check.conditions.values(), num_seeds)
+    return measure_claim(check, study="s", members=members, benchmarks=ON, num_seeds=asked)
 
 
 def test_every_claim_that_a_study_can_name_is_measured() -> None:

@@ -1,0 +1,67 @@
+"""What a claim is measured by: runs of a study -> one number per seed -> interval -> holds, fails, undecided.
+
+A claim holds if the whole 95% interval over seeds satisfies its threshold, fails if the whole interval violates it,
+and is undecided otherwise. The interval is Student's t over seeds; differences are taken seed by seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from thinkless_core.statistics.intervals import Interval
+from thinkless_core.statistics.member_results import MemberResults
+
+Members = Mapping[str, Sequence[MemberResults]]
+"""Part in the claim -> the finished runs of the condition that plays it."""
+ClaimOutcome = Literal["holds", "fails", "undecided"]
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """What a quantity has to satisfy."""
+
+    side: Literal["at least", "at most"]
+    value: float
+
+    def outcome(self, interval: Interval) -> ClaimOutcome:
+        """Whether the whole interval is on the right side, the whole on the wrong one, or neither."""
+        low, high = interval.low, interval.high
+        worst, best = (low, high) if self.side == "at least" else (-high, -low)
+        needed = self.value if self.side == "at least" else -self.value
+        if worst >= needed:
+            return "holds"
+        return "fails" if best < needed else "undecided"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One quantity of a claim under every seed."""
+
+    part: str
+    """The part it is measured for; of a difference, the first."""
+    quantity: str
+    by_seed: Mapping[int, float]
+    threshold: Threshold
+    note: str = ""
+
+
+def at_least(value: float) -> Threshold:
+    """Holds if the quantity is this or more."""
+    return Threshold("at least", value)
+
+
+def at_most(value: float) -> Threshold:
+    """Holds if the quantity is this or less."""
+    return Threshold("at most", value)
+
+
+def of_each(members: Iterable[MemberResults], number: Callable[[MemberResults], float]) -> dict[int, float]:
+    """One number per seed."""
+    return {member.seed: number(member) for member in members}
+
+
+def difference(left: Mapping[int, float], right: Mapping[int, float]) -> dict[int, float]:
+    """Left less right, for the seeds that both have."""
+    return {seed: left[seed] - right[seed] for seed in sorted(left.keys() & right.keys())}
