@@ -17,6 +17,8 @@ PACKAGES = (
 
 TELL_DEVICE = "import torch; print(torch.cuda.get_device_name() if torch.cuda.is_available() else '')"
 
+TELL_BFLOAT16 = "from thinkless_core.training.acceleration import in_bfloat16; print(in_bfloat16('auto'))"
+
 
 def describe_machine() -> dict[str, Any]:
     """Processor, cores, memory, CUDA device, versions."""
@@ -30,6 +32,14 @@ def describe_machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": {name: version for name in PACKAGES if (version := installed_version(name))},
     }
+
+
+def precision_here(precision: str) -> str:
+    """`float32` or `mixed`, where `auto` takes what the trainers take on this machine."""
+    if precision != "auto":
+        return precision
+    asked = subprocess.run([sys.executable, "-c", TELL_BFLOAT16], capture_output=True, text=True, check=True)
+    return "mixed" if asked.stdout.strip() == "True" else "float32"
 
 
 def num_cores() -> int:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.contest import ROOT, Contestant, SideResult
+from tests.benchmarks.machine import precision_here
 from tests.benchmarks.models import WARM_UP, WARM_UP_MIX
 from tests.benchmarks.row import Row, Setting, megabytes, number, source_tag, speed_up, spread, table
 from tests.benchmarks.samples import chain_problems
@@ -37,7 +38,7 @@ SIZES: dict[str, dict[str, Any]] = {
         "prompts": 12,
         "group_size": 6,
         "short_max_tokens": 16,
-        "precision": "mixed",
+        "precision": "auto",
     },
 }
 QUICK = {
@@ -62,6 +63,7 @@ def ours(spec: Spec, turns: Turns) -> None:
     from thinkless_core.training.acceleration import use_threads
 
     use_threads(spec["threads"])
+    turns.note(precision=spec["precision"])
     policy, tokenizer = load_model(spec["model"]), load_tokenizer(spec["model"])
     sampler = SamplingCopy if spec["precision"] == "mixed" else TransformersSampler
     clock = RolloutClock(sampler(policy, tokenizer.pad_token_id, tokenizer.eos_token_id))
@@ -253,6 +255,7 @@ def make_row(size: str) -> Row:
         folder, _ = model_folder(size, setting)
         spec = {"threads": setting.threads, "size": size, "model": str(folder)} | DEFAULTS | SIZES[size]
         spec |= QUICK[size] if setting.quick else {}
+        spec["precision"] = precision_here(spec["precision"])
         return [[Contestant("rl", "ours", spec, "ours, train_rl"), Contestant("rl", "trl", spec, "TRL GRPOTrainer")]]
 
     def describe(groups: Sequence[Sequence[SideResult]]) -> str:
@@ -268,7 +271,7 @@ def make_row(size: str) -> Row:
         return (
             table(header, lines)
             + f"\n\nOurs is {speed_up(us, peer)} times faster a step, {speed_up(us, peer, unit='tokens')} times per "
-            f"generated token. Groups without variance: {idle:g} a step."
+            f"generated token, both in precision {us.notes['precision']}. Groups without variance: {idle:g} a step."
         )
 
     return Row(f"rl-{size}", f"RL step, {size} model", contests, describe, 5 if size == "tiny" else 3, prepare)

@@ -1,7 +1,8 @@
 """Row `sampler-smollm2`: rollouts alone, beside transformers' `generate()`: the same warmed-up model, the same prompts.
 
-Both sample 12 prompts x 6 completions in bfloat16 at temperature 1, with and without top-p, and stop at the end token;
-tokens up to it count. `generate()` gets the prompts padded on the left, as many rows as there are completions.
+Both sample 12 prompts x 6 completions at temperature 1, with and without top-p, and stop at the end token; tokens up to
+it count. Weights are in bfloat16 where the hardware has units for it, else in float32. `generate()` gets the prompts
+padded on the left, as many rows as there are completions.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 
 from tests.benchmarks import rl
 from tests.benchmarks.contest import Contestant, SideResult
+from tests.benchmarks.machine import precision_here
 from tests.benchmarks.row import Row, Setting, megabytes, speed_up, spread, table
 from tests.benchmarks.turns import Side, Spec, Turns
 
@@ -28,7 +30,8 @@ def _prepared(spec: Spec) -> tuple[Any, Any, list[tuple[int, ...]]]:
     from thinkless_core.training.acceleration import single_process_accelerator, use_threads
 
     use_threads(spec["threads"])
-    model, tokenizer = load_model(spec["model"], dtype=torch.bfloat16), load_tokenizer(spec["model"])
+    dtype = torch.bfloat16 if spec["precision"] == "mixed" else torch.float32
+    model, tokenizer = load_model(spec["model"], dtype=dtype), load_tokenizer(spec["model"])
     model.to(single_process_accelerator().device).eval()
     prompts = [render_prompt(tokenizer, problem.prompt) for problem in word_problems(spec["prompts"], seed=2)]
     return model, tokenizer, [prompt for prompt in prompts for _ in range(spec["group_size"])]
@@ -40,6 +43,7 @@ def ours(spec: Spec, turns: Turns) -> None:
     from thinkless_core.sampling.transformers_sampler import TransformersSampler
 
     model, tokenizer, prompts = _prepared(spec)
+    turns.note(dtype=str(model.dtype).removeprefix("torch."))
     sampler = TransformersSampler(model, tokenizer.pad_token_id, tokenizer.eos_token_id)
     step = 0
     while True:
@@ -83,6 +87,7 @@ def contests(setting: Setting) -> list[list[Contestant]]:
     folder, _ = rl.model_folder(SIZE, setting)
     spec = {"threads": setting.threads, "size": SIZE, "model": str(folder)} | rl.DEFAULTS | rl.SIZES[SIZE]
     spec |= rl.QUICK[SIZE] if setting.quick else {}
+    spec["precision"] = precision_here(spec["precision"])
     return [
         [
             Contestant("sampler", "ours", spec | {"top_p": top_p}, f"ours, top_p {top_p}"),
@@ -104,7 +109,9 @@ def describe(groups: Sequence[Sequence[SideResult]]) -> str:
         for us, peer in groups
         for result in (us, peer)
     ]
-    return table(["side", "generated tokens/s", "ours is x times faster", "peak memory, MB"], lines)
+    return table(["side", "generated tokens/s", "ours is x times faster", "peak memory, MB"], lines) + (
+        f"\n\nWeights in {groups[0][0].notes['dtype']} on both sides."
+    )
 
 
 ROW = Row(

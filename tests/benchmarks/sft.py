@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tests.benchmarks.contest import Contestant, SideResult
+from tests.benchmarks.machine import precision_here
 from tests.benchmarks.models import student_of
 from tests.benchmarks.row import Row, Setting, megabytes, speed_up, spread, table
 from tests.benchmarks.samples import num_tokens, pairs_of, samples_by_step
@@ -34,7 +35,7 @@ SIZES: dict[str, dict[str, Any]] = {
     },
     "smollm2": {
         "texts": "words", "num_pairs": 256, "pairs_per_step": 16, "steps_per_turn": 1, "warmup_steps": 1,
-        "pack_length": 1024, "packs_per_step": 4, "precision": "mixed",
+        "pack_length": 1024, "packs_per_step": 4, "precision": "auto",
     },
 }  # fmt: skip
 QUICK = {
@@ -69,7 +70,7 @@ def ours(spec: Spec, turns: Turns) -> None:
         config = config.model_copy(update={"micro_batch_tokens": budget})
     steps = samples_by_step(spec, num_steps=num_steps, tokenizer=tokenizer)
     sums = [{"tokens": num_tokens(samples), "flops": training_flops(model, samples)} for samples in steps]
-    turns.note(parameters=model.num_parameters())
+    turns.note(parameters=model.num_parameters(), precision=_precision(spec))
 
     def progress(done: int, *_: object, **__: object) -> None:
         if done:
@@ -189,7 +190,7 @@ def products(spec: Spec, turns: Turns) -> None:
 
 
 def _precision(spec: Spec) -> Literal["float32", "mixed"]:
-    return "mixed" if spec.get("precision") == "mixed" else "float32"
+    return "mixed" if spec.get("precision") == "mixed" else "float32"  # `contests` has settled `auto`
 
 
 def _num_steps(spec: Spec) -> int:
@@ -213,6 +214,7 @@ def make_row(size: str) -> Row:
     def contests(setting: Setting) -> list[list[Contestant]]:
         spec = {"threads": setting.threads, "size": size, "repeats": 12} | SIZES[size]
         spec |= QUICK[size] if setting.quick else {}
+        spec["precision"] = precision_here(spec.get("precision", "float32"))
         sides = [Contestant("sft", side, spec, name) for side, name in NAMES.items()]
         alone = Contestant("sft", "products", spec, "the matrix products of our steps alone")
         return [[*sides, alone, Contestant("flops", "matmul", spec | {"steps_per_turn": 1}, "matmul")]]
@@ -234,7 +236,7 @@ def make_row(size: str) -> Row:
         shares = [100 * a / p for a, p in zip(achieved, peak, strict=True)]
         return (
             table(["side", "tokens/s", "ours is x times faster", "peak memory, MB"], lines)
-            + f"\n\n{us.notes['parameters'] / 1e6:.1f}M parameters. "
+            + f"\n\n{us.notes['parameters'] / 1e6:.1f}M parameters, precision {us.notes['precision']} on all sides. "
             f"Ours computes {spread([a / 1e9 for a in achieved])} GFLOP/s of a matmul "
             f"peak of {spread([p / 1e9 for p in peak])}: {spread(shares)} %. "
             f"A step takes {speed_up(alone, us)} times as long as its matrix products alone."
