@@ -143,6 +143,7 @@ def _add_model_commands(commands: Commands) -> None:
     report = _command(commands, "report", "path of the newest HTML report, or of one run's")
     report.add_argument("run", nargs="?", help="run id (default: the newest run that has one)")
     report.add_argument("--open", action="store_true", dest="open_browser", help="open it in a browser")
+    report.add_argument("--pictures", type=Path, metavar="FOLDER", help="write its pictures there too, as SVG files")
 
 
 def _command(commands: Commands, name: str, summary: str) -> argparse.ArgumentParser:

@@ -7,6 +7,7 @@ import webbrowser
 
 from pydantic import ValidationError
 
+from infra.report.pictures import write_pictures
 from infra.report.run_inputs import write_unfinished_report
 from infra.runs import RunRecord, list_runs
 from infra.settings import Settings
@@ -18,7 +19,7 @@ from tasks.train_sft import TrainSft
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Print the path of a report; opens it on request."""
+    """Print the path of a report; opens it and writes its pictures as files on request."""
     home = Settings.from_environment().home
     runs = [r for r in list_runs(home) if arguments.run in (None, r.run_id)]
     if not runs:
@@ -31,6 +32,9 @@ def execute(arguments: argparse.Namespace) -> int:
     else:
         path = write_unfinished_report(store, runs[-1], at_work=_at_work(store, runs[-1]))
     print(path)
+    if arguments.pictures:
+        for picture in write_pictures(path, arguments.pictures):
+            print(picture)
     if arguments.open_browser:
         webbrowser.open(path.as_uri())
     return 0
