@@ -71,16 +71,7 @@ def evaluate_cell(
         )
         for problem, _, sample in asked
     ]
-    sampled: list[SampledCompletion] = []
-    size = BATCHES_BETWEEN_NEWS * config.batch_size
-    for start in range(0, len(requests), size):
-        sampled += sampler.sample(
-            requests[start : start + size],
-            max_new_tokens=config.max_new_tokens,
-            temperature=config.temperature,
-            top_p=config.top_p,
-        )
-        news(len(sampled))
+    sampled = _sampled(requests, sampler, config=config, news=news)
     texts = [decode_completion(tokenizer, completion.token_ids) for completion in sampled]
     chosen_modes = [control.mode_of(completion.token_ids[0]) for completion in sampled]
     # A truncated or malformed completion has no verdict.
@@ -122,3 +113,19 @@ def evaluate_cell(
             asked, sampled, texts, chosen_modes, verdicts, strict=True
         )
     ]
+
+
+def _sampled(
+    requests: Sequence[SampleRequest], sampler: Sampler, *, config: EvaluateConfig, news: Callable[[int], None]
+) -> list[SampledCompletion]:
+    sampled: list[SampledCompletion] = []
+    size = BATCHES_BETWEEN_NEWS * config.batch_size
+    for start in range(0, len(requests), size):
+        sampled += sampler.sample(
+            requests[start : start + size],
+            max_new_tokens=config.max_new_tokens,
+            temperature=config.temperature,
+            top_p=config.top_p,
+        )
+        news(len(sampled))
+    return sampled
