@@ -44,10 +44,7 @@ def evaluate_cell(
     config: EvaluateConfig,
     news: Callable[[int], None] = lambda num_sampled: None,
 ) -> list[EvalCompletion]:
-    """Completions of one model in one mode on one benchmark; `news` hears now and then how many are sampled.
-
-    Raises EvaluationError for zero problems.
-    """
+    """Completions of one model in one mode on one benchmark. Raises EvaluationError for zero problems."""
     if not problems:
         raise EvaluationError(
             f"benchmark {benchmark!r} has no problems to evaluate {model_name} on, so there is nothing to average; "
@@ -118,6 +115,7 @@ def evaluate_cell(
 def _sampled(
     requests: Sequence[SampleRequest], sampler: Sampler, *, config: EvaluateConfig, news: Callable[[int], None]
 ) -> list[SampledCompletion]:
+    """One completion per request; `news` hears now and then how many there are."""
     sampled: list[SampledCompletion] = []
     size = BATCHES_BETWEEN_NEWS * config.batch_size
     for start in range(0, len(requests), size):
