@@ -53,7 +53,8 @@ class EvaluateModels(Stage[EvaluateConfig]):
         cells = _evaluate_cells(config, asked, folders=folders, scratch=workspace / "scratch", progress=progress)
         per_cell = [read_records(cell, EvalCompletion) for cell in cells]
         if notes := [note for name, problems in asked.items() if (note := _all_wrong(name, problems, per_cell))]:
-            progress(sum(map(len, per_cell)), sum(map(len, per_cell)), {}, notes)
+            num_answers = sum(map(len, per_cell))
+            progress(num_answers, num_answers, {}, notes)
         rows = _write_tables(per_cell, workspace, router_threshold=config.router_threshold)
         suite = eval_completions_suite(benchmarks=tuple(asked), models=config.models)
         return StageOutcome(rows=rows, gates=(Gate(EvalCompletion.FILE, suite),))

@@ -71,7 +71,8 @@ class ChoiceByNeed:
 def choice_by_need(completions: Iterable[EvalCompletion], benchmark: str) -> ChoiceByNeed:
     """The easy and the hard levels of a benchmark; `completions` are one model's in all modes."""
     found = levels_of(completions, benchmark)
-    easy, hard = (tuple(filter(test, found)) for test in (lambda level: level.is_easy, lambda level: level.is_hard))
+    easy = tuple(level for level in found if level.is_easy)
+    hard = tuple(level for level in found if level.is_hard)
     return ChoiceByNeed(ThinkShare(easy) if easy else None, ThinkShare(hard) if hard else None)
 
 
