@@ -5,13 +5,13 @@ models x benchmarks x modes -> completions (one cell each) -> summary, routers, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import partial
-from itertools import chain
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from schemas.configs.evaluate import EvaluateConfig
+from schemas.configs.evaluate import EvaluateConfig, ModelName
 from schemas.configs.pipeline import PipelineConfig
 from schemas.mode import EvalMode
 from schemas.records.eval_completions import EvalCompletion
@@ -26,6 +26,10 @@ from thinkless_core.progress import Progress
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+
+CHUNK_BATCHES = 4
+"""Batches of completions in a chunk, the unit of what a stopped evaluation keeps and of its progress."""
 
 
 class EvaluateModels(Stage[EvaluateConfig]):
@@ -43,15 +47,16 @@ class EvaluateModels(Stage[EvaluateConfig]):
     def build(
         self, plan: StagePlan[EvaluateConfig], context: RunContext, workspace: Path, progress: Progress
     ) -> StageOutcome:
-        """Write the completions cell by cell (a cell that exists is kept), and the tables made from them."""
+        """Write the completions chunk by chunk (a chunk that exists is kept), and the tables made from them."""
         from infra.validation.suites import eval_completions_suite
 
         config = plan.config
         folders = {artifact.stage: Path(artifact.path) for artifact in plan.inputs}
         tests = read_records(folders["problems"] / Problem.FILE, Problem, where=[("split", ProblemSplit.TEST)])
         asked = asked_problems(tests, config)
-        cells = _evaluate_cells(config, asked, folders=folders, scratch=workspace / "scratch", progress=progress)
-        per_cell = [read_records(cell, EvalCompletion) for cell in cells]
+        chunks = _chunks(config, asked, scratch=workspace / "scratch")
+        _answer(chunks, config, asked, folders=folders, progress=progress)
+        per_cell = list(_cells(chunks))
         if notes := [note for name, problems in asked.items() if (note := _all_wrong(name, problems, per_cell))]:
             num_answers = sum(map(len, per_cell))
             progress(num_answers, num_answers, {}, notes)
@@ -88,19 +93,40 @@ def refuse_long_prompts(
     )
 
 
-def _evaluate_cells(
+@dataclass(frozen=True)
+class _Chunk:
+    """Some problems of a benchmark, to be answered by one model in all modes; done if its file exists."""
+
+    model: ModelName
+    benchmark: str
+    problems: Sequence[Problem]
+    file: Path
+
+
+def _chunks(config: EvaluateConfig, asked: Mapping[str, Sequence[Problem]], *, scratch: Path) -> list[_Chunk]:
+    """All that is to be answered: model by model, and benchmark by benchmark."""
+    size = max(1, CHUNK_BATCHES * config.batch_size // (config.num_samples * len(EvalMode)))
+    return [
+        _Chunk(model, name, problems[start : start + size], scratch / f"chunk-{model}-{name}-{start}.parquet")
+        for model in config.models
+        for name, problems in asked.items()
+        for start in range(0, len(problems), size)
+    ]
+
+
+def _answer(
+    chunks: Sequence[_Chunk],
     config: EvaluateConfig,
     asked: dict[str, list[Problem]],
     *,
     folders: dict[str, Path],
-    scratch: Path,
     progress: Progress,
-) -> list[Path]:
-    """Write one file of completions per model, benchmark and mode; the mode varies fastest."""
+) -> None:
+    """Write the files of all chunks that have none yet."""
     import torch
 
     from tasks.running.samplers import sampler_source
-    from thinkless_core.evaluation.cells import evaluate_cell
+    from thinkless_core.evaluation.evaluate_problems import evaluate_problems
     from thinkless_core.student.context_length import context_length
     from thinkless_core.student.model_files import load_student, load_student_tokenizer
     from thinkless_core.training.acceleration import in_bfloat16, single_process_accelerator, use_threads
@@ -108,9 +134,8 @@ def _evaluate_cells(
     use_threads(config.num_threads)
     device = single_process_accelerator().device
     dtype = torch.bfloat16 if in_bfloat16(config.precision) else torch.float32
-    num_answers = {name: len(problems) * config.num_samples for name, problems in asked.items()}
-    total, done = len(config.models) * len(EvalMode) * sum(num_answers.values()), 0
-    cells: list[Path] = []
+    answers_each = config.num_samples * len(EvalMode)
+    total, done = sum(len(chunk.problems) for chunk in chunks) * answers_each, 0
     with sampler_source(config.sampler, batch_size=config.batch_size) as source:
         for name in config.models:
             folder = folders[name] / "model"
@@ -118,32 +143,28 @@ def _evaluate_cells(
             tokenizer = load_student_tokenizer(folder)
             refuse_long_prompts(asked, config=config, model=name, tokenizer=tokenizer, context=context_length(model))
             sampler = source.sampler_of(model, tokenizer=tokenizer, folder=folder)
-            for benchmark, problems in asked.items():
-                for mode in EvalMode:
-                    cell = scratch / f"{name}-{benchmark}-{mode}.parquet"
-                    cells.append(cell)
-                    if not cell.exists():
-                        progress(done, total, {})
-                        completions = evaluate_cell(
-                            model,
-                            problems,
-                            sampler=sampler,
-                            tokenizer=tokenizer,
-                            model_name=name,
-                            benchmark=benchmark,
-                            mode=mode,
-                            config=config,
-                            news=partial(_add_progress, progress, before=done, total=total),
-                        )
-                        write_records(cell, EvalCompletion, completions)
-                    done += num_answers[benchmark]
+            for chunk in (chunk for chunk in chunks if chunk.model == name):
+                if not chunk.file.exists():
+                    progress(done, total, {})
+                    completions = evaluate_problems(
+                        model,
+                        chunk.problems,
+                        sampler=sampler,
+                        tokenizer=tokenizer,
+                        model_name=name,
+                        benchmark=chunk.benchmark,
+                        config=config,
+                    )
+                    write_records(chunk.file, EvalCompletion, completions)
+                done += len(chunk.problems) * answers_each
     progress(done, total, {})
-    return cells
 
 
-def _add_progress(progress: Progress, num_sampled: int, *, before: int, total: int) -> None:
-    """Hand on how many answers of a cell there are, and of those `before` it."""
-    progress(before + num_sampled, total, {})
+def _cells(chunks: Sequence[_Chunk]) -> Iterator[list[EvalCompletion]]:
+    """The rows of each model, benchmark and mode; the mode varies fastest."""
+    for _, group in groupby(chunks, key=lambda chunk: (chunk.model, chunk.benchmark)):
+        rows = [row for chunk in group for row in read_records(chunk.file, EvalCompletion)]
+        yield from ([row for row in rows if row.mode is mode] for mode in EvalMode)
 
 
 def _all_wrong(benchmark: str, problems: list[Problem], per_cell: list[list[EvalCompletion]]) -> str | None:

@@ -35,7 +35,12 @@ INSIDE = {
     "pairs": ("infra.catalog.paired_generations", "thinkless_core.teachers.pairing", "schemas.records.pairs"),
     "sft": (*TRAINING, "thinkless_core.training.sft_trainer", "schemas.records.pairs"),
     "rl": (*SAMPLING, *GRADING, *TRAINING, "thinkless_core.rl.rl_trainer", "thinkless_core.rl.policy_loss"),
-    "evaluate": (*SAMPLING, *GRADING, "thinkless_core.evaluation.cells", "thinkless_core.statistics.summary"),
+    "evaluate": (
+        *SAMPLING,
+        *GRADING,
+        "thinkless_core.evaluation.evaluate_problems",
+        "thinkless_core.statistics.summary",
+    ),
     "report": ("infra.report.page", "infra.report.charts.figures", "infra.report.cards.model_card"),
     "study": ("thinkless_core.statistics.claims", "infra.report.study_page", "infra.report.charts.study_charts"),
 }

@@ -30,7 +30,7 @@ from tests.gpu.cells import cell_table, control_mass, of_benchmarks, rollout_tab
 from tests.gpu.prepared import task_of
 from tests.gpu.results import table
 from tests.gpu.session import Session
-from thinkless_core.evaluation.cells import evaluate_cell
+from thinkless_core.evaluation.evaluate_problems import evaluate_problems
 from thinkless_core.progress import Progress
 from thinkless_core.rl.rl_logs import RlLogs
 from thinkless_core.rl.rl_trainer import train_rl
@@ -205,18 +205,9 @@ def _evaluated(
     tokenizer = session.tokenizer
     sampler = TransformersSampler(model, tokenizer.pad_token_id, tokenizer.eos_token_id, config.batch_size)
     every = _asked(session, config.limit)
-    completions: list[EvalCompletion] = []
-    for mode in EvalMode:  # a token takes as long for few rows as for many: all benchmarks at once
-        completions += evaluate_cell(
-            model,
-            every,
-            sampler=sampler,
-            tokenizer=tokenizer,
-            model_name=name,
-            benchmark="all",
-            mode=mode,
-            config=config,
-        )
+    completions = evaluate_problems(  # a token takes as long for few rows as for many: all benchmarks at once
+        model, every, sampler=sampler, tokenizer=tokenizer, model_name=name, benchmark="all", config=config
+    )
     by_id = {problem.problem_id: problem for problem in every}
     session.results.add_completions(
         c.model_dump(mode="json")

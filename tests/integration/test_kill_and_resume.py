@@ -100,6 +100,28 @@ def test_teaching_killed_in_the_middle_keeps_its_finished_chunks(home: Path, bui
 
 
 @pytest.mark.slow
+def test_an_evaluation_killed_in_the_middle_keeps_its_finished_chunks(
+    home: Path, built: BuiltHome, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    directory = home / "artifacts" / "evaluate"
+    shutil.rmtree(directory)
+    log = tmp_path / "killed.log"
+    with started(command(home, until="evaluate"), log=log, env=environment(home)) as process:
+        freeze_when(lambda: len(chunks(directory)) >= 2, process=process, log=log)
+        kept = sum(pq.read_metadata(chunk).num_rows for chunk in chunks(directory))
+        kill_9(process)
+    whole = built.run.artifacts["evaluate"]
+    assert 2 * 6 * 3 <= kept < whole.rows  # six problems in three modes are a chunk
+
+    caplog.clear()
+    finished = run_pipeline(home)
+
+    assert first_progress("\n".join(r.getMessage() for r in caplog.records), "evaluate") == kept
+    assert finished.built == ["evaluate"]
+    assert finished.artifacts["evaluate"].digest == whole.digest
+
+
+@pytest.mark.slow
 def test_a_run_killed_again_and_again_arrives(home: Path, built: BuiltHome, tmp_path: Path) -> None:
     directory = home / "artifacts" / "rl"
     shutil.rmtree(directory)

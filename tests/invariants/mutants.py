@@ -392,17 +392,24 @@ MUTANTS = (
     ),
     Mutant(
         "truncated counts as right in evaluation",
-        "evaluation.cells",
+        "evaluation.evaluate_problems",
         rollout_checks.evaluation_is_strict,
-        "chosen is not None and completion.finish_reason is not FinishReason.LENGTH",
-        "chosen is not None",
+        "None if truncated or chosen is None else text",
+        "None if chosen is None else text",
     ),
     Mutant(
         "malformed counts as right in evaluation",
-        "evaluation.cells",
+        "evaluation.evaluate_problems",
         rollout_checks.evaluation_is_strict,
-        "chosen is not None and completion.finish_reason is not FinishReason.LENGTH",
-        "completion.finish_reason is not FinishReason.LENGTH",
+        "None if truncated or chosen is None else text",
+        "None if truncated else text",
+    ),
+    Mutant(
+        "the free row is always the think one",
+        "evaluation.evaluate_problems",
+        rollout_checks.evaluation_is_strict,
+        "free_id if mode.forced is None",
+        "control.think_id if mode.forced is None",
     ),
     # the update
     Mutant(

@@ -214,7 +214,8 @@ def evaluation_is_strict(evaluation: ModuleType) -> None:
     sampler = ScriptedSampler(tokenizer, lambda prompt, _: texts[prompt])
     settings: dict[str, Any] = {"sampler": sampler, "tokenizer": tokenizer, "model_name": "sft", "benchmark": "b"}
     config = EvaluateConfig(max_new_tokens=12, short_max_tokens=6)
-    auto = evaluation.evaluate_cell(make_student(), problems, mode=EvalMode.AUTO, config=config, **settings)
+    rows = evaluation.evaluate_problems(make_student(), problems, config=config, **settings)
+    auto, short, think = ([row for row in rows if row.mode is mode] for mode in EvalMode)
     assert [c.correct for c in auto] == [True, False, False, False]
     assert [c.malformed for c in auto] == [False, False, True, False]
     assert [c.truncated for c in auto] == [False, False, False, True]
@@ -225,9 +226,8 @@ def evaluation_is_strict(evaluation: ModuleType) -> None:
     assert (summary.think_share, summary.malformed_share, summary.truncated_share) == (0.25, 0.25, 0.25)
     # one score of 1 and three of 0: sqrt(4/3 * (0.75^2 + 3 * 0.25^2)) / 4 = 0.25
     assert math.isclose(summary.accuracy_stderr, 0.25)
-    for mode in (EvalMode.SHORT, EvalMode.THINK):
-        forced = evaluation.evaluate_cell(make_student(), problems, mode=mode, config=config, **settings)
-        assert {c.chosen_mode for c in forced} == {mode.forced}
+    assert {c.chosen_mode for c in short} == {Mode.SHORT}
+    assert {c.chosen_mode for c in think} == {Mode.THINK}
 
 
 def sampled_tokens_follow_the_model(sampler: ModuleType) -> None:

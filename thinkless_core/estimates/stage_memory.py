@@ -13,6 +13,7 @@ from schemas.configs.rl import RlConfig
 from schemas.configs.sampler import SamplerConfig, VllmSamplerConfig
 from schemas.configs.schedule import values
 from schemas.configs.training import TrainingConfig
+from schemas.mode import Mode
 from thinkless_core.estimates.memory_formulas import (
     ModelShape,
     StageMemory,
@@ -122,7 +123,8 @@ def _frozen_formula(*, mixed: bool) -> str:
 def _evaluate(config: EvaluateConfig, shape: ModelShape, *, gpu_bytes: int | None) -> StageMemory:
     width = 2 if config.precision == "bfloat16" else 4
     tokens = prompt_tokens(shape) + config.max_new_tokens
-    rows = config.batch_size if config.limit is None else min(config.batch_size, config.limit * config.num_samples)
+    asked = None if config.limit is None else config.limit * config.num_samples * len(Mode)
+    rows = config.batch_size if asked is None else min(config.batch_size, asked)
     sampling = _sampling(config.sampler, shape, rows=rows, tokens=tokens, width=width, gpu_bytes=gpu_bytes)
     return StageMemory("evaluate", (Term("weights", width * shape.parameters, f"{width} P"),), sampling=sampling)
 

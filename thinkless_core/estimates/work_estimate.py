@@ -165,12 +165,12 @@ def _evaluate(config: PipelineConfig, shape: ModelShape, *, problems: Mapping[st
     ev = config.evaluate
     sizes = {name: problems[name] for name in ev.benchmarks or config.problems.benchmarks}
     asked = sum(min(size, ev.limit) if ev.limit and size else (ev.limit or size or 0) for size in sizes.values())
-    answers = asked * ev.num_samples * len(ev.models)
+    answers = asked * ev.num_samples * len(ev.models)  # in each mode; what the free mode says is one of them
     unknown = [name for name, size in sizes.items() if size is None and ev.limit is None]
     return StageWork(
         "evaluate",
-        answers * 3 * ev.max_new_tokens,
-        round(answers * MEAN_SHARE * (2 * ev.max_new_tokens + ev.short_max_tokens)),
+        answers * 2 * ev.max_new_tokens,
+        round(answers * MEAN_SHARE * (ev.max_new_tokens + ev.short_max_tokens)),
         shape.parameters,
         devices=_devices(ev.sampler),
         own_sampler=not isinstance(ev.sampler, VllmSamplerConfig),

@@ -91,12 +91,12 @@ def test_rollouts_and_evaluation_are_counted_as_by_hand() -> None:
     works = works_of("paper")
     assert works["rl"].most_tokens == 600 * 128 * 8 * 24_576
     assert works["rl"].likely_tokens == round(600 * 128 * 8 * MEAN_SHARE * (24_576 + 4_096) / 2)
-    assert works["evaluate"].most_tokens == (30 + 1187 + 500 + 1319) * 5 * 3 * 3 * 32_768
+    assert works["evaluate"].most_tokens == (30 + 1187 + 500 + 1319) * 5 * 3 * 2 * 32_768
     assert works["rl"].devices == works["sft"].devices == 4
     limited = works_of("paper", "evaluate.limit=50", "evaluate.num_samples=1", 'evaluate.models=["rl"]')
-    assert limited["evaluate"].most_tokens == (30 + 3 * 50) * 3 * 32_768
+    assert limited["evaluate"].most_tokens == (30 + 3 * 50) * 2 * 32_768
     one = works_of("paper", 'evaluate.benchmarks=["math500"]')
-    assert one["evaluate"].most_tokens == 500 * 5 * 3 * 3 * 32_768
+    assert one["evaluate"].most_tokens == 500 * 5 * 3 * 2 * 32_768
 
 
 def test_hours_follow_the_operations() -> None:

@@ -15,14 +15,16 @@ from tests.invariants import rollout_checks
 from tests.oracles import statistics as oracle
 from tests.oracles.student import think_probability
 from tests.specimens import LIVELY, ScriptedSampler, make_problem, make_problems, make_student, spelt_out
-from thinkless_core.evaluation import cells as evaluation
-from thinkless_core.evaluation.cells import evaluate_cell
+from thinkless_core.evaluation import evaluate_problems as evaluation
+from thinkless_core.evaluation.evaluate_problems import evaluate_problems
+from thinkless_core.sampling.sampler import SampleRequest
 from thinkless_core.sampling.think_probability import think_probabilities
 from thinkless_core.sampling.transformers_sampler import TransformersSampler
 from thinkless_core.seeding import random_stream
 from thinkless_core.statistics.routers import score_routers
 from thinkless_core.statistics.summary import clustered_stderr, summarise_cell
 from thinkless_core.student.control_tokens import ControlTokens
+from thinkless_core.student.rendering import decode_completion, render_prompt
 
 QUESTIONS = ("1+2=?", "37+48*12=?", "9", "11-19*23+45=?")
 
@@ -53,88 +55,64 @@ def test_copies_of_a_sample_do_not_shrink_the_standard_error() -> None:
 def test_an_evaluation_of_nothing_is_an_error(tokenizer: PreTrainedTokenizerFast) -> None:
     config = EvaluateConfig(max_new_tokens=8, short_max_tokens=4)
     with pytest.raises(EvaluationError, match="benchmark 'b' has no problems"):
-        evaluate_cell(
+        evaluate_problems(
             make_student(),
             [],
             sampler=ScriptedSampler(tokenizer, lambda *_: "<short>1"),
             tokenizer=tokenizer,
             model_name="base",
             benchmark="b",
-            mode=EvalMode.AUTO,
             config=config,
         )
     with pytest.raises(EvaluationError, match="no completions"):
         summarise_cell([])
 
 
-def test_all_samples_have_identities_and_models_share_their_streams(tokenizer: PreTrainedTokenizerFast) -> None:
-    streams = []
-
-    def remember(prompt: str, request: object) -> str:
-        streams.append(request.stream)  # type: ignore[attr-defined]
-        return "<short>1"
-
-    problems = make_problems(5)
+def test_all_samples_have_identities_and_all_modes_and_models_share_their_streams(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    streams: dict[str, list[object]] = {"base": [], "rl": []}
     ids = []
-    for name, mode in (("base", EvalMode.AUTO), ("rl", EvalMode.AUTO), ("rl", EvalMode.THINK)):
-        cell = evaluate_cell(
+    for name in streams:
+        rows = evaluate_problems(
             make_student(),
-            problems,
-            sampler=ScriptedSampler(tokenizer, remember),
+            make_problems(5),
+            sampler=ScriptedSampler(
+                tokenizer, lambda _, request, name=name: streams[name].append(request) or "<short>1"
+            ),
             tokenizer=tokenizer,
             model_name=name,
             benchmark="b",
-            mode=mode,
             config=EvaluateConfig(max_new_tokens=8, short_max_tokens=4, num_samples=3),
         )
-        assert summarise_cell(cell).n == 15
-        ids += [c.completion_id for c in cell]
-    assert len(set(ids)) == 45
-    assert streams[:15] == streams[15:30] == streams[30:]
-    assert len(set(streams)) == 15
-
-
-def test_a_large_cell_says_now_and_then_how_many_answers_are_there(
-    tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(evaluation, "BATCHES_BETWEEN_NEWS", 2)
-    said: list[int] = []
-    evaluate_cell(
-        make_student(),
-        make_problems(5),
-        sampler=ScriptedSampler(tokenizer, lambda *_: "<short>1"),
-        tokenizer=tokenizer,
-        model_name="base",
-        benchmark="b",
-        mode=EvalMode.AUTO,
-        config=EvaluateConfig(max_new_tokens=8, short_max_tokens=4, batch_size=2, num_samples=2),
-        news=said.append,
-    )
-    assert said == [4, 8, 10]
+        assert [row.mode for row in rows] == [mode for mode in EvalMode for _ in range(15)]
+        ids += [row.completion_id for row in rows]
+    assert len(set(ids)) == 90
+    assert streams["base"] == streams["rl"]
+    assert len({request.stream for request in streams["base"]}) == 15  # type: ignore[attr-defined]
 
 
 def test_what_is_evaluated_does_not_depend_on_the_batch_size(tokenizer: PreTrainedTokenizerFast) -> None:
     model = make_student(scale=LIVELY)
-    cells = [
-        evaluate_cell(
+    runs = [
+        evaluate_problems(
             model,
             make_problems(12),
             sampler=TransformersSampler(model, tokenizer.pad_token_id, tokenizer.eos_token_id, batch_size=size),
             tokenizer=tokenizer,
             model_name="m",
             benchmark="b",
-            mode=EvalMode.AUTO,
             config=EvaluateConfig(max_new_tokens=8, short_max_tokens=4, num_samples=2, batch_size=size),
         )
         for size in (5, 256)
     ]
-    for small, large in zip(*cells, strict=True):
+    for small, large in zip(*runs, strict=True):
         # P(think) is a float32 number, and another batch rounds it otherwise.
         assert small.p_think == pytest.approx(large.p_think, abs=1e-5)
         assert small.model_copy(update={"p_think": 0.0}) == large.model_copy(update={"p_think": 0.0})
 
 
-def test_what_a_free_mode_writes_is_what_the_forced_mode_of_its_choice_writes(
+def test_each_mode_says_what_the_sampler_says_when_asked_for_that_mode_alone(
     tokenizer: PreTrainedTokenizerFast,
 ) -> None:
     control = ControlTokens.of(tokenizer)
@@ -142,47 +120,43 @@ def test_what_a_free_mode_writes_is_what_the_forced_mode_of_its_choice_writes(
     bias = {control.short_id: 4.0, control.think_id: 4.0, tokenizer.eos_token_id: 3.0}
     model = make_student(scale=LIVELY, bias=bias)
     problems = make_problems(24)
-    cells = {
-        mode: evaluate_cell(
-            model,
-            problems,
-            sampler=TransformersSampler(model, tokenizer.pad_token_id, tokenizer.eos_token_id, batch_size=16),
-            tokenizer=tokenizer,
-            model_name="m",
-            benchmark="b",
-            mode=mode,
-            config=EvaluateConfig(max_new_tokens=12, short_max_tokens=4, num_samples=2, batch_size=16),
-        )
-        for mode in EvalMode
-    }
-    assert {c.chosen_mode for c in cells[EvalMode.AUTO]} == {Mode.SHORT, Mode.THINK, None}
-    for row, free in enumerate(cells[EvalMode.AUTO]):
-        if free.chosen_mode is not None:
-            forced = cells[EvalMode(free.chosen_mode.value)][row]
-            assert free == forced.model_copy(update={"mode": EvalMode.AUTO, "completion_id": free.completion_id})
+    config = EvaluateConfig(max_new_tokens=12, short_max_tokens=4, num_samples=2, batch_size=16)
+    sampler = TransformersSampler(model, tokenizer.pad_token_id, tokenizer.eos_token_id, batch_size=16)
+    rows = evaluate_problems(
+        model, problems, sampler=sampler, tokenizer=tokenizer, model_name="m", benchmark="b", config=config
+    )
+    assert {row.chosen_mode for row in rows if row.mode is EvalMode.AUTO} == {Mode.SHORT, Mode.THINK, None}
+    for mode in EvalMode:
+        requests = [
+            SampleRequest(
+                render_prompt(tokenizer, problem.prompt),
+                stream=("evaluate", config.seed, problem.problem_id, sample),
+                forced_id=None if mode.forced is None else control.id_of(mode.forced),
+            )
+            for problem in problems
+            for sample in range(2)
+        ]
+        alone = sampler.sample(requests, max_new_tokens=12, temperature=config.temperature, top_p=config.top_p)
+        expected = [(decode_completion(tokenizer, c.token_ids), len(c.token_ids)) for c in alone]
+        assert [(row.completion, row.num_tokens) for row in rows if row.mode is mode] == expected
 
 
-def test_routers_without_a_choice_of_their_own_are_the_cells_and_auto_is_the_forced_rows_it_chose(
+def test_routers_without_a_choice_of_their_own_are_the_modes_and_auto_is_the_forced_rows_it_chose(
     tokenizer: PreTrainedTokenizerFast,
 ) -> None:
     control = ControlTokens.of(tokenizer)
     # Raised so far that token 0 is always one of both.
     bias = {control.short_id: 12.0, control.think_id: 12.0, tokenizer.eos_token_id: 3.0}
     model = make_student(scale=LIVELY, bias=bias)
-    rows = [
-        completion
-        for mode in EvalMode
-        for completion in evaluate_cell(
-            model,
-            make_problems(24),
-            sampler=TransformersSampler(model, tokenizer.pad_token_id, tokenizer.eos_token_id),
-            tokenizer=tokenizer,
-            model_name="m",
-            benchmark="b",
-            mode=mode,
-            config=EvaluateConfig(max_new_tokens=12, short_max_tokens=4, num_samples=2),
-        )
-    ]
+    rows = evaluate_problems(
+        model,
+        make_problems(24),
+        sampler=TransformersSampler(model, tokenizer.pad_token_id, tokenizer.eos_token_id),
+        tokenizer=tokenizer,
+        model_name="m",
+        benchmark="b",
+        config=EvaluateConfig(max_new_tokens=12, short_max_tokens=4, num_samples=2),
+    )
     cells = {mode: [c for c in rows if c.mode is mode] for mode in EvalMode}
     scores = {score.router: score for score in score_routers(rows, threshold=0.5)}
     for mode, cell in cells.items():
@@ -191,8 +165,9 @@ def test_routers_without_a_choice_of_their_own_are_the_cells_and_auto_is_the_for
             assert getattr(scores[mode.value], name) == pytest.approx(getattr(summary, name)), (mode, name)
     assert 0 < scores["auto"].think_share < 1
     forced = {(c.mode.value, c.problem_id, c.sample): c for c in rows}
-    chosen = [forced[str(c.chosen_mode), c.problem_id, c.sample] for c in cells[EvalMode.AUTO]]
-    assert sum(c.num_tokens for c in chosen) / 48 == pytest.approx(scores["auto"].mean_tokens)
+    for free in cells[EvalMode.AUTO]:
+        row = forced[str(free.chosen_mode), free.problem_id, free.sample]
+        assert free == row.model_copy(update={"mode": EvalMode.AUTO, "completion_id": free.completion_id})
 
 
 def test_the_lenient_verdict_stands_beside_the_strict_one(tokenizer: PreTrainedTokenizerFast) -> None:
@@ -202,19 +177,19 @@ def test_the_lenient_verdict_stands_beside_the_strict_one(tokenizer: PreTrainedT
         "11+44=?": spelt_out(tokenizer, "<short>5"),  # malformed, yet its number is right
         "11+55=?": "<think>1+5=6,5=5</think>6",  # 13 tokens, cut before the end token, the number is there
     }
-    cell = evaluate_cell(
+    rows = evaluate_problems(
         make_student(),
         [make_problem(text) for text in texts],
         sampler=ScriptedSampler(tokenizer, lambda prompt, _: texts[prompt]),
         tokenizer=tokenizer,
         model_name="m",
         benchmark="b",
-        mode=EvalMode.AUTO,
         config=EvaluateConfig(max_new_tokens=12, short_max_tokens=6),
     )
-    assert [c.correct for c in cell] == [True, False, False, False]
-    assert [c.correct_paper for c in cell] == [True, False, True, True]
-    summary = summarise_cell(cell)
+    auto = [row for row in rows if row.mode is EvalMode.AUTO]
+    assert [c.correct for c in auto] == [True, False, False, False]
+    assert [c.correct_paper for c in auto] == [True, False, True, True]
+    summary = summarise_cell(auto)
     assert (summary.accuracy, summary.accuracy_paper) == (0.25, 0.75)
 
 
