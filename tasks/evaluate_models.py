@@ -1,11 +1,11 @@
 """Stage `evaluate`: the models on every benchmark, in auto, forced short and forced think; then tables of the results.
 
-models x benchmarks x modes -> completions (one cell each) -> summary, routers, accuracy-token curves
+models x benchmarks -> completions in all modes (one file per chunk) -> summary, routers, accuracy-token curves
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
 from pathlib import Path
@@ -56,11 +56,11 @@ class EvaluateModels(Stage[EvaluateConfig]):
         asked = asked_problems(tests, config)
         chunks = _chunks(config, asked, scratch=workspace / "scratch")
         _answer(chunks, config, asked, folders=folders, progress=progress)
-        per_cell = list(_cells(chunks))
-        if notes := [note for name, problems in asked.items() if (note := _all_wrong(name, problems, per_cell))]:
-            num_answers = sum(map(len, per_cell))
+        answers = _read(chunks)
+        if notes := [note for name, problems in asked.items() if (note := _all_wrong(name, problems, answers))]:
+            num_answers = sum(map(len, answers))
             progress(num_answers, num_answers, {}, notes)
-        rows = _write_tables(per_cell, workspace, router_threshold=config.router_threshold)
+        rows = _write_tables(answers, workspace, router_threshold=config.router_threshold)
         suite = eval_completions_suite(benchmarks=tuple(asked), models=config.models)
         return StageOutcome(rows=rows, gates=(Gate(EvalCompletion.FILE, suite),))
 
@@ -137,13 +137,13 @@ def _answer(
     answers_each = config.num_samples * len(EvalMode)
     total, done = sum(len(chunk.problems) for chunk in chunks) * answers_each, 0
     with sampler_source(config.sampler, batch_size=config.batch_size) as source:
-        for name in config.models:
+        for name, own in groupby(chunks, key=lambda chunk: chunk.model):
             folder = folders[name] / "model"
             model = load_student(folder, dtype=dtype).to(device)
             tokenizer = load_student_tokenizer(folder)
             refuse_long_prompts(asked, config=config, model=name, tokenizer=tokenizer, context=context_length(model))
             sampler = source.sampler_of(model, tokenizer=tokenizer, folder=folder)
-            for chunk in (chunk for chunk in chunks if chunk.model == name):
+            for chunk in own:
                 if not chunk.file.exists():
                     progress(done, total, {})
                     completions = evaluate_problems(
@@ -160,18 +160,23 @@ def _answer(
     progress(done, total, {})
 
 
-def _cells(chunks: Sequence[_Chunk]) -> Iterator[list[EvalCompletion]]:
-    """The rows of each model, benchmark and mode; the mode varies fastest."""
-    for _, group in groupby(chunks, key=lambda chunk: (chunk.model, chunk.benchmark)):
-        rows = [row for chunk in group for row in read_records(chunk.file, EvalCompletion)]
-        yield from ([row for row in rows if row.mode is mode] for mode in EvalMode)
+def _read(chunks: Sequence[_Chunk]) -> list[list[EvalCompletion]]:
+    """The rows of each model on each benchmark, mode by mode."""
+    groups = groupby(chunks, key=lambda chunk: (chunk.model, chunk.benchmark))
+    found = [[row for chunk in group for row in read_records(chunk.file, EvalCompletion)] for _, group in groups]
+    return [list(chain.from_iterable(_by_mode(rows))) for rows in found]
 
 
-def _all_wrong(benchmark: str, problems: list[Problem], per_cell: list[list[EvalCompletion]]) -> str | None:
+def _by_mode(rows: Sequence[EvalCompletion]) -> list[list[EvalCompletion]]:
+    """Rows of one model on one benchmark -> those of each mode."""
+    return [[row for row in rows if row.mode is mode] for mode in EvalMode]
+
+
+def _all_wrong(benchmark: str, problems: list[Problem], answers: list[list[EvalCompletion]]) -> str | None:
     """What to say if every finished answer to a benchmark, of all models in all modes, is judged wrong."""
     from thinkless_core.grading.many_wrong import JudgedAnswer, say_many_wrong
 
-    rows = (row for row in chain.from_iterable(per_cell) if row.benchmark == benchmark)
+    rows = (row for row in chain.from_iterable(answers) if row.benchmark == benchmark)
     return say_many_wrong(
         [JudgedAnswer(row.problem_id, row.answer, row.correct) for row in rows if not (row.truncated or row.malformed)],
         {problem.problem_id: problem.answer for problem in problems},
@@ -180,19 +185,14 @@ def _all_wrong(benchmark: str, problems: list[Problem], per_cell: list[list[Eval
     )
 
 
-def _write_tables(per_cell: list[list[EvalCompletion]], workspace: Path, *, router_threshold: float) -> int:
-    """Write all tables from the completions of each cell; returns the number of completions."""
+def _write_tables(answers: list[list[EvalCompletion]], workspace: Path, *, router_threshold: float) -> int:
+    """Write all tables from the completions of each model on each benchmark; returns the number of completions."""
     from thinkless_core.statistics.pareto import pareto_curve
     from thinkless_core.statistics.routers import score_routers
     from thinkless_core.statistics.summary import summarise_cell
 
-    # The mode varies fastest: len(EvalMode) cells in a row are one model on one benchmark.
-    per_model = [
-        list(chain.from_iterable(per_cell[start : start + len(EvalMode)]))
-        for start in range(0, len(per_cell), len(EvalMode))
-    ]
-    write_table(workspace, EvalSummary, map(summarise_cell, per_cell))
-    scores = (score_routers(rows, threshold=router_threshold) for rows in per_model)
+    write_table(workspace, EvalSummary, (summarise_cell(cell) for rows in answers for cell in _by_mode(rows)))
+    scores = (score_routers(rows, threshold=router_threshold) for rows in answers)
     write_table(workspace, RouterScore, chain.from_iterable(scores))
-    write_table(workspace, ParetoPoint, chain.from_iterable(map(pareto_curve, per_model)))
-    return write_table(workspace, EvalCompletion, chain.from_iterable(per_cell))
+    write_table(workspace, ParetoPoint, chain.from_iterable(map(pareto_curve, answers)))
+    return write_table(workspace, EvalCompletion, chain.from_iterable(answers))

@@ -18,12 +18,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from schemas.configs.evaluate import EvaluateConfig
 from schemas.errors import EvaluationError
 from schemas.finish_reason import FinishReason
-from schemas.mode import EvalMode, Mode
+from schemas.mode import EvalMode
 from schemas.records.eval_completions import EvalCompletion
 from schemas.records.problems import Problem
 from thinkless_core.grading.fake_short import is_fake_short
 from thinkless_core.grading.paper import PaperVerifier
-from thinkless_core.grading.verdict import Verdict
 from thinkless_core.grading.verifier import judge_completions
 from thinkless_core.sampling.sampler import SampledCompletion, Sampler, SampleRequest
 from thinkless_core.sampling.think_probability import think_probabilities
@@ -39,19 +38,6 @@ class _Question:
     prompt_ids: tuple[int, ...]
     p_think: float
     sample: int
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """A judged completion, which stands for one mode or two."""
-
-    question: _Question
-    token_ids: tuple[int, ...]
-    text: str
-    chosen_mode: Mode | None
-    truncated: bool
-    verdict: Verdict | None
-    """None for a truncated or malformed completion."""
 
 
 def evaluate_problems(
@@ -90,43 +76,19 @@ def evaluate_problems(
         config=config,
         max_new_tokens=config.max_new_tokens,
     )
-    answers = dict(zip(wanted, _judged(asked, sampled, tokenizer=tokenizer), strict=True))
-    paper = PaperVerifier()
-    rows = []
-    for mode in EvalMode:
-        for row, free_id in enumerate(free_ids):
-            answer = answers[row, free_id if mode.forced is None else control.id_of(mode.forced)]
-            problem, sample = answer.question.problem, answer.question.sample
-            rows.append(
-                EvalCompletion(
-                    completion_id=f"{model_name}-{mode}-{problem.problem_id}-{sample}",
-                    model=model_name,
-                    benchmark=benchmark,
-                    mode=mode,
-                    problem_id=problem.problem_id,
-                    difficulty=problem.difficulty,
-                    sample=sample,
-                    chosen_mode=answer.chosen_mode,
-                    completion=answer.text,
-                    answer=None if answer.verdict is None else answer.verdict.answer,
-                    correct=answer.verdict is not None and answer.verdict.correct,
-                    num_tokens=len(answer.token_ids),
-                    truncated=answer.truncated,
-                    malformed=answer.chosen_mode is None,
-                    fake_short=is_fake_short(
-                        answer.chosen_mode,
-                        completion_ids=answer.token_ids,
-                        think_end_id=control.think_end_id,
-                        short_max_tokens=config.short_max_tokens,
-                    ),
-                    p_think=answer.question.p_think,
-                    grader=problem.verifier,
-                    correct_paper=paper.judge(problem, answer.text).correct,
-                    task=problem.task,
-                    score=None if answer.verdict is None else answer.verdict.score,
-                )
-            )
-    return rows
+    judged = _judged(asked, sampled, tokenizer=tokenizer, model_name=model_name, benchmark=benchmark, config=config)
+    answers = dict(zip(wanted, judged, strict=True))
+    return [
+        _in_mode(mode, answers[row, free_id if mode.forced is None else control.id_of(mode.forced)])
+        for mode in EvalMode
+        for row, free_id in enumerate(free_ids)
+    ]
+
+
+def _in_mode(mode: EvalMode, answer: EvalCompletion) -> EvalCompletion:
+    """The same completion as the answer in this mode."""
+    completion_id = f"{answer.model}-{mode}-{answer.problem_id}-{answer.sample}"
+    return answer.model_copy(update={"mode": mode, "completion_id": completion_id})
 
 
 def _questions(
@@ -140,9 +102,10 @@ def _questions(
     probabilities = think_probabilities(
         model, [p.prompt for p in problems], tokenizer=tokenizer, batch_size=config.batch_size
     )
+    prompts = [render_prompt(tokenizer, problem.prompt) for problem in problems]
     return [
-        _Question(problem, render_prompt(tokenizer, problem.prompt), p_think, sample)
-        for problem, p_think in zip(problems, probabilities, strict=True)
+        _Question(problem, prompt_ids, p_think, sample)
+        for problem, prompt_ids, p_think in zip(problems, prompts, probabilities, strict=True)
         for sample in range(config.num_samples)
     ]
 
@@ -168,13 +131,20 @@ def _sample(
 
 
 def _judged(
-    questions: Sequence[_Question], sampled: Sequence[SampledCompletion], *, tokenizer: PreTrainedTokenizerBase
-) -> list[_Answer]:
-    """The strict verdict on each completion that is complete."""
+    questions: Sequence[_Question],
+    sampled: Sequence[SampledCompletion],
+    *,
+    tokenizer: PreTrainedTokenizerBase,
+    model_name: str,
+    benchmark: str,
+    config: EvaluateConfig,
+) -> list[EvalCompletion]:
+    """A row per completion; in which modes it stands, and so its id, is for `_in_mode` to say."""
     control = ControlTokens.of(tokenizer)
     texts = [decode_completion(tokenizer, completion.token_ids) for completion in sampled]
     chosen_modes = [control.mode_of(completion.token_ids[0]) for completion in sampled]
     cut = [completion.finish_reason is FinishReason.LENGTH for completion in sampled]
+    # A truncated or malformed completion has no verdict.
     verdicts = judge_completions(
         [question.problem for question in questions],
         [
@@ -182,8 +152,35 @@ def _judged(
             for text, chosen, truncated in zip(texts, chosen_modes, cut, strict=True)
         ],
     )
+    paper = PaperVerifier()
     return [
-        _Answer(question, completion.token_ids, text, chosen, truncated, verdict)
+        EvalCompletion(
+            completion_id="",
+            model=model_name,
+            benchmark=benchmark,
+            mode=EvalMode.AUTO,
+            problem_id=question.problem.problem_id,
+            difficulty=question.problem.difficulty,
+            sample=question.sample,
+            chosen_mode=chosen,
+            completion=text,
+            answer=None if verdict is None else verdict.answer,
+            correct=verdict is not None and verdict.correct,
+            num_tokens=len(completion.token_ids),
+            truncated=truncated,
+            malformed=chosen is None,
+            fake_short=is_fake_short(
+                chosen,
+                completion_ids=completion.token_ids,
+                think_end_id=control.think_end_id,
+                short_max_tokens=config.short_max_tokens,
+            ),
+            p_think=question.p_think,
+            grader=question.problem.verifier,
+            correct_paper=paper.judge(question.problem, text).correct,
+            task=question.problem.task,
+            score=None if verdict is None else verdict.score,
+        )
         for question, completion, text, chosen, truncated, verdict in zip(
             questions, sampled, texts, chosen_modes, cut, verdicts, strict=True
         )

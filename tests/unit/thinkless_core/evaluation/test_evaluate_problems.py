@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pytest
 from pydantic import ValidationError
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from schemas.configs.evaluate import EvaluateConfig
 from schemas.errors import EvaluationError
 from schemas.mode import EvalMode, Mode
+from schemas.records.eval_completions import EvalCompletion
+from schemas.records.problems import Problem
 from tests.invariants import rollout_checks
 from tests.oracles import statistics as oracle
 from tests.oracles.student import think_probability
 from tests.specimens import LIVELY, ScriptedSampler, make_problem, make_problems, make_student, spelt_out
 from thinkless_core.evaluation import evaluate_problems as evaluation
 from thinkless_core.evaluation.evaluate_problems import evaluate_problems
-from thinkless_core.sampling.sampler import SampleRequest
+from thinkless_core.sampling.sampler import Sampler, SampleRequest
 from thinkless_core.sampling.think_probability import think_probabilities
 from thinkless_core.sampling.transformers_sampler import TransformersSampler
 from thinkless_core.seeding import random_stream
@@ -26,7 +29,34 @@ from thinkless_core.statistics.summary import clustered_stderr, summarise_cell
 from thinkless_core.student.control_tokens import ControlTokens
 from thinkless_core.student.rendering import decode_completion, render_prompt
 
+SETTINGS = EvaluateConfig(max_new_tokens=12, short_max_tokens=4, num_samples=2)
 QUESTIONS = ("1+2=?", "37+48*12=?", "9", "11-19*23+45=?")
+
+
+def sampler_of(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, *, batch_size: int = 256) -> Sampler:
+    """The real sampler."""
+    return TransformersSampler(model, tokenizer.pad_token_id, tokenizer.eos_token_id, batch_size=batch_size)
+
+
+def evaluated(
+    tokenizer: PreTrainedTokenizerFast,
+    problems: Sequence[Problem],
+    *,
+    sampler: Sampler,
+    model: PreTrainedModel | None = None,
+    model_name: str = "m",
+    config: EvaluateConfig = SETTINGS,
+) -> list[EvalCompletion]:
+    """All modes on benchmark `b`."""
+    return evaluate_problems(
+        model or make_student(),
+        problems,
+        sampler=sampler,
+        tokenizer=tokenizer,
+        model_name=model_name,
+        benchmark="b",
+        config=config,
+    )
 
 
 def test_truncated_or_malformed_is_wrong_and_summaries_are_means() -> None:
@@ -53,17 +83,8 @@ def test_copies_of_a_sample_do_not_shrink_the_standard_error() -> None:
 
 
 def test_an_evaluation_of_nothing_is_an_error(tokenizer: PreTrainedTokenizerFast) -> None:
-    config = EvaluateConfig(max_new_tokens=8, short_max_tokens=4)
     with pytest.raises(EvaluationError, match="benchmark 'b' has no problems"):
-        evaluate_problems(
-            make_student(),
-            [],
-            sampler=ScriptedSampler(tokenizer, lambda *_: "<short>1"),
-            tokenizer=tokenizer,
-            model_name="base",
-            benchmark="b",
-            config=config,
-        )
+        evaluated(tokenizer, [], sampler=ScriptedSampler(tokenizer, lambda *_: "<short>1"))
     with pytest.raises(EvaluationError, match="no completions"):
         summarise_cell([])
 
@@ -74,16 +95,13 @@ def test_all_samples_have_identities_and_all_modes_and_models_share_their_stream
     streams: dict[str, list[object]] = {"base": [], "rl": []}
     ids = []
     for name in streams:
-        rows = evaluate_problems(
-            make_student(),
+        script = ScriptedSampler(tokenizer, lambda _, request, name=name: streams[name].append(request) or "<short>1")
+        rows = evaluated(
+            tokenizer,
             make_problems(5),
-            sampler=ScriptedSampler(
-                tokenizer, lambda _, request, name=name: streams[name].append(request) or "<short>1"
-            ),
-            tokenizer=tokenizer,
+            sampler=script,
             model_name=name,
-            benchmark="b",
-            config=EvaluateConfig(max_new_tokens=8, short_max_tokens=4, num_samples=3),
+            config=SETTINGS.model_copy(update={"num_samples": 3}),
         )
         assert [row.mode for row in rows] == [mode for mode in EvalMode for _ in range(15)]
         ids += [row.completion_id for row in rows]
@@ -95,14 +113,12 @@ def test_all_samples_have_identities_and_all_modes_and_models_share_their_stream
 def test_what_is_evaluated_does_not_depend_on_the_batch_size(tokenizer: PreTrainedTokenizerFast) -> None:
     model = make_student(scale=LIVELY)
     runs = [
-        evaluate_problems(
-            model,
+        evaluated(
+            tokenizer,
             make_problems(12),
-            sampler=TransformersSampler(model, tokenizer.pad_token_id, tokenizer.eos_token_id, batch_size=size),
-            tokenizer=tokenizer,
-            model_name="m",
-            benchmark="b",
-            config=EvaluateConfig(max_new_tokens=8, short_max_tokens=4, num_samples=2, batch_size=size),
+            model=model,
+            sampler=sampler_of(model, tokenizer, batch_size=size),
+            config=SETTINGS.model_copy(update={"batch_size": size}),
         )
         for size in (5, 256)
     ]
@@ -120,23 +136,20 @@ def test_each_mode_says_what_the_sampler_says_when_asked_for_that_mode_alone(
     bias = {control.short_id: 4.0, control.think_id: 4.0, tokenizer.eos_token_id: 3.0}
     model = make_student(scale=LIVELY, bias=bias)
     problems = make_problems(24)
-    config = EvaluateConfig(max_new_tokens=12, short_max_tokens=4, num_samples=2, batch_size=16)
-    sampler = TransformersSampler(model, tokenizer.pad_token_id, tokenizer.eos_token_id, batch_size=16)
-    rows = evaluate_problems(
-        model, problems, sampler=sampler, tokenizer=tokenizer, model_name="m", benchmark="b", config=config
-    )
+    sampler = sampler_of(model, tokenizer, batch_size=16)
+    rows = evaluated(tokenizer, problems, model=model, sampler=sampler)
     assert {row.chosen_mode for row in rows if row.mode is EvalMode.AUTO} == {Mode.SHORT, Mode.THINK, None}
     for mode in EvalMode:
         requests = [
             SampleRequest(
                 render_prompt(tokenizer, problem.prompt),
-                stream=("evaluate", config.seed, problem.problem_id, sample),
+                stream=("evaluate", SETTINGS.seed, problem.problem_id, sample),
                 forced_id=None if mode.forced is None else control.id_of(mode.forced),
             )
             for problem in problems
             for sample in range(2)
         ]
-        alone = sampler.sample(requests, max_new_tokens=12, temperature=config.temperature, top_p=config.top_p)
+        alone = sampler.sample(requests, max_new_tokens=12, temperature=SETTINGS.temperature, top_p=SETTINGS.top_p)
         expected = [(decode_completion(tokenizer, c.token_ids), len(c.token_ids)) for c in alone]
         assert [(row.completion, row.num_tokens) for row in rows if row.mode is mode] == expected
 
@@ -148,15 +161,7 @@ def test_routers_without_a_choice_of_their_own_are_the_modes_and_auto_is_the_for
     # Raised so far that token 0 is always one of both.
     bias = {control.short_id: 12.0, control.think_id: 12.0, tokenizer.eos_token_id: 3.0}
     model = make_student(scale=LIVELY, bias=bias)
-    rows = evaluate_problems(
-        model,
-        make_problems(24),
-        sampler=TransformersSampler(model, tokenizer.pad_token_id, tokenizer.eos_token_id),
-        tokenizer=tokenizer,
-        model_name="m",
-        benchmark="b",
-        config=EvaluateConfig(max_new_tokens=12, short_max_tokens=4, num_samples=2),
-    )
+    rows = evaluated(tokenizer, make_problems(24), model=model, sampler=sampler_of(model, tokenizer))
     cells = {mode: [c for c in rows if c.mode is mode] for mode in EvalMode}
     scores = {score.router: score for score in score_routers(rows, threshold=0.5)}
     for mode, cell in cells.items():
@@ -177,13 +182,10 @@ def test_the_lenient_verdict_stands_beside_the_strict_one(tokenizer: PreTrainedT
         "11+44=?": spelt_out(tokenizer, "<short>5"),  # malformed, yet its number is right
         "11+55=?": "<think>1+5=6,5=5</think>6",  # 13 tokens, cut before the end token, the number is there
     }
-    rows = evaluate_problems(
-        make_student(),
+    rows = evaluated(
+        tokenizer,
         [make_problem(text) for text in texts],
         sampler=ScriptedSampler(tokenizer, lambda prompt, _: texts[prompt]),
-        tokenizer=tokenizer,
-        model_name="m",
-        benchmark="b",
         config=EvaluateConfig(max_new_tokens=12, short_max_tokens=6),
     )
     auto = [row for row in rows if row.mode is EvalMode.AUTO]
