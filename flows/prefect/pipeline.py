@@ -11,6 +11,7 @@ from typing import Any
 from prefect import Task, flow, task
 from prefect.cache_policies import CacheKeyFnPolicy
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.runtime import flow_run
 
 from flows.direct import RETRY_PAUSES_SECONDS
 from flows.prefect.temporary_server import guard_temporary_servers
@@ -59,6 +60,7 @@ def thinkless(
         refresh=refresh or (),
         keep=keep or (),
         same_versions=same_versions,
+        flow_run_id=flow_run.id,
     )
     guard_temporary_servers()
     artifacts = run_stages(request, build_as_task).artifacts
