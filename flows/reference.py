@@ -56,7 +56,8 @@ def reference() -> str:
 
 def _stages() -> Iterator[str]:
     """One table of keys for the pipeline's own values, and one for each stage."""
-    own, stages = [], []
+    own: list[tuple[str, FieldInfo]] = []
+    stages: list[tuple[str, FieldInfo]] = []
     for name, field in PipelineConfig.model_fields.items():
         (stages if _tables_of(field) and not _is_mapping(field) else own).append((name, field))
     yield _keys([_row(name, field) for name, field in own])

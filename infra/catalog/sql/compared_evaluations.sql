@@ -8,7 +8,7 @@ with problem as (
     where artifact_key in ($first, $second)
     group by all
 ),
-both as (
+matched as (
     select one.benchmark, one.model, one.mode, one.accuracy as accuracy_1, two.accuracy as accuracy_2,
         one.tokens as tokens_1, two.tokens as tokens_2, one.thinks as thinks_1, two.thinks as thinks_2
     from problem as one
@@ -22,7 +22,7 @@ measured as (
         avg(tokens_1) as tokens_1, avg(tokens_2) as tokens_2, avg(tokens_2 - tokens_1) as tokens_gain,
         1.96 * stddev_samp(tokens_2 - tokens_1) / sqrt(count(*)) as tokens_margin,
         avg(thinks_1) as thinks_1, avg(thinks_2) as thinks_2
-    from both
+    from matched
     group by all
 )
 select benchmark, model, mode, problems,
