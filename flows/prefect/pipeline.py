@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from prefect import Task, flow, task
 from prefect.cache_policies import CacheKeyFnPolicy
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import flow_run
-from pydantic import Field
 
 from flows.direct import RETRY_PAUSES_SECONDS
 from flows.prefect.temporary_server import guard_temporary_servers
@@ -22,7 +21,6 @@ from flows.recipe import AnyPlan, stage_names
 from flows.request import check_request
 from flows.run_stages import run_stages
 from schemas.artifact import Artifact
-from schemas.configs.loading import profile_names
 from schemas.errors import Transient
 from tasks.running.build import run_stage
 from tasks.running.context import RunContext
@@ -57,27 +55,25 @@ def _flow_run_name() -> str:
 
 @flow(name="thinkless", flow_run_name=_flow_run_name, log_prints=False, persist_result=False)
 def thinkless(
-    profile: Annotated[
-        str, Field(description=f"One of {', '.join(profile_names())}, or the path of a TOML file")
-    ] = "tiny",
-    overrides: Annotated[
-        list[str] | None,
-        Field(description="Keys to change, as KEY=VALUE, one per line, for example rl.gamma=0.3 (docs/reference.md)"),
-    ] = None,
-    until: Annotated[StageName | None, Field(description="Stop after this stage")] = None,
-    only: Annotated[StageName | None, Field(description="Build this stage alone, from what the store holds")] = None,
-    refresh: Annotated[
-        list[StageName] | None, Field(description="Rebuild these stages even if the store has them")
-    ] = None,
-    keep: Annotated[
-        list[StageName] | None,
-        Field(description="Take the newest artifact of these stages although their sources changed"),
-    ] = None,
-    same_versions: Annotated[
-        bool, Field(description="Rebuild what other versions of torch, transformers, vllm or math-verify made")
-    ] = False,
+    profile: str = "tiny",
+    overrides: list[str] | None = None,
+    until: StageName | None = None,
+    only: StageName | None = None,
+    refresh: list[StageName] | None = None,
+    keep: list[StageName] | None = None,
+    same_versions: bool = False,
 ) -> Mapping[str, str]:
-    """Run the pipeline and return the keys of its artifacts by stage."""
+    """Run the pipeline and return the keys of its artifacts by stage.
+
+    Args:
+        profile: A shipped profile, such as tiny or smollm2, or the path of a TOML file.
+        overrides: Keys to change, as KEY=VALUE, for example rl.gamma=0.3; docs/reference.md lists them all.
+        until: Stop after this stage.
+        only: Build this stage alone, from what the store holds.
+        refresh: Rebuild these stages even if the store has them.
+        keep: Take the newest artifact of these stages although their sources changed.
+        same_versions: Rebuild what other versions of torch, transformers, vllm or math-verify made.
+    """
     request = check_request(
         profile,
         overrides=overrides or (),
