@@ -28,6 +28,10 @@ class RunRequest:
     refresh: frozenset[str] = frozenset()
     keep: frozenset[str] = frozenset()
     same_versions: bool = False
+    study: str | None = None
+    """The study that the run is a member of."""
+    flow_run_id: str | None = None
+    """Id of the Prefect flow run that runs it."""
 
     @property
     def last(self) -> str | None:
@@ -60,6 +64,8 @@ def check_request(
     refresh: Sequence[str] = (),
     keep: Sequence[str] = (),
     same_versions: bool = False,
+    study: str | None = None,
+    flow_run_id: str | None = None,
 ) -> RunRequest:
     """Check all that can be checked before the first stage starts; raises ConfigError or StoreError."""
     known = stage_names()
@@ -72,7 +78,17 @@ def check_request(
     if until is not None and only is not None:
         raise ConfigError(f"--until {until} and --only {only} contradict each other; give one of them")
     config = checked_config(profile, overrides=overrides)
-    return RunRequest(config, checked_settings(), until, only, frozenset(refresh), frozenset(keep), same_versions)
+    return RunRequest(
+        config,
+        checked_settings(),
+        until=until,
+        only=only,
+        refresh=frozenset(refresh),
+        keep=frozenset(keep),
+        same_versions=same_versions,
+        study=study,
+        flow_run_id=flow_run_id,
+    )
 
 
 def checked_config(profile: str, *, overrides: Sequence[str] = ()) -> PipelineConfig:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,20 +72,28 @@ class Recorder:
 
 
 @contextmanager
-def recorded(context: RunContext, config: dict[str, JsonValue]) -> Iterator[Recorder]:
+def recorded(
+    context: RunContext, config: dict[str, JsonValue], *, study: str | None = None, flow_run_id: str | None = None
+) -> Iterator[Recorder]:
     """Open a run's record, and close it however the run ends."""
-    recorder = Recorder(context, start_run(context.run_id, profile=context.profile, config=config))
+    record = start_run(context.run_id, profile=context.profile, config=config, study=study, flow_run_id=flow_run_id)
+    recorder = Recorder(context, record)
     recorder.save()
     logger.setLevel(logging.INFO)  # a Prefect worker sets no level; its lines go to the run's page in the UI
     logger.info("run %s  profile %s  store %s", context.run_id, context.profile, context.settings.home)
     try:
         yield recorder
     except BaseException as error:
-        recorder.record = finish_run(recorder.record, error=f"{type(error).__name__}: {error}")
+        recorder.record = finish_run(recorder.record, error=error)
         recorder.save()
         raise
     recorder.record = finish_run(recorder.record)
     recorder.save()
+
+
+def _recorded(context: RunContext, request: RunRequest) -> AbstractContextManager[Recorder]:
+    config = request.config.model_dump(mode="json")
+    return recorded(context, config, study=request.study, flow_run_id=request.flow_run_id)
 
 
 def run_stages(request: RunRequest, build: BuildStage) -> Recorder:
@@ -94,7 +102,7 @@ def run_stages(request: RunRequest, build: BuildStage) -> Recorder:
     Raises MissingArtifactError if a missing stage may not be built because of `only`.
     """
     context = request.new_context()
-    with recorded(context, request.config.model_dump(mode="json")) as recorder:
+    with _recorded(context, request) as recorder:
         for stage in stages_until(request.last):
             started = time.monotonic()
             plan = stage.plan(request.config, recorder.artifacts)
@@ -131,7 +139,7 @@ def run_from_store(request: RunRequest) -> Mapping[str, Artifact] | None:
             return None
         artifacts[plan.label] = done
         hits.append((plan, done, time.monotonic() - started))
-    with recorded(context, request.config.model_dump(mode="json")) as recorder:
+    with _recorded(context, request) as recorder:
         for plan, artifact, seconds in hits:
             recorder.add(plan, artifact, seconds=seconds)
     return recorder.artifacts

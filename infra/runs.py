@@ -43,7 +43,7 @@ class RunRecord(Record):
 
     run_id: str
     profile: str
-    status: Literal["running", "completed", "failed"]
+    status: Literal["running", "completed", "failed", "cancelled"]
     started_at: str
     """UTC, ISO 8601."""
     finished_at: str | None
@@ -52,13 +52,19 @@ class RunRecord(Record):
     stages: tuple[StageUse, ...] = ()
     """In the order in which they were found or built."""
     error: str | None = None
+    study: str | None = None
+    """The study that this run is a member of."""
+    flow_run_id: str | None = None
+    """Id of the Prefect flow run; None: run without Prefect."""
     pid: int
     process_started: float
     """Start of the process, seconds since the epoch; a later process with the same pid has another one."""
     host: str
 
 
-def start_run(run_id: str, *, profile: str, config: dict[str, JsonValue]) -> RunRecord:
+def start_run(
+    run_id: str, *, profile: str, config: dict[str, JsonValue], study: str | None = None, flow_run_id: str | None = None
+) -> RunRecord:
     """The record of a run that this process begins now; not saved yet."""
     return RunRecord(
         run_id=run_id,
@@ -67,21 +73,20 @@ def start_run(run_id: str, *, profile: str, config: dict[str, JsonValue]) -> Run
         started_at=datetime.now(UTC).isoformat(),
         finished_at=None,
         config=config,
+        study=study,
+        flow_run_id=flow_run_id,
         pid=os.getpid(),
         process_started=psutil.Process().create_time(),
         host=socket.gethostname(),
     )
 
 
-def finish_run(record: RunRecord, *, error: str | None = None) -> RunRecord:
-    """The record of a run that ends now: completed, or failed with `error`. Not saved yet."""
-    return record.model_copy(
-        update={
-            "status": "completed" if error is None else "failed",
-            "finished_at": datetime.now(UTC).isoformat(),
-            "error": error,
-        }
-    )
+def finish_run(record: RunRecord, *, error: BaseException | None = None) -> RunRecord:
+    """The record of a run that ends now: completed, failed, or cancelled from outside (Ctrl-C, SIGTERM, Prefect's UI:
+    what they raise is no `Exception`). Not saved yet."""
+    status = "completed" if error is None else "failed" if isinstance(error, Exception) else "cancelled"
+    said = None if error is None else f"{type(error).__name__}: {error}".removesuffix(": ")
+    return record.model_copy(update={"status": status, "finished_at": datetime.now(UTC).isoformat(), "error": said})
 
 
 def add_stage(record: RunRecord, use: StageUse) -> RunRecord:

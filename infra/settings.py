@@ -1,6 +1,7 @@
 """Settings from environment variables. Besides this module only infra/endpoints/api_key.py reads the environment.
 
-THINKLESS_HOME, THINKLESS_LOCK_TIMEOUT_SECONDS, THINKLESS_TENSORBOARD -> Settings -> the rest of `infra`, as arguments.
+THINKLESS_HOME, THINKLESS_LOCK_TIMEOUT_SECONDS, THINKLESS_TENSORBOARD, THINKLESS_REPORT_URL -> Settings -> the rest of
+`infra`, as arguments.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ class Settings:
     """Longest wait for another process to release the catalog."""
     tensorboard: Path | None = None
     """Absolute directory for TensorBoard event files; None writes none."""
+    report_url: str | None = None
+    """Address at which the folder `<home>/artifacts/report` is served, for links in Prefect's UI."""
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -36,6 +39,7 @@ class Settings:
             home=_absolute(os.environ.get("THINKLESS_HOME") or DEFAULT_HOME),
             lock_timeout_seconds=_timeout_from_environment(),
             tensorboard=_absolute(events) if events else None,
+            report_url=os.environ.get("THINKLESS_REPORT_URL") or None,
         )
 
     def event_dir(self, name: str) -> Path | None:

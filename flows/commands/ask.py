@@ -1,4 +1,4 @@
-"""`thinkless ask`: one question to the newest model."""
+"""`thinkless ask`: one question to a trained model."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import math
 
+from flows.run_choice import choose_run
 from infra.settings import Settings
 from infra.store.artifact_store import ArtifactStore
 from schemas.artifact import Manifest
@@ -18,11 +19,10 @@ def execute(arguments: argparse.Namespace) -> int:
     _check(arguments)
     settings = Settings.from_environment()
     store = ArtifactStore(settings.home)
-    policies = [manifest for manifest in store.manifests() if manifest.stage == "rl"]
-    if not policies:
-        raise MissingArtifactError(f"no policy in {settings.home}; train one with: thinkless run --profile tiny")
-    folder = store.path("rl", policies[-1].key) / "model"
-    instruction = trained_instruction(store, policies[-1])
+    run = choose_run(settings.home, arguments.run, having=arguments.model)
+    (key,) = {use.key for use in run.stages if use.stage == arguments.model}
+    folder = store.path(arguments.model, key) / "model"
+    instruction = trained_instruction(store, store.manifest(arguments.model, key))
     # Imported here because torch takes a second to load.
     from thinkless_core.evaluation.answering import ask
     from thinkless_core.sampling.transformers_sampler import TransformersSampler
@@ -46,9 +46,9 @@ def execute(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def trained_instruction(store: ArtifactStore, policy: Manifest) -> str:
-    """The instruction below every problem that a policy was trained on; empty if its problems left the store."""
-    for parent in policy.inputs:
+def trained_instruction(store: ArtifactStore, model: Manifest) -> str:
+    """The instruction below every problem that a model was trained on; empty if its problems left the store."""
+    for parent in model.inputs:
         if parent.stage == "problems":
             with contextlib.suppress(MissingArtifactError):
                 return str(store.manifest(parent.stage, parent.key).config.get("instruction", ""))

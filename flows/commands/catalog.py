@@ -18,7 +18,10 @@ def execute(arguments: argparse.Namespace) -> int:
         damaged = list(store.damages())
         for manifest, damage in damaged:
             print(f"{manifest.stage}/{manifest.key}: {damage}; the next run rebuilds it")
-        print(f"{len(damaged)} damaged artifacts" if damaged else "all artifacts are whole")
+        read = list(store.manifests())
+        num_bytes = sum(file.num_bytes for manifest in read for file in manifest.files)
+        looked = f"{len(read)} artifacts, {num_bytes / 1e6:,.1f} MB, read"
+        print(f"{looked}: {len(damaged)} damaged" if damaged else f"{looked}: all are whole")
         return 2 if damaged else 0
     catalog = Catalog(settings.home, timeout_seconds=settings.lock_timeout_seconds)
     catalog.rebuild(store, list_runs(settings.home))

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import argparse
 import webbrowser
+from pathlib import Path
 
 from pydantic import ValidationError
 
+from flows.run_choice import choose_run
 from infra.report.pictures import write_pictures
 from infra.report.run_inputs import write_unfinished_report
 from infra.runs import RunRecord, list_runs
 from infra.settings import Settings
 from infra.store.artifact_store import ArtifactStore
 from schemas.configs.pipeline import PipelineConfig
-from schemas.errors import MissingArtifactError
 from tasks.train_rl import TrainRl
 from tasks.train_sft import TrainSft
 
@@ -21,16 +22,13 @@ from tasks.train_sft import TrainSft
 def execute(arguments: argparse.Namespace) -> int:
     """Print the path of a report; opens it and writes its pictures as files on request."""
     home = Settings.from_environment().home
-    runs = [r for r in list_runs(home) if arguments.run in (None, r.run_id)]
-    if not runs:
-        wanted = f"no run {arguments.run!r}" if arguments.run else "no run yet"
-        raise MissingArtifactError(f'{wanted} in {home}; see: thinkless sql "select run_id, status from runs"')
+    run = _choose(home, arguments.run)
     store = ArtifactStore(home)
-    keys = [s.key for r in runs for s in r.stages if s.stage == "report"]
+    keys = [use.key for use in run.stages if use.stage == "report"]
     if keys:
         path = store.path("report", keys[-1]) / "report.html"
     else:
-        path = write_unfinished_report(store, runs[-1], at_work=_at_work(store, runs[-1]))
+        path = write_unfinished_report(store, run, at_work=_at_work(store, run))
     print(path)
     if arguments.pictures:
         for picture in write_pictures(path, arguments.pictures):
@@ -38,6 +36,12 @@ def execute(arguments: argparse.Namespace) -> int:
     if arguments.open_browser:
         webbrowser.open(path.as_uri())
     return 0
+
+
+def _choose(home: Path, named: str | None) -> RunRecord:
+    """The run that was named, else the newest that has a report, else the newest."""
+    reported = any(use.stage == "report" for run in list_runs(home) for use in run.stages)
+    return choose_run(home, named, having="report" if named is None and reported else None)
 
 
 def _at_work(store: ArtifactStore, record: RunRecord) -> dict[str, str]:

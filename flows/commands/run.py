@@ -6,6 +6,7 @@ Prefect starts only if a stage has to be built, or if the user has a server.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
 from collections.abc import Mapping
@@ -14,12 +15,15 @@ from types import FrameType
 
 from flows.commands.why import show_plan
 from flows.direct import run_directly
-from flows.prefect.prefect_server import server_is_configured
-from flows.request import check_request
+from flows.prefect.prefect_server import REMEDY, server_address, why_silent
+from flows.request import RunRequest, check_request
 from flows.run_stages import run_from_store
 from schemas.artifact import Artifact
+from schemas.errors import ConfigError
 from schemas.records.eval_routers import RouterScore
 from schemas.records.eval_summary import EvalSummary
+
+logger = logging.getLogger("thinkless")
 
 PREFECT_DEFAULTS = {
     # On a slow disk the first start of a temporary server takes longer than Prefect's default limit of 20 s.
@@ -43,6 +47,7 @@ def execute(arguments: argparse.Namespace) -> int:
         refresh=arguments.refresh,
         keep=arguments.keep,
         same_versions=arguments.same_versions,
+        study=arguments.member_of,
     )
     if arguments.dry_run:
         show_plan(request)
@@ -51,12 +56,30 @@ def execute(arguments: argparse.Namespace) -> int:
     if arguments.no_prefect:
         artifacts: Mapping[str, Artifact] | None = run_directly(request).artifacts
     else:
-        artifacts = None if server_is_configured() else run_from_store(request)
+        artifacts = _without_a_flow(request)
     if artifacts is None:
         show_results(_run_as_flow(arguments))
     else:
         show_results({label: artifact.key for label, artifact in artifacts.items()})
     return 0
+
+
+def _without_a_flow(request: RunRequest) -> Mapping[str, Artifact] | None:
+    """The run from the store, if it holds everything and no Prefect server waits for it; None: a flow has to run.
+
+    Raises ConfigError if a flow has to run on a server that does not answer.
+    """
+    server = server_address()
+    silent = None if server is None else why_silent(server)
+    if server is not None and silent is None:
+        return None
+    artifacts = run_from_store(request)
+    if silent is None:
+        return artifacts
+    if artifacts is None:
+        raise ConfigError(f"the Prefect server {server} does not answer ({silent}); {REMEDY}")
+    logger.warning("the Prefect server %s does not answer, and has no record of this run; %s", server, REMEDY)
+    return artifacts
 
 
 def _run_as_flow(arguments: argparse.Namespace) -> Mapping[str, str]:

@@ -6,25 +6,54 @@ import argparse
 import sys
 from pathlib import Path
 
-from infra.catalog.query import format_table, run_query
+from infra.catalog.query import run_query
+from infra.catalog.table_format import Format, format_table
 from infra.settings import Settings
 from schemas.errors import QueryError
 
+FORMATS: dict[str, Format] = {".parquet": "parquet", ".csv": "csv", ".json": "json"}
+"""What a file's name ends in -> its format; other names: aligned text."""
+
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Run one query and print its rows."""
+    """Run one query and print its rows, or write them to a file."""
     settings = Settings.from_environment()
-    table = run_query(settings.home, arguments.query, timeout_seconds=settings.lock_timeout_seconds)
-    text = format_table(table, arguments.format)
-    if arguments.output:
-        _write(Path(arguments.output), text if isinstance(text, bytes) else text.encode())
+    query = _query(arguments.query, arguments.file)
+    fmt = _format(arguments.format, arguments.output)
+    on_screen = arguments.output is None and sys.stdout.isatty()
+    if fmt == "parquet" and on_screen:
+        raise QueryError("parquet cannot be printed on a screen; add --output FILE or redirect the output")
+    table = run_query(settings.home, query, timeout_seconds=settings.lock_timeout_seconds)
+    text = format_table(table, fmt, cut=on_screen)
+    if arguments.output is not None:
+        _write(arguments.output, text if isinstance(text, bytes) else f"{text}\n".encode())
+        print(f"{table.num_rows} rows are in {arguments.output}", file=sys.stderr)
     elif isinstance(text, bytes):
-        if sys.stdout.isatty():
-            raise QueryError("parquet cannot be printed on a screen; add --output FILE or redirect the output")
         sys.stdout.buffer.write(text)
     else:
         print(text)
     return 0
+
+
+def _query(query: str | None, file: Path | None) -> str:
+    """The statement, from the command line, a file or standard input; raises QueryError."""
+    if (query is None) == (file is None):
+        got = "none" if query is None else "both"
+        raise QueryError(f'a query or --file FILE is expected, got {got}; for example: thinkless sql "show tables"')
+    if file is None:
+        return sys.stdin.read() if query == "-" else str(query)
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise QueryError(f"--file {file} cannot be read: {error}; give a text file with one SQL statement") from error
+
+
+def _format(asked: Format | None, output: Path | None) -> Format:
+    """The format that was asked for, else the one that the file's name says; raises QueryError if they differ."""
+    named = FORMATS.get(output.suffix.lower()) if output is not None else None
+    if asked is not None and named is not None and asked != named:
+        raise QueryError(f"--format {asked} and --output {output} contradict each other; leave --format out")
+    return asked or named or "table"
 
 
 def _write(path: Path, content: bytes) -> None:

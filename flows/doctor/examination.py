@@ -33,7 +33,7 @@ def examine(config: PipelineConfig, findings: Findings) -> Iterator[str]:
     # Before anything imports the Hub's client libraries: without a network they must not look for one.
     look = network.hub(config)
     yield from say(*look.findings)
-    yield from say(*network.endpoints(config))
+    yield from say(*network.endpoints(config), *network.prefect_server())
     from flows.doctor.rehearsal import rehearse, rehearsed_modes
     from thinkless_core.estimates.model_shape import shape_of
     from thinkless_core.estimates.stage_memory import stage_memories

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from flows.doctor.data import is_cached
 from flows.doctor.finding import Finding, checked
 from flows.doctor.needs import hub_data, hub_models, teachers
+from flows.prefect.prefect_server import REMEDY, server_address, why_silent
 from infra.endpoints.endpoint_check import check_endpoint
 from infra.endpoints.hub_access import (
     check_model,
@@ -69,6 +70,15 @@ def hub(config: PipelineConfig) -> HubLook:
         ]
     )
     return HubLook((Finding("Hub", False, text),), frozenset(name.rpartition(" ")[2] for name in missing))
+
+
+def prefect_server() -> Iterator[Finding]:
+    """The Prefect server, where one is configured."""
+    server = server_address()
+    if server is not None:
+        silent = why_silent(server)
+        fine = f"{server} answers"
+        yield Finding("Prefect", silent is None, fine if silent is None else f"{server}: {silent}; {REMEDY}")
 
 
 def endpoints(config: PipelineConfig) -> Iterator[Finding]:

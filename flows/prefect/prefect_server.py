@@ -1,6 +1,7 @@
-"""Finds out if the user has configured a Prefect server, without importing Prefect, which takes a second.
+"""Finds the Prefect server that the user has configured, and whether it answers, without importing Prefect, which takes
+a second.
 
-PREFECT_API_URL in the environment, the active profile, `prefect.toml`, `pyproject.toml` or `.env` -> True
+PREFECT_API_URL in the environment, `.env`, `prefect.toml`, `pyproject.toml` or the active profile -> address | None
 """
 
 from __future__ import annotations
@@ -9,16 +10,36 @@ import os
 import tomllib
 from pathlib import Path
 
+LOOK_SECONDS = 5.0
+REMEDY = "start it (prefect server start), forget it (prefect config unset PREFECT_API_URL), or add --no-prefect"
+"""Ways out where a configured server does not answer."""
 _SETTING = "PREFECT_API_URL"
 
 
-def server_is_configured() -> bool:
-    """True if Prefect would use a configured server; False if it would start a temporary one."""
+def server_address() -> str | None:
+    """Address of the server that Prefect would use; None if it would start a temporary one."""
     if _SETTING in os.environ:
-        return bool(os.environ[_SETTING])
-    in_env_file = any(line.strip().startswith(f"{_SETTING}=") for line in _text(Path(".env")).splitlines())
+        return os.environ[_SETTING] or None
+    for line in _text(Path(".env")).splitlines():
+        name, _, value = line.strip().partition("=")
+        if name == _SETTING:
+            return value.strip("\"' ") or None
     own = _table(Path("prefect.toml")), _table(Path("pyproject.toml"), "tool", "prefect")
-    return in_env_file or any("url" in _inner(table, "api") for table in own) or _SETTING in _active_profile()
+    for found in [*(_inner(table, "api").get("url") for table in own), _active_profile().get(_SETTING)]:
+        if found:
+            return str(found)
+    return None
+
+
+def why_silent(address: str) -> str | None:
+    """None if a server answers there, whatever it says; else the reason in words."""
+    import httpx  # a slow import, needed only where a server is configured
+
+    try:
+        httpx.get(f"{address.rstrip('/')}/health", timeout=LOOK_SECONDS)
+    except (httpx.RequestError, httpx.InvalidURL) as error:
+        return f"{type(error).__name__}: {' '.join(str(error).split()) or 'no answer'}"
+    return None
 
 
 def _active_profile() -> dict[str, object]:

@@ -148,7 +148,14 @@ def find_members(request: StudyRequest) -> dict[MemberSpec, FoundMember | None]:
 def member_command(request: StudyRequest, spec: MemberSpec) -> ChildCommand:
     """The command that runs one member in a process of its own."""
     run = [sys.executable, "-m", "flows.cli", "run", "--no-prefect", "--profile", request.profile]
-    words = [*run, "--until", LAST_STAGE, *(word for override in spec.overrides for word in ("--set", override))]
+    words = [
+        *run,
+        "--until",
+        LAST_STAGE,
+        "--member-of",
+        request.study.name,
+        *(word for override in spec.overrides for word in ("--set", override)),
+    ]
     variables = {
         "THINKLESS_HOME": str(request.settings.home),
         # Libraries whose threads the configuration does not set share the cores between the members.

@@ -130,7 +130,7 @@ def _context(request: StudyRequest) -> RunContext:
 def _build_on_record(request: StudyRequest, plan: AnyPlan) -> Artifact:
     context = _context(request)
     config: dict[str, JsonValue] = {"study": request.study.model_dump(mode="json"), "num_seeds": request.num_seeds}
-    with recorded(context, config) as recorder:
+    with recorded(context, config, study=request.study.name) as recorder:
         started = time.monotonic()
         artifact = build_here(context, plan, find_done(context, plan))
         recorder.add(plan, artifact, seconds=time.monotonic() - started)

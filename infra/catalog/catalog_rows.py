@@ -120,9 +120,11 @@ def record_run_rows(connection: duckdb.DuckDBPyConnection, record: RunRecord) ->
     connection.execute(
         "insert into runs by name select $run_id as run_id, $profile as profile, $status as status, "
         "$started_at as started_at, $finished_at as finished_at, $error as error, $config as config, "
-        "$host as host, $pid as pid",
+        "$host as host, $pid as pid, $study as study, $flow_run_id as flow_run_id",
         {
-            **record.model_dump(include={"run_id", "profile", "status", "error", "host", "pid"}),
+            **record.model_dump(
+                include={"run_id", "profile", "status", "error", "host", "pid", "study", "flow_run_id"}
+            ),
             "started_at": utc_timestamp(record.started_at),
             "finished_at": utc_timestamp(record.finished_at),
             "config": json.dumps(record.config, sort_keys=True, ensure_ascii=False),

@@ -24,7 +24,7 @@ _INDEX_TABLES = """
 create table catalog_info (schema_version varchar);
 create table runs (
     run_id varchar, profile varchar, status varchar, started_at timestamp, finished_at timestamp,
-    error varchar, config varchar, host varchar, pid bigint);
+    error varchar, config varchar, host varchar, pid bigint, study varchar, flow_run_id varchar);
 create table artifacts (
     stage varchar, key varchar, path varchar, digest varchar, rows bigint, created_at timestamp,
     cached_hits bigint, run_id varchar, seed bigint, fingerprint varchar);
@@ -50,6 +50,12 @@ def views() -> dict[str, str]:
     folder = resources.files("infra").joinpath("catalog", "sql", "views")
     files = sorted(folder.iterdir(), key=lambda file: file.name)
     return {file.name.removesuffix(".sql"): file.read_text(encoding="utf-8") for file in files}
+
+
+def index_tables() -> dict[str, tuple[str, ...]]:
+    """Name of each table that is no data table -> its columns."""
+    bodies = re.findall(r"create table (\w+) \((.*?)\);", _INDEX_TABLES, flags=re.DOTALL)
+    return {name: tuple(column.split()[0] for column in body.split(",")) for name, body in bodies}
 
 
 def schema_version() -> str:

@@ -26,10 +26,11 @@ class ArtifactName(NamedTuple):
 
 
 def resolve(ref: str, home: Path, *, timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS) -> ArtifactName:
-    """The artifact that `ref` names: a key or a unique prefix of one, `stage/key`, a stage, or a completion_id.
+    """The artifact that `ref` names: a key or a unique prefix of one, `stage/key`, a stage, or the id of a row or run.
 
-    A stage stands for its newest artifact, a completion_id for the evaluation that holds it. Raises
-    MissingArtifactError if `ref` names nothing, or several artifacts.
+    A stage stands for its newest artifact; the id of a problem, generation, rollout or completion for the newest
+    artifact that holds it, a run's for the newest that it used. Raises MissingArtifactError if `ref` names nothing, or
+    several artifacts.
     """
     stage, _, prefix = ref.rpartition("/")
     # At most one artifact for the stage's name; all for the prefix, so that an ambiguous one can be listed.
@@ -90,13 +91,18 @@ def _walk(artifact: ArtifactName, home: Path, *, down: bool, timeout_seconds: fl
     return [LineageStep(**row) for row in table.to_pylist()]
 
 
-def _holders_of(completion_id: str, home: Path, *, timeout_seconds: float) -> list[dict[str, str]]:
+def _holders_of(row: str, home: Path, *, timeout_seconds: float) -> list[dict[str, str]]:
+    """The newest artifact that holds a row of this id, or that a run of this id used."""
     rows: list[dict[str, str]] = run_query(
         home,
-        "select artifacts.stage, artifacts.key from eval_completions join artifacts on artifacts.key = artifact_key "
-        "where completion_id = $completion_id order by artifacts.created_at desc, artifacts.key limit 1",
+        "select stage, key from artifacts where key in ("
+        "select artifact_key from eval_completions where completion_id = $row "
+        "union select artifact_key from rollouts where rollout_id = $row "
+        "union select artifact_key from generations where generation_id = $row "
+        "union select artifact_key from problems where problem_id = $row "
+        "union select key from run_artifacts where run_id = $row) order by created_at desc, key limit 1",
         timeout_seconds=timeout_seconds,
-        parameters={"completion_id": completion_id},
+        parameters={"row": row},
     ).to_pylist()
     return rows
 
@@ -107,5 +113,6 @@ def _nothing_found(ref: str, home: Path, *, timeout_seconds: float) -> str:
     hint = nearest(ref.partition("/")[0], stages) if stages else "there are none yet"
     return (
         f"nothing is known as {ref!r} in {home}; expected a key (or at least {_SHORTEST_PREFIX} characters of it), "
-        f"stage/key, a stage or a completion_id; stages with artifacts: {hint}"
+        "stage/key, a stage, or the id of a run, problem, generation, rollout or completion; "
+        f"stages with artifacts: {hint}"
     )

@@ -17,17 +17,18 @@ from schemas.errors import ConfigError, nearest
 Format = Literal["table", "json", "csv", "parquet"]
 
 _MAX_CELL = 60
-"""Characters of a cell in format `table`; the other formats cut nothing."""
+"""Characters of a cell in format `table` if long ones are cut."""
 
 
-def format_table(table: pa.Table, fmt: Format) -> str | bytes:
+def format_table(table: pa.Table, fmt: Format, *, cut: bool = True) -> str | bytes:
     """The rows in one format: text without a final line break, or the bytes of a file for `parquet`.
 
-    `table` is aligned text with the number of rows, long cells cut; `json` is a list of objects, with null for
-    NaN; `csv` has a header and empty cells for null. Raises ConfigError for another format.
+    `table` is aligned text with the number of rows, cells over 60 characters cut unless `cut` is false; `json` is a
+    list of objects, with null for NaN; `csv` has a header and empty cells for null. Raises ConfigError for another
+    format.
     """
     if fmt == "table":
-        return _aligned(table)
+        return _aligned(table, cut=cut)
     if fmt == "json":
         return json.dumps(_rows(table), ensure_ascii=False, indent=1)
     if fmt == "csv":
@@ -92,9 +93,9 @@ def _parquet(table: pa.Table) -> bytes:
     return bytes(sink.getvalue())
 
 
-def _aligned(table: pa.Table) -> str:
+def _aligned(table: pa.Table, *, cut: bool) -> str:
     """Names, a rule, rows; numbers to the right; `(n rows)` below."""
-    texts = [[_short_cell(value) for value in row.values()] for row in _rows(table)]
+    texts = [[_one_line(value, cut=cut) for value in row.values()] for row in _rows(table)]
     names = list(table.column_names)
     widths = [max(map(len, column)) for column in zip(names, *texts, strict=True)]
     to_right = [_is_number(field.type) for field in table.schema]
@@ -110,10 +111,10 @@ def _aligned(table: pa.Table) -> str:
     return "\n".join([line(names), line(["-" * width for width in widths]), *map(line, texts), footer])
 
 
-def _short_cell(value: object) -> str:
+def _one_line(value: object, *, cut: bool) -> str:
     text = f"{value:.6g}" if isinstance(value, float) else _cell(value)
     text = text.replace("\r", "").replace("\n", "\\n").replace("\t", " ")
-    return text if len(text) <= _MAX_CELL else text[: _MAX_CELL - 3] + "..."
+    return text if not cut or len(text) <= _MAX_CELL else text[: _MAX_CELL - 3] + "..."
 
 
 def _is_number(kind: pa.DataType) -> bool:

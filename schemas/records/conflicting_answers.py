@@ -12,9 +12,12 @@ class ConflictingAnswer(Record):
     FILE = "conflicting_answers.parquet"
 
     prompt: str
+    """The question that several rows have."""
     where: str
     """File or data set, and row."""
     answer: str
+    """Answer of the row that was left out."""
     kept_where: str
     """The first row of the question, whose answer is kept."""
     kept_answer: str
+    """Answer of the row that was kept, the first."""

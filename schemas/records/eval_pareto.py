@@ -13,13 +13,20 @@ class ParetoPoint(Record):
     HAS_RUN_ID = True
 
     model: str
+    """`base`, `sft` (the warm-up) or `rl` (the policy)."""
     benchmark: str
+    """Name of the benchmark."""
     think_bias: float
     """Added to the think logit at token 0."""
     n: int
     """Problems."""
     accuracy: float
+    """Share of correct answers."""
     accuracy_stderr: float
+    """Standard error of `accuracy`, over problems."""
     think_share: float
+    """Share of answers in mode think."""
     mean_tokens: float
+    """Mean of generated tokens."""
     mean_tokens_stderr: float
+    """Standard error of `mean_tokens`, over problems."""

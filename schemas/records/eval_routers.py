@@ -15,7 +15,9 @@ class RouterScore(Record):
     HAS_RUN_ID = True
 
     model: str
+    """`base`, `sft` (the warm-up) or `rl` (the policy)."""
     benchmark: str
+    """Name of the benchmark."""
     router: Literal["auto", "short", "think", "oracle", "random", "task", "task-level", "threshold"]
     """auto: the model itself; oracle: per problem the mode that is right more often over its samples, of equals the
     cheaper; random: at auto's think share; task, task-level: the oracle's rule once per task, or per level of a task,
@@ -25,9 +27,14 @@ class RouterScore(Record):
     n: int
     """Problems."""
     accuracy: float
+    """Share of correct answers."""
     accuracy_stderr: float
+    """Standard error of `accuracy`, over problems."""
     think_share: float
+    """Share of answers in mode think."""
     mean_tokens: float
+    """Mean of generated tokens."""
     mean_tokens_stderr: float
+    """Standard error of `mean_tokens`, over problems."""
     hybrid_accuracy: float | None
     """Share of problems on which the router chose the mode that the oracle chooses; null for short and think."""

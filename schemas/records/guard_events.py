@@ -16,10 +16,14 @@ class GuardEvent(Record):
     HAS_RUN_ID = True
 
     step: int
+    """Step of the training."""
     action: Literal["warn", "stop", "force", "release"]
+    """What the guard did."""
     rare_mode: Mode
+    """The mode that is rare."""
     share: float
     """Share of free rollouts in the rare mode, averaged over the guard's window."""
     forced_per_group: int
     """Rollouts of each group forced into the rare mode from the next step on."""
     reason: str
+    """Why, in words."""

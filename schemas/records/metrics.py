@@ -13,6 +13,10 @@ class Metric(Record):
     HAS_RUN_ID = True
 
     stage: str
+    """`sft` or `rl`."""
     step: int
+    """Step of the training."""
     name: str
+    """Name of the number."""
     value: float
+    """The number."""

@@ -30,6 +30,7 @@ class Problem(Record):
     difficulty: int | None
     """A whole number, such as the number of operations; null if the source knows none."""
     split: ProblemSplit
+    """`sft` (warm-up), `rl`, or `test` (of a benchmark)."""
     benchmark: str | None
     """Name of the held-out benchmark for split `test`, else null."""
     source: str

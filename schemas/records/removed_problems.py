@@ -14,14 +14,17 @@ class RemovedProblem(Record):
     FILE = "decontaminated.parquet"
 
     prompt: str
+    """The training problem that was left out."""
     source: str
     """Its origin: a generator's name, or a file or data set and its row."""
     match: Literal["text", "ngram"]
     """`text`: the same text apart from case and white space; `ngram`: a shared sequence of words."""
     benchmark: str
+    """The benchmark it shares a passage with."""
     benchmark_problem_id: str
     """The problem of the benchmarks that shares the text, or the most words."""
     benchmark_prompt: str
+    """The problem there."""
     shared: str
     """The first shared n-gram; the whole problem for match `text`."""
     shared_share: float

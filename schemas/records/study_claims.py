@@ -14,18 +14,24 @@ class StudyClaim(Record):
     FILE = "study_claims.parquet"
 
     study: str
+    """Name of the study."""
     claim: str
     """Short name, such as `think-share-falls`."""
     statement: str
     """The claim, in a sentence with its threshold."""
     condition: str
+    """The condition that the claim is about."""
     quantity: str
     """The quantity in `measured`, with its unit."""
     measured: float
+    """The estimate."""
     low: float
     """Lower end of the 95% interval over seeds."""
     high: float
+    """Upper end of its 95% interval."""
     num_seeds: int
+    """Seeds behind it."""
     verdict: Literal["holds", "fails", "undecided"]
+    """Whether the claim holds, fails or is undecided."""
     note: str
     """Reason, if the verdict needs one."""

@@ -12,8 +12,14 @@ class StudyCurve(Record):
     FILE = "study_curves.parquet"
 
     study: str
+    """Name of the study."""
     condition: str
+    """Name of the condition: one set of overrides."""
     seed: int
+    """Seed of the member."""
     step: int
+    """Step of the training."""
     name: str
+    """Name of the number."""
     value: float
+    """The number."""

@@ -12,10 +12,18 @@ class StudyPareto(Record):
     FILE = "study_pareto.parquet"
 
     study: str
+    """Name of the study."""
     condition: str
+    """Name of the condition: one set of overrides."""
     seed: int
+    """Seed of the member."""
     benchmark: str
+    """Name of the benchmark."""
     think_bias: float
+    """Added to the think logit."""
     accuracy: float
+    """Share of correct answers."""
     think_share: float
+    """Share of answers in mode think."""
     mean_tokens: float
+    """Mean of generated tokens."""

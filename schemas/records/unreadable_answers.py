@@ -14,3 +14,4 @@ class UnreadableAnswer(Record):
     where: str
     """File or data set, and row."""
     reason: str
+    """Why, in words."""

@@ -79,7 +79,7 @@ def differences(plan: StagePlan[Any], manifest: Manifest) -> Differences:
 
 
 def _config_changes(old: Mapping[str, Any], new: Mapping[str, Any], *, stage: str) -> Iterator[str]:
-    before, after = dict(_leaves(old)), dict(_leaves(new))
+    before, after = dict(leaves(old)), dict(leaves(new))
     for key in dict.fromkeys([*after, *before]):
         was, now = before.get(key), after.get(key)
         if was == now and (key in before) == (key in after):
@@ -90,10 +90,11 @@ def _config_changes(old: Mapping[str, Any], new: Mapping[str, Any], *, stage: st
             yield f"{'.'.join((stage, *key))} {_shown(was, key in before)} -> {_shown(now, key in after)}"
 
 
-def _leaves(value: Any, prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+def leaves(value: Any, prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every value of nested tables, with the keys that lead to it."""
     if isinstance(value, Mapping) and value:
         for name, inner in value.items():
-            yield from _leaves(inner, (*prefix, str(name)))
+            yield from leaves(inner, (*prefix, str(name)))
     else:
         yield prefix, list(value) if isinstance(value, tuple) else value
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.prefect.prefect_server import server_is_configured
+from flows.prefect.prefect_server import server_address
 from infra.catalog.query import run_query
 from infra.runs import list_runs
+from tests.closed_address import closed_address
 from tests.integration.conftest import BuiltHome
 from tests.integration.driver import LABELS, SMALL
 from tests.integration.processes import ROOT, environment
@@ -73,24 +74,28 @@ def test_only_says_what_is_missing_before_anything_slow(home: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "variables", "configured"),
     [
-        ({}, {}, False),
-        ({}, {"PREFECT_API_URL": "http://127.0.0.1:4200/api"}, True),
-        ({"home/profiles.toml": 'active = "a"\n[profiles.a]\nPREFECT_API_URL = "http://x/api"\n'}, {}, True),
-        ({"home/profiles.toml": 'active = "b"\n[profiles.a]\nPREFECT_API_URL = "http://x/api"\n'}, {}, False),
+        ({}, {}, None),
+        ({}, {"PREFECT_API_URL": "http://127.0.0.1:4200/api"}, "http://127.0.0.1:4200/api"),
+        ({"home/profiles.toml": 'active = "a"\n[profiles.a]\nPREFECT_API_URL = "http://x/api"\n'}, {}, "http://x/api"),
+        ({"home/profiles.toml": 'active = "b"\n[profiles.a]\nPREFECT_API_URL = "http://x/api"\n'}, {}, None),
         (
             {"home/profiles.toml": 'active = "b"\n[profiles.a]\nPREFECT_API_URL = "http://x/api"\n'},
             {"PREFECT_PROFILE": "a"},
-            True,
+            "http://x/api",
         ),
-        ({"home/profiles.toml": "active = "}, {}, False),
-        ({".env": "PREFECT_API_URL=http://x/api\n"}, {}, True),
-        ({"prefect.toml": '[api]\nurl = "http://x/api"\n'}, {}, True),
-        ({"pyproject.toml": '[tool.prefect.api]\nurl = "http://x/api"\n'}, {}, True),
-        ({"pyproject.toml": "[tool.ruff]\n"}, {}, False),
+        ({"home/profiles.toml": "active = "}, {}, None),
+        ({".env": "PREFECT_API_URL=http://x/api\n"}, {}, "http://x/api"),
+        ({"prefect.toml": '[api]\nurl = "http://x/api"\n'}, {}, "http://x/api"),
+        ({"pyproject.toml": '[tool.prefect.api]\nurl = "http://x/api"\n'}, {}, "http://x/api"),
+        ({"pyproject.toml": "[tool.ruff]\n"}, {}, None),
     ],
 )
 def test_a_server_is_found_wherever_prefect_would_find_it(
-    files: dict[str, str], variables: dict[str, str], configured: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    files: dict[str, str],
+    variables: dict[str, str],
+    configured: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in [name for name in os.environ if name.startswith("PREFECT_")]:
         monkeypatch.delenv(name)
@@ -100,4 +105,23 @@ def test_a_server_is_found_wherever_prefect_would_find_it(
     for name, value in {"PREFECT_HOME": str(tmp_path / "home"), **variables}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
-    assert server_is_configured() is configured
+    assert server_address() == configured
+
+
+def test_a_silent_server_is_no_obstacle_to_what_is_in_the_store(home: Path, built: BuiltHome) -> None:
+    overrides = [word for override in SMALL for word in ("--set", override)]
+
+    def said(*words: str) -> subprocess.CompletedProcess[str]:
+        env = environment(home, PREFECT_HOME=str(home), PREFECT_API_URL=f"{closed_address()}/api")
+        command = [sys.executable, "-m", "flows.cli", "run", *overrides, *words]
+        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
+
+    finished = said()
+    assert finished.returncode == 0, finished.stderr
+    assert "does not answer, and has no record of this run; start it (prefect server start)" in finished.stderr
+    assert str(built.run.artifacts["report"].key) in finished.stdout
+    refused = said("--set", "rl.gamma=0.1")
+    assert refused.returncode == 2
+    (line,) = refused.stderr.splitlines()
+    assert line.startswith("thinkless: the Prefect server http://127.0.0.1:")
+    assert line.endswith("or add --no-prefect")

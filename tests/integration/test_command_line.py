@@ -24,14 +24,28 @@ from thinkless_core.student.tiny_model import tiny_tokenizer
 Thinkless = Callable[..., Said]
 README = Path(__file__).parents[2] / "README.md"
 RESULT_TABLE = "select benchmark, model, mode, accuracy, think_share, mean_tokens from eval_summary order by all"
-COMMANDS = ("run", "study", "sql", "lineage", "catalog", "doctor", "ask", "export", "report", "grade", "why")
+COMMANDS = (
+    "run",
+    "runs",
+    "compare",
+    "study",
+    "sql",
+    "lineage",
+    "catalog",
+    "doctor",
+    "ask",
+    "export",
+    "report",
+    "grade",
+    "why",
+)
 
 
 def test_help_names_every_command_and_shows_examples(thinkless_here: Thinkless, tmp_path: Path) -> None:
     answer = thinkless_here(tmp_path, "--help")
     assert answer.code == 0
     assert all(f"\n    {name} " in answer.out for name in COMMANDS)
-    examples = answer.out.partition("examples:")[2].strip().splitlines()
+    examples = answer.out.partition("examples:")[2].strip().partition("\n\n")[0].splitlines()
     assert len(examples) >= 5
     assert all(line.strip().startswith("thinkless ") for line in examples)
 

@@ -65,7 +65,35 @@ def test_progress_result_table_and_report_are_artifacts_of_the_run(finished: tup
     assert all(float(recorded.artifacts[f"progress-{label}"].data) == 100.0 for label in LABELS)  # type: ignore[arg-type]
     assert "tiny-easy" in str(recorded.artifacts["result-table"].data)
     (report,) = home.glob("artifacts/report/*/report.html")
-    assert report.as_uri() in str(recorded.artifacts["report"].data)
+    shown = str(recorded.artifacts["report"].data)
+    assert f"`{report}`" in shown
+    assert "tiny-mixed: rl auto thinks on" in shown
+
+
+def test_the_runs_name_says_what_was_asked_for_and_the_record_has_its_id(finished: tuple[Path, Recorded]) -> None:
+    home, recorded = finished
+    assert recorded.flow_run.name.startswith(f"tiny, {SMALL[0]}, {SMALL[1]}")
+    assert list_runs(home)[0].flow_run_id == str(recorded.flow_run.id)
+
+
+def test_every_task_waits_for_the_tasks_of_its_inputs(finished: tuple[Path, Recorded]) -> None:
+    _, recorded = finished
+    label_of = {task.id: label for label, task in recorded.tasks.items()}
+    arrows = {
+        label: {label_of[before.id] for before in task.task_inputs.get("wait_for", []) if hasattr(before, "id")}
+        for label, task in recorded.tasks.items()
+    }
+    assert arrows["base"] == arrows["problems"] == set()
+    assert arrows["pairs"] == {"problems", "teach-think", "teach-short"}
+    assert arrows["rl"] >= {"sft", "problems"}
+    assert all(arrows[label] for label in LABELS if label not in ("base", "problems"))
+
+
+def test_the_form_of_a_deployment_explains_every_parameter_and_offers_the_stages(runs: ModuleType) -> None:
+    parameters = runs.thinkless.parameters.model_dump()["properties"]
+    assert all(parameter.get("description") for parameter in parameters.values()), parameters
+    assert "rl" in str(parameters["until"])
+    assert "evaluate" in str(parameters["refresh"])
 
 
 def test_a_second_run_is_cached_task_by_task(

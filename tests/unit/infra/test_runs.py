@@ -40,11 +40,13 @@ def test_a_record_survives_the_disk(tmp_path: Path) -> None:
     assert record.status == "running"
 
 
-def test_a_finished_run_is_completed_or_failed_with_its_error() -> None:
+def test_a_finished_run_is_completed_or_failed_with_its_error_or_cancelled() -> None:
     record = start_run("run-1", profile="tiny", config={})
-    done, failed = finish_run(record), finish_run(record, error="disk full")
+    done, failed = finish_run(record), finish_run(record, error=OSError("disk full"))
     assert (done.status, done.error) == ("completed", None)
-    assert (failed.status, failed.error) == ("failed", "disk full")
+    assert (failed.status, failed.error) == ("failed", "OSError: disk full")
+    stopped = finish_run(record, error=KeyboardInterrupt())
+    assert (stopped.status, stopped.error) == ("cancelled", "KeyboardInterrupt")
     assert done.finished_at is not None
     assert done.finished_at >= done.started_at
 

@@ -12,7 +12,7 @@ from infra.runs import RunRecord, StageUse, add_stage, finish_run, start_run
 from infra.store.artifact_store import ArtifactStore
 from schemas.artifact import Artifact
 from schemas.configs.report import ReportConfig
-from schemas.errors import MissingArtifactError
+from schemas.errors import CollapseError, MissingArtifactError, TrainingError
 from schemas.mode import Mode
 from schemas.records.guard_events import GuardEvent
 from schemas.records.metrics import Metric
@@ -22,7 +22,10 @@ from tests.unit.infra.report.published import publish_pipeline
 LABELS = ("base", "problems", "teach_think", "teach_short", "pairs", "sft", "rl", "evaluate")
 
 
-def stopped_run(artifacts: dict[str, Artifact], *, behind: str, error: str | None = "TrainingError: loss") -> RunRecord:
+NO_LOSS = TrainingError("loss")
+
+
+def stopped_run(artifacts: dict[str, Artifact], *, behind: str, error: BaseException | None = NO_LOSS) -> RunRecord:
     """A run that came as far as one stage, that stage included."""
     record = start_run("run-7", profile="tiny", config={"report": {"title": "A <title>", "later_key": 1}})
     for label in LABELS[: LABELS.index(behind) + 1]:
@@ -63,7 +66,7 @@ def test_the_box_names_every_missing_stage(tmp_path: Path, behind: str, missing:
 
 
 def test_a_stage_that_stopped_at_work_shows_its_log(tmp_path: Path) -> None:
-    record = stopped_run(publish_pipeline(tmp_path), behind="sft", error="CollapseError: think is lost")
+    record = stopped_run(publish_pipeline(tmp_path), behind="sft", error=CollapseError("think is lost"))
     store = ArtifactStore(tmp_path)
     scratch = store.open_workspace("rl", "begunkey") / "scratch"
     metrics = [Metric(stage="rl", step=step, name="think_count", value=60.0 - 10 * step) for step in range(1, 6)]

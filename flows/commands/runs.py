@@ -1,0 +1,100 @@
+"""`thinkless runs`: all runs, newest last, or one run with its stages and results."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+
+from flows.commands.run import show_results
+from flows.config_changes import changes_from_profile
+from flows.run_choice import choose_run
+from infra.catalog.table_format import format_table
+from infra.runs import RunRecord, list_runs
+from infra.settings import Settings
+from infra.store.artifact_store import ArtifactStore
+from schemas.errors import ConfigError
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """List the runs, or show one."""
+    home = Settings.from_environment().home
+    if arguments.action == "list":
+        if arguments.run is not None:
+            raise ConfigError(f"runs list {arguments.run}: list takes no run; did you mean: runs show {arguments.run}")
+        print(format_table(pa.Table.from_pylist([_row(run) for run in _all(home)], _COLUMNS), arguments.format))
+        return 0
+    if arguments.format != "table":
+        raise ConfigError(f"runs show has no --format {arguments.format}; list has, and `thinkless sql` for the rest")
+    _show(home, choose_run(home, arguments.run))
+    return 0
+
+
+_COLUMNS = pa.schema(
+    [(name, pa.string()) for name in ("run", "profile", "status", "started", "took")]
+    + [("built", pa.int64()), ("cached", pa.int64()), ("last_stage", pa.string()), ("study", pa.string())]
+)
+
+
+def _all(home: Path) -> list[RunRecord]:
+    runs = list_runs(home)
+    if not runs:
+        choose_run(home)  # says that there is none, and the way out
+    return runs
+
+
+def _row(run: RunRecord) -> dict[str, object]:
+    cached = sum(use.cached for use in run.stages)
+    return {
+        "run": run.run_id,
+        "profile": run.profile,
+        "status": run.status,
+        "started": _minute(run.started_at),
+        "took": _took(run),
+        "built": len(run.stages) - cached,
+        "cached": cached,
+        "last_stage": run.stages[-1].stage if run.stages else "",
+        "study": run.study or "",
+    }
+
+
+def _show(home: Path, run: RunRecord) -> None:
+    store = ArtifactStore(home)
+    member = f", a member of study {run.study}" if run.study else ""
+    print(f"run {run.run_id}  profile {run.profile}{member}  {run.status}  {_minute(run.started_at)} UTC  {_took(run)}")
+    if run.error:
+        print(f"  {run.error}")
+    if run.flow_run_id:
+        print(f"  Prefect flow run {run.flow_run_id}")
+    for change in changes_from_profile(run):
+        print(f"  {change}")
+    print()
+    for use in run.stages:
+        word = "kept" if use.kept else "cached" if use.cached else "built"
+        print(f"{use.stage:<12} {word:<6} {use.key}  {store.path(use.stage, use.key)}")
+    keys = {use.stage: use.key for use in run.stages if (store.path(use.stage, use.key) / "manifest.json").exists()}
+    if gone := [use.stage for use in run.stages if use.stage not in keys]:
+        print(f"no longer in the store: {', '.join(dict.fromkeys(gone))}")
+    if "evaluate" in keys:
+        print()
+    show_results({stage: key for stage, key in keys.items() if stage in ("evaluate", "report")})
+
+
+def _minute(moment: str) -> str:
+    return f"{datetime.fromisoformat(moment):%Y-%m-%d %H:%M}"
+
+
+def _took(run: RunRecord) -> str:
+    if run.finished_at is None:
+        return ""
+    seconds = (datetime.fromisoformat(run.finished_at) - datetime.fromisoformat(run.started_at)).total_seconds()
+    hours, minutes = divmod(int(seconds) // 60, 60)
+    return (
+        f"{hours} h {minutes} min"
+        if hours
+        else f"{minutes} min {seconds % 60:.0f} s"
+        if minutes
+        else f"{seconds:.1f} s"
+    )

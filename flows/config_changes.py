@@ -1,0 +1,30 @@
+"""Differences between two configurations, as lines: `rl.gamma 0.5 -> 0.3`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from infra.runs import RunRecord
+from schemas.configs.loading import load_config
+from schemas.errors import ConfigError
+from tasks.running.rebuild_reason import leaves
+
+
+def config_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """One line per key whose value differs or that only one of them has, in the order of `new`."""
+    before, after = dict(leaves(old)), dict(leaves(new))
+    changed = [key for key in dict.fromkeys([*after, *before]) if before.get(key, _UNSET) != after.get(key, _UNSET)]
+    return [f"{'.'.join(key)} {before.get(key, _UNSET)} -> {after.get(key, _UNSET)}" for key in changed]
+
+
+def changes_from_profile(run: RunRecord) -> list[str]:
+    """Differences between a run's configuration and its profile as it is today, values set for the run among them."""
+    try:
+        profile = load_config(run.profile).model_dump(mode="json")
+    except ConfigError:
+        return [f"its profile {run.profile} is none of the shipped ones: its whole configuration is in table runs"]
+    return config_changes(profile, run.config)
+
+
+_UNSET = "(not set)"

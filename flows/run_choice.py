@@ -1,0 +1,69 @@
+"""Which run a command means: the one that was named, or the newest finished one that is no member of a study.
+
+run id, or its beginning, or nothing -> run records -> RunRecord; what is passed over is said in one line
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from pathlib import Path
+
+from infra.runs import RunRecord, list_runs
+from schemas.errors import MissingArtifactError, nearest
+
+logger = logging.getLogger("thinkless")
+
+
+def choose_run(home: Path, named: str | None = None, *, having: str | None = None) -> RunRecord:
+    """The run that `named` is the id of, or the only id's beginning; else the newest.
+
+    The newest is a completed run that is no member of a study, if there is one; otherwise any, and a line says what it
+    is. `having` leaves only runs that found or built this stage. Raises MissingArtifactError if none is left.
+    """
+    every = list_runs(home)
+    if not every:
+        raise MissingArtifactError(f"no run yet in {home}; start one with: thinkless run --profile tiny")
+    if named is not None:
+        return _having(_by_name(every, named), having)
+    able = [run for run in every if having is None or _has(run, having)]
+    if not able:
+        raise MissingArtifactError(
+            f"none of the {len(every)} runs in {home} has a stage {having} yet; build it with: "
+            f"thinkless run --until {having}"
+        )
+    whole = [run for run in able if run.status == "completed" and run.study is None]
+    chosen = (whole or able)[-1]
+    passed = Counter(_kind(run) for run in able[able.index(chosen) + 1 :])
+    if passed:
+        listed = ", ".join(f"{number} {kind}" for kind, number in passed.items())
+        logger.info("run %s; newer, and passed over: %s (name one to take it)", chosen.run_id, listed)
+    elif not whole:
+        logger.info("run %s is %s: no other kind of run has this", chosen.run_id, _kind(chosen))
+    return chosen
+
+
+def _by_name(runs: list[RunRecord], named: str) -> RunRecord:
+    found = [run for run in runs if run.run_id == named] or [run for run in runs if run.run_id.startswith(named)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        listed = ", ".join(run.run_id for run in found[-5:])
+        raise MissingArtifactError(f"{named!r} begins the ids of {len(found)} runs, {listed}; give more of the id")
+    hint = nearest(named, [run.run_id for run in runs[-5:]])
+    raise MissingArtifactError(f"no run {named!r}; {hint} `thinkless runs` lists them all")
+
+
+def _having(run: RunRecord, stage: str | None) -> RunRecord:
+    if stage is None or _has(run, stage):
+        return run
+    known = ", ".join(dict.fromkeys(use.stage for use in run.stages)) or "none"
+    raise MissingArtifactError(f"run {run.run_id} ({run.status}) has no stage {stage}; it has: {known}")
+
+
+def _has(run: RunRecord, stage: str) -> bool:
+    return any(use.stage == stage for use in run.stages)
+
+
+def _kind(run: RunRecord) -> str:
+    return f"of study {run.study}" if run.study is not None else run.status
