@@ -8,14 +8,12 @@ from typing import Any
 from infra.runs import RunRecord
 from schemas.configs.loading import load_config
 from schemas.errors import ConfigError
-from tasks.running.rebuild_reason import leaves
+from tasks.running.rebuild_reason import changed_values
 
 
 def config_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """One line per key whose value differs or that only one of them has, in the order of `new`."""
-    before, after = dict(leaves(old)), dict(leaves(new))
-    changed = [key for key in dict.fromkeys([*after, *before]) if before.get(key, _UNSET) != after.get(key, _UNSET)]
-    return [f"{'.'.join(key)} {before.get(key, _UNSET)} -> {after.get(key, _UNSET)}" for key in changed]
+    return [f"{'.'.join(key)} {was} -> {now}" for key, was, now in changed_values(old, new)]
 
 
 def changes_from_profile(run: RunRecord) -> list[str]:
@@ -25,6 +23,3 @@ def changes_from_profile(run: RunRecord) -> list[str]:
     except ConfigError:
         return [f"its profile {run.profile} is none of the shipped ones: its whole configuration is in table runs"]
     return config_changes(profile, run.config)
-
-
-_UNSET = "(not set)"

@@ -21,9 +21,7 @@ def choose_run(home: Path, named: str | None = None, *, having: str | None = Non
     The newest is a completed run that is no member of a study, if there is one; otherwise any, and a line says what it
     is. `having` leaves only runs that found or built this stage. Raises MissingArtifactError if none is left.
     """
-    every = list_runs(home)
-    if not every:
-        raise MissingArtifactError(f"no run yet in {home}; start one with: thinkless run --profile tiny")
+    every = all_runs(home)
     if named is not None:
         return _having(_by_name(every, named), having)
     able = [run for run in every if having is None or _has(run, having)]
@@ -41,6 +39,13 @@ def choose_run(home: Path, named: str | None = None, *, having: str | None = Non
     elif not whole:
         logger.info("run %s is %s: no other kind of run has this", chosen.run_id, _kind(chosen))
     return chosen
+
+
+def all_runs(home: Path) -> list[RunRecord]:
+    """Every run, oldest first; raises MissingArtifactError if there is none."""
+    if runs := list_runs(home):
+        return runs
+    raise MissingArtifactError(f"no run yet in {home}; start one with: thinkless run --profile tiny")
 
 
 def _by_name(runs: list[RunRecord], named: str) -> RunRecord:

@@ -52,8 +52,7 @@ class Recorder:
             save_run(self.context.settings.home, self.record)
         else:
             self.save()
-        word = "kept" if artifact.kept else "cached" if cached else "built"
-        logger.info("%-12s %-6s %s  %d rows  %.1f s", plan.label, word, artifact.key[:8], artifact.rows, seconds)
+        logger.info("%-12s %-6s %s  %d rows  %.1f s", plan.label, use.word, artifact.key[:8], artifact.rows, seconds)
         counted = ", ".join(f"{reason} {rows}" for reason, rows in manifest.drops.items() if rows)
         if counted and not cached:
             logger.info("%-12s left out or marked, by reason: %s (table drops)", plan.label, counted)

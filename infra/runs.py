@@ -37,6 +37,11 @@ class StageUse(Record):
     kept: bool = False
     """Whether it was used (--keep) although the sources of the stage had changed."""
 
+    @property
+    def word(self) -> str:
+        """`kept`, `cached` or `built`."""
+        return "kept" if self.kept else "cached" if self.cached else "built"
+
 
 class RunRecord(Record):
     """One run, finished or not."""

@@ -6,8 +6,9 @@ import argparse
 
 from flows.config_changes import config_changes
 from flows.run_choice import choose_run
-from infra.catalog.query import format_table, run_query
+from infra.catalog.query import run_query
 from infra.catalog.sql_text import sql_text
+from infra.catalog.table_format import format_table
 from infra.settings import Settings
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import webbrowser
 from pathlib import Path
 
@@ -11,10 +12,11 @@ from pydantic import ValidationError
 from flows.run_choice import choose_run
 from infra.report.pictures import write_pictures
 from infra.report.run_inputs import write_unfinished_report
-from infra.runs import RunRecord, list_runs
+from infra.runs import RunRecord
 from infra.settings import Settings
 from infra.store.artifact_store import ArtifactStore
 from schemas.configs.pipeline import PipelineConfig
+from schemas.errors import MissingArtifactError
 from tasks.train_rl import TrainRl
 from tasks.train_sft import TrainSft
 
@@ -40,8 +42,10 @@ def execute(arguments: argparse.Namespace) -> int:
 
 def _choose(home: Path, named: str | None) -> RunRecord:
     """The run that was named, else the newest that has a report, else the newest."""
-    reported = any(use.stage == "report" for run in list_runs(home) for use in run.stages)
-    return choose_run(home, named, having="report" if named is None and reported else None)
+    if named is None:
+        with contextlib.suppress(MissingArtifactError):
+            return choose_run(home, having="report")
+    return choose_run(home, named)
 
 
 def _at_work(store: ArtifactStore, record: RunRecord) -> dict[str, str]:

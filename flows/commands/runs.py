@@ -10,11 +10,12 @@ import pyarrow as pa
 
 from flows.commands.run import show_results
 from flows.config_changes import changes_from_profile
-from flows.run_choice import choose_run
+from flows.run_choice import all_runs, choose_run
 from infra.catalog.table_format import format_table
-from infra.runs import RunRecord, list_runs
+from infra.runs import RunRecord
 from infra.settings import Settings
 from infra.store.artifact_store import ArtifactStore
+from infra.store.manifest_file import MANIFEST_NAME
 from schemas.errors import ConfigError
 
 
@@ -24,7 +25,7 @@ def execute(arguments: argparse.Namespace) -> int:
     if arguments.action == "list":
         if arguments.run is not None:
             raise ConfigError(f"runs list {arguments.run}: list takes no run; did you mean: runs show {arguments.run}")
-        print(format_table(pa.Table.from_pylist([_row(run) for run in _all(home)], _COLUMNS), arguments.format))
+        print(format_table(pa.Table.from_pylist([_row(run) for run in all_runs(home)], _COLUMNS), arguments.format))
         return 0
     if arguments.format != "table":
         raise ConfigError(f"runs show has no --format {arguments.format}; list has, and `thinkless sql` for the rest")
@@ -36,13 +37,6 @@ _COLUMNS = pa.schema(
     [(name, pa.string()) for name in ("run", "profile", "status", "started", "took")]
     + [("built", pa.int64()), ("cached", pa.int64()), ("last_stage", pa.string()), ("study", pa.string())]
 )
-
-
-def _all(home: Path) -> list[RunRecord]:
-    runs = list_runs(home)
-    if not runs:
-        choose_run(home)  # says that there is none, and the way out
-    return runs
 
 
 def _row(run: RunRecord) -> dict[str, object]:
@@ -72,9 +66,8 @@ def _show(home: Path, run: RunRecord) -> None:
         print(f"  {change}")
     print()
     for use in run.stages:
-        word = "kept" if use.kept else "cached" if use.cached else "built"
-        print(f"{use.stage:<12} {word:<6} {use.key}  {store.path(use.stage, use.key)}")
-    keys = {use.stage: use.key for use in run.stages if (store.path(use.stage, use.key) / "manifest.json").exists()}
+        print(f"{use.stage:<12} {use.word:<6} {use.key}  {store.path(use.stage, use.key)}")
+    keys = {use.stage: use.key for use in run.stages if (store.path(use.stage, use.key) / MANIFEST_NAME).exists()}
     if gone := [use.stage for use in run.stages if use.stage not in keys]:
         print(f"no longer in the store: {', '.join(dict.fromkeys(gone))}")
     if "evaluate" in keys:

@@ -42,7 +42,6 @@ create table run_artifacts (run_id varchar, stage varchar, key varchar, cached b
 `artifacts.run_id`, and `run_id` in data tables, is the run that BUILT the artifact; `run_artifacts` says which
 runs used it.
 """
-_INDEX_NAMES = re.findall(r"create table (\w+)", _INDEX_TABLES)
 
 
 def views() -> dict[str, str]:
@@ -92,7 +91,7 @@ def ensure_added_table(connection: duckdb.DuckDBPyConnection, name: str, schema:
 
     Raises ContractError for a name that SQL needs quotes for, or that the catalog has for something else.
     """
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in (*_INDEX_NAMES, *views()):
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in (*index_tables(), *views()):
         raise ContractError(
             f"table {name!r}: expected a name of small letters, digits and _ that the catalog has not taken; "
             "set TABLE of the record class to another one"

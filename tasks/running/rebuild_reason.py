@@ -13,6 +13,8 @@ from tasks.running.stage import StagePlan
 
 SHOWN = 3
 """Number of differences in the short form."""
+NOT_SET = "(not set)"
+"""What a value is called that only the other side has."""
 
 
 class Differences(NamedTuple):
@@ -79,28 +81,28 @@ def differences(plan: StagePlan[Any], manifest: Manifest) -> Differences:
 
 
 def _config_changes(old: Mapping[str, Any], new: Mapping[str, Any], *, stage: str) -> Iterator[str]:
-    before, after = dict(leaves(old)), dict(leaves(new))
+    for key, was, now in changed_values(old, new):
+        if key[0] == "files":
+            yield f"file {key[-1]} {'is a different file' if NOT_SET in (was, now) else 'changed'}"
+        else:
+            yield f"{'.'.join((stage, *key))} {was} -> {now}"
+
+
+def changed_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """(keys that lead to a value, before, after) of each value of nested tables that differs, in the order of `new`."""
+    before, after = dict(_leaves(old)), dict(_leaves(new))
     for key in dict.fromkeys([*after, *before]):
         was, now = before.get(key), after.get(key)
-        if was == now and (key in before) == (key in after):
-            continue
-        if key[0] == "files":
-            yield f"file {key[-1]} {'changed' if key in before and key in after else 'is a different file'}"
-        else:
-            yield f"{'.'.join((stage, *key))} {_shown(was, key in before)} -> {_shown(now, key in after)}"
+        if was != now or (key in before) != (key in after):
+            yield key, f"{was}" if key in before else NOT_SET, f"{now}" if key in after else NOT_SET
 
 
-def leaves(value: Any, prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every value of nested tables, with the keys that lead to it."""
+def _leaves(value: Any, prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     if isinstance(value, Mapping) and value:
         for name, inner in value.items():
-            yield from leaves(inner, (*prefix, str(name)))
+            yield from _leaves(inner, (*prefix, str(name)))
     else:
         yield prefix, list(value) if isinstance(value, tuple) else value
-
-
-def _shown(value: Any, there: bool) -> str:
-    return f"{value}" if there else "(not set)"
 
 
 def _input_changes(plan: StagePlan[Any], manifest: Manifest) -> Iterator[str]:
