@@ -3,12 +3,14 @@
 manifest + Parquet files -> register -> one short transaction -> catalog.duckdb
 run record -> record_run;  all manifests and run records -> rebuild
 
-It is never the only copy: a lost or damaged file, or one of another version, is rebuilt from the store.
+It is never the only copy: a lost or damaged file, or one of another version, is rebuilt from the store. Who has it open
+(a notebook) stops no run: what is written goes into a copy that takes its place, and the reader keeps what was opened.
 """
 
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -28,6 +30,9 @@ from schemas.errors import CatalogLockedError, Transient
 _log = logging.getLogger("thinkless")
 
 Write = Callable[[duckdb.DuckDBPyConnection], None]
+
+_HELD_SECONDS = 1.0
+"""How long a reader may hold the file before it is written in a copy; a query of ours takes less."""
 
 
 class Catalog:
@@ -86,17 +91,16 @@ class Catalog:
                 self._transaction(write)
 
     def _transaction(self, write: Write) -> None:
-        with opened(
-            self.path, read_only=False, timeout_seconds=self._timeout_seconds, on_wait=_log.warning
-        ) as connection:
-            connection.execute("begin")
-            write(connection)
-            connection.execute("commit")
+        try:
+            _write_into(self.path, write, timeout_seconds=min(_HELD_SECONDS, self._timeout_seconds))
+        except CatalogLockedError as held:
+            _log.info("%s; it keeps what it opened, and the catalog goes on in a new file", held)
+            with self._replacement() as fresh:
+                shutil.copyfile(self.path, fresh)
+                _write_into(fresh, write, timeout_seconds=self._timeout_seconds)
 
     def _rebuild(self, store: ArtifactStore, runs: Iterable[RunRecord]) -> None:
-        fresh = self.path.with_name(f"{CATALOG_NAME}.new")
-        remove_catalog(fresh)
-        with explained(fresh), writing(fresh):
+        with self._replacement() as fresh, explained(fresh):
             connection = duckdb.connect(str(fresh))
             try:
                 create_tables(connection)
@@ -106,6 +110,14 @@ class Catalog:
                     record_run_rows(connection, run)
             finally:
                 connection.close()
+
+    @contextmanager
+    def _replacement(self) -> Iterator[Path]:
+        """A path beside the catalog; what the block writes there takes the catalog's place."""
+        fresh = self.path.with_name(f"{CATALOG_NAME}.new")
+        remove_catalog(fresh)
+        with writing(fresh):
+            yield fresh
             sync(fresh)
             remove_catalog(self.path)
             fresh.replace(self.path)
@@ -125,3 +137,10 @@ class Catalog:
             except Transient as error:
                 raise CatalogLockedError(str(error)) from error
             yield
+
+
+def _write_into(path: Path, write: Write, *, timeout_seconds: float) -> None:
+    with opened(path, read_only=False, timeout_seconds=timeout_seconds) as connection:
+        connection.execute("begin")
+        write(connection)
+        connection.execute("commit")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ _FIRST_PAUSE_SECONDS = 0.02
 _LONGEST_PAUSE_SECONDS = 0.5
 
 _BUSY = ("Conflicting lock is held", "Could not set lock on file", "different configuration than existing")
-"""Another process holds the file; or, the last one, this process does for the opposite purpose."""
+"""Another process holds the file; or, the last one, this process reads it."""
 
 _REFUSALS = (
     "Permission denied",
@@ -34,6 +35,10 @@ _REFUSALS = (
     "Is a directory",
     "Not a directory",
 )
+
+
+_one_at_a_time = threading.RLock()
+"""Held while a connection is open: the system's file locks do not keep threads of one process apart."""
 
 
 class DamagedCatalogError(Exception):
@@ -51,19 +56,22 @@ def opened(
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to a catalog of this version, closed at the end of the block.
 
+    A reading one attaches the file to a database in memory: it sees the newest file, whatever else this process has
+    open, and `settings` may take all other files away from it.
     `on_wait` is called once, with a sentence, if another process holds the file. Raises CatalogLockedError
     after `timeout_seconds`, DamagedCatalogError if the file is no catalog of this version (met while opening or
     inside the block), StoreError if the system forbids the access.
     """
-    connection = _connect(
-        path, read_only=read_only, timeout_seconds=timeout_seconds, on_wait=on_wait, settings=settings or {}
-    )
-    try:
-        _check_version(connection, path)
-        with explained(path):
-            yield connection
-    finally:
-        connection.close()
+    with _one_at_a_time:
+        connection = _connect(
+            path, read_only=read_only, timeout_seconds=timeout_seconds, on_wait=on_wait, settings=settings or {}
+        )
+        try:
+            _check_version(connection, path)
+            with explained(path):
+                yield connection
+        finally:
+            connection.close()
 
 
 @contextmanager
@@ -92,7 +100,7 @@ def _connect(
     announced = False
     while True:
         try:
-            return duckdb.connect(str(path), read_only=read_only, config=settings)
+            return _reader(path, settings) if read_only else duckdb.connect(str(path), config=settings)
         except duckdb.Error as error:
             message = str(error)
             if _is_refusal(error):
@@ -110,6 +118,20 @@ def _connect(
                 announced = True
             time.sleep(min(pause, max(0.0, timeout_seconds - waited)))
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+
+def _reader(path: Path, settings: dict[str, Any]) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(":memory:")
+    try:
+        quoted = str(path).replace("'", "''")
+        connection.execute(f"attach '{quoted}' as catalog (read_only)")
+        connection.execute("use catalog")
+        for name, value in settings.items():
+            connection.execute(f"set {name} = {value}")
+    except duckdb.Error:
+        connection.close()
+        raise
+    return connection
 
 
 def _is_damage(error: duckdb.Error) -> bool:

@@ -18,9 +18,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from infra.catalog.catalog import Catalog
+from infra.catalog.query import run_query
 from infra.runs import list_runs, save_run, start_run
 from infra.store.artifact_store import ArtifactStore
-from schemas.errors import CatalogLockedError, ContractError, StoreError
+from schemas.errors import ContractError, StoreError
 from schemas.records.metrics import Metric
 from schemas.tables import TABLES
 from tests.fast_and_slow import fast_and_slow
@@ -238,13 +239,32 @@ def test_a_foreign_holder_is_waited_for(tmp_path: Path) -> None:
         Catalog(tmp_path, timeout_seconds=30).register(store.manifest("base", base.key), Path(base.path))
 
 
-def test_a_foreign_holder_that_stays_is_named_and_the_error_is_transient(tmp_path: Path) -> None:
+def test_a_foreign_holder_stops_no_run_and_keeps_what_it_opened(tmp_path: Path) -> None:
     build_home(tmp_path)
-    with held_by_another_process(tmp_path / "catalog.duckdb", seconds=60) as pid:
+    path = tmp_path / "catalog.duckdb"
+    with held_by_another_process(path, seconds=60):
         started = time.monotonic()
-        with pytest.raises(CatalogLockedError, match=rf"held by .*python.* \(pid {pid}\)"):
-            Catalog(tmp_path, timeout_seconds=0.4).record_run(start_run("r", profile="tiny", config={}))
-        assert time.monotonic() - started < 5
+        for run_id in ("first", "second"):
+            Catalog(tmp_path, timeout_seconds=60).record_run(start_run(run_id, profile="tiny", config={}))
+        assert time.monotonic() - started < 10, "it waits once, and the new file is held by nobody"
+        assert rows(tmp_path, "select run_id from runs where run_id in ('first', 'second') order by 1") == [
+            ("first",),
+            ("second",),
+        ]
+    assert not list(tmp_path.glob("catalog.duckdb.new*"))
+
+
+def test_a_notebook_with_an_open_connection_writes_and_reads_beside_it(tmp_path: Path) -> None:
+    build_home(tmp_path)
+    path, count = tmp_path / "catalog.duckdb", "select count(*) from runs"
+    with duckdb.connect(str(path), read_only=True) as mine:
+        (before,) = mine.execute(count).fetchall()
+        for run_id in ("first", "second"):
+            Catalog(tmp_path, timeout_seconds=60).record_run(start_run(run_id, profile="tiny", config={}))
+        assert mine.execute(count).fetchall() == [before], "a snapshot"
+        assert run_query(tmp_path, f"{count} where run_id in ('first', 'second')", timeout_seconds=5)[
+            0
+        ].to_pylist() == [2]
 
 
 def test_many_writers_lose_nothing(tmp_path: Path) -> None:
@@ -257,6 +277,7 @@ import sys
 from pathlib import Path
 from infra.store.artifact_store import ArtifactStore
 from infra.catalog.catalog import Catalog
+from infra.catalog.query import run_query
 store = ArtifactStore(Path(sys.argv[1]))
 for key in sys.argv[2:]:
     Catalog(store.home, timeout_seconds=60).register(store.manifest("problems", key), store.path("problems", key))
