@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flows.grammar import build_parser
+from flows.own_log import show_own_log
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # torch takes large tensors of the CPU in large pages: new ones are filled with zeros page by page.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     arguments = build_parser().parse_args(argv)
-    _show_own_log()
+    show_own_log()
     command = importlib.import_module(f"flows.commands.{arguments.command}")
     from schemas.errors import ThinklessError
 
@@ -46,16 +47,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader (head, less) has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-
-
-def _show_own_log() -> None:
-    """Send this project's log, and no other library's, to standard error."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", datefmt="%H:%M:%S"))
-    own = logging.getLogger("thinkless")
-    own.setLevel(logging.INFO)
-    own.handlers = [handler]
-    own.propagate = False
 
 
 def run_and_exit() -> None:

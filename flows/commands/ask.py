@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import math
 
+from flows.policy import policy_of
 from flows.run_choice import choose_run
 from infra.settings import Settings
 from infra.store.artifact_store import ArtifactStore
-from schemas.artifact import Manifest
-from schemas.errors import ConfigError, MissingArtifactError
-from schemas.mode import EvalMode
+from schemas.errors import ConfigError
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -21,38 +19,17 @@ def execute(arguments: argparse.Namespace) -> int:
     store = ArtifactStore(settings.home)
     run = choose_run(settings.home, arguments.run, having=arguments.model)
     (key,) = {use.key for use in run.stages if use.stage == arguments.model}
-    folder = store.path(arguments.model, key) / "model"
-    instruction = trained_instruction(store, store.manifest(arguments.model, key))
-    # Imported here because torch takes a second to load.
-    from thinkless_core.evaluation.answering import ask
-    from thinkless_core.sampling.transformers_sampler import TransformersSampler
-    from thinkless_core.student.model_files import load_student, load_student_tokenizer
-
-    model, tokenizer = load_student(folder), load_student_tokenizer(folder)
-    reply = ask(
-        model,
+    reply = policy_of(store, arguments.model, key).answer(
         arguments.question,
-        sampler=TransformersSampler(model, tokenizer.pad_token_id, tokenizer.eos_token_id),
-        tokenizer=tokenizer,
-        mode=EvalMode(arguments.mode),
-        think_bias=arguments.think_bias,
+        mode=arguments.mode,
+        effort=arguments.think_bias,
         temperature=arguments.temperature,
         max_new_tokens=arguments.max_new_tokens,
         seed=arguments.seed,
-        instruction=instruction,
     )
     print(reply.completion)
     print(f"answer {reply.answer}   mode {reply.mode}   P(think) {reply.p_think:.3f}   {reply.num_tokens} tokens")
     return 0
-
-
-def trained_instruction(store: ArtifactStore, model: Manifest) -> str:
-    """The instruction below every problem that a model was trained on; empty if its problems left the store."""
-    for parent in model.inputs:
-        if parent.stage == "problems":
-            with contextlib.suppress(MissingArtifactError):
-                return str(store.manifest(parent.stage, parent.key).config.get("instruction", ""))
-    return ""
 
 
 def _check(arguments: argparse.Namespace) -> None:

@@ -16,6 +16,8 @@ from infra.installed import installed_version
 from schemas.configs.pipeline import PipelineConfig
 
 DISTRIBUTION = "thinkless-flows"
+TOP_LEVEL = ("flows", "tasks", "thinkless_core", "schemas", "infra", "thinkless")
+"""Names that this distribution installs; some are common words."""
 SHOWN = ("torch", "transformers", "accelerate", "datasets", "prefect", "duckdb", "great-expectations")
 """Packages whose version is always printed; the others appear only if something is wrong with them."""
 
@@ -31,11 +33,23 @@ def software(config: PipelineConfig) -> Iterator[Finding]:
         versions = ", ".join(f"{name} {installed_version(name)}" for name in SHOWN)
         yield Finding("packages", True, f"Python {platform.python_version()}, {versions}")
     yield from wrong
+    yield from _foreign_names()
     places: dict[tuple[str, str], list[str]] = defaultdict(list)
     for package in optional_packages(config):
         places[package.module, package.extra].append(package.place)
     for (module, extra), where in places.items():
         yield _optional(module, extra=extra, needed_by=", ".join(where))
+
+
+def _foreign_names() -> Iterator[Finding]:
+    """A finding for each of our top-level names that another distribution has installed, too."""
+    owners = metadata.packages_distributions()
+    for name in TOP_LEVEL:
+        if others := sorted(set(owners.get(name, [])) - {DISTRIBUTION}):
+            said = (
+                f"{', '.join(others)} installs a package of this name, too; give this program an environment of its own"
+            )
+            yield Finding(name, False, said)
 
 
 def _optional(module: str, *, extra: str, needed_by: str) -> Finding:

@@ -1,4 +1,4 @@
-"""The wheel: five packages with all their data, nothing else, and no name that another distribution owns."""
+"""The wheel: five packages with all their data, the module `thinkless`, and no name that another distribution owns."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import pytest
 from tests.architecture.import_graph import PACKAGES, ROOT
 
 DISTRIBUTION = "thinkless-flows"
+MODULE = "thinkless.py"
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     source.mkdir()
     for name in (*PACKAGES, "tests"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", MODULE):
         shutil.copy(ROOT / name, source / name)
     build = [sys.executable, "-m", "pip", "wheel", str(source), "--no-deps", "--quiet", "--wheel-dir", str(out)]
     tried = []
@@ -41,9 +42,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     raise AssertionError(f"the wheel cannot be built: {tried}")
 
 
-def test_the_wheel_holds_the_five_packages_and_nothing_else(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_holds_the_five_packages_and_the_module_and_nothing_else(wheel: zipfile.ZipFile) -> None:
     tops = {name.partition("/")[0] for name in wheel.namelist()}
-    assert {top for top in tops if not top.endswith(".dist-info")} == set(PACKAGES)
+    assert {top for top in tops if not top.endswith(".dist-info")} == {*PACKAGES, MODULE}
 
 
 def test_the_wheel_holds_every_file_of_the_packages(wheel: zipfile.ZipFile) -> None:
@@ -70,7 +71,7 @@ def test_the_wheel_brings_the_command_and_its_licence(wheel: zipfile.ZipFile) ->
 def test_an_installed_wheel_finds_its_data(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
     wheel.extractall(tmp_path / "site")
     script = (
-        "import schemas.configs.loading as l, infra.catalog.sql_text as i, pathlib; "
+        "import thinkless, schemas.configs.loading as l, infra.catalog.sql_text as i, pathlib; "
         "print(l.load_config('tiny').profile, len(i.sql_text('lineage')) > 100, l.__file__)"
     )
     finished = subprocess.run(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.commands.ask import trained_instruction
+from flows.policy import trained_instruction
 from infra.store.artifact_store import ArtifactStore
 from infra.store.manifest_file import MANIFEST_NAME, encode_manifest
 from tests.integration.conftest import BuiltHome
