@@ -27,6 +27,7 @@ RESULT_TABLE = "select benchmark, model, mode, accuracy, think_share, mean_token
 COMMANDS = (
     "run",
     "runs",
+    "watch",
     "compare",
     "study",
     "sql",
