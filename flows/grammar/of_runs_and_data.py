@@ -51,13 +51,15 @@ def add_data_commands(commands: Commands) -> None:
         commands,
         "sql",
         "read-only SQL over every data set, run, metric and edge",
+        "thinkless sql",
         'thinkless sql "show tables"',
         'thinkless sql "select benchmark, model, mode, accuracy, mean_tokens from eval_summary order by all"',
         'thinkless sql "from pairs" --output pairs.parquet',
         "thinkless sql --file query.sql",
         'echo "select count(*) from rollouts" | thinkless sql -',
     )
-    sql.add_argument("query", nargs="?", metavar="QUERY", help="one reading statement; - reads it from standard input")
+    sql.add_argument("query", nargs="?", metavar="QUERY", help="one reading statement; - reads it from standard input "
+                     "(default: a prompt, if this is a terminal)")  # fmt: skip
     sql.add_argument("--file", type=Path, metavar="FILE", help="read the statement from this file")
     sql.add_argument("--format", choices=("table", "json", "csv", "parquet"),
                      help="(default: what the name of --output ends in, else table)")  # fmt: skip
