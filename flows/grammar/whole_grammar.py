@@ -10,6 +10,7 @@ from flows.grammar.added_command import RUN_HELP, Commands, add_command
 from flows.grammar.of_runs_and_data import add_data_commands, add_run_commands
 
 EXAMPLES = """examples:
+  thinkless init my.toml                                a profile for your own model and data
   thinkless run --profile tiny                          the whole pipeline, minutes on a CPU
   thinkless run --profile tiny --set rl.gamma=0.3       the same, with one thing changed
   thinkless run --profile tiny --refresh rl             rerun one stage and what depends on it
@@ -41,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_run(commands)
     _add_why(commands)
+    _add_init(commands)
     _add_doctor(commands)
     add_run_commands(commands)
     _add_study(commands)
@@ -96,6 +98,26 @@ def _add_why(commands: Commands) -> None:
     )
     why.add_argument("stage", metavar="STAGE", help="base, problems, teach, pairs, sft, rl, evaluate or report")
     _add_configuration(why)
+
+
+def _add_init(commands: Commands) -> None:
+    init = add_command(
+        commands,
+        "init",
+        "write a commented profile for your own model and data; asks five questions, or takes their answers as flags",
+        "thinkless init my.toml",
+        "thinkless init my.toml --model ./my-model --problems train.jsonl --long-answers self --machine gpu "
+        "--benchmark held_out.jsonl",
+        'thinkless init my.toml --long-answers "http://localhost:8000/v1 MODEL"',
+    )
+    init.add_argument("file", nargs="?", type=Path, default=Path("my.toml"), metavar="FILE",
+                      help="a new TOML file (default: my.toml)")  # fmt: skip
+    init.add_argument("--model", metavar="MODEL", help="what learns: a folder, a name on the Hub, or package:NAME")
+    init.add_argument("--problems", metavar="DATA", help="what it learns on: a file, a data set (gsm8k, owner/name) or "
+                      "gym:graded")  # fmt: skip
+    init.add_argument("--long-answers", metavar="WHO", help="self, gym, a recording, a data set, or 'URL MODEL'")
+    init.add_argument("--machine", choices=("cpu", "cpu-hours", "gpu"), help="what it runs on; cpu: within an hour")
+    init.add_argument("--benchmark", metavar="DATA", help="held-out problems, given as --problems is")
 
 
 def _add_doctor(commands: Commands) -> None:
