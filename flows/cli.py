@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from flows.grammar import build_parser
+from flows.grammar.whole_grammar import build_parser
 from flows.own_log import show_own_log
 
 

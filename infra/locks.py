@@ -94,6 +94,15 @@ def _acquire(
         pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
 
+def lock_owner(path: Path) -> str | None:
+    """The `owner` that last took the lock, whether it still holds it or not; None if the file says none."""
+    try:
+        owner = json.loads(path.read_bytes())["owner"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return str(owner)
+
+
 def _write_holder(descriptor: int, *, owner: str) -> None:
     holder = {"pid": os.getpid(), "host": socket.gethostname(), "owner": owner}
     os.ftruncate(descriptor, 0)

@@ -1,4 +1,4 @@
-"""`thinkless sql`: read-only SQL over the catalog."""
+"""`thinkless sql`: read-only SQL over the catalog; without a query, a prompt for several."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ FORMATS: dict[str, Format] = {".parquet": "parquet", ".csv": "csv", ".json": "js
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Run one query and print its rows, or write them to a file."""
+    """Run one query and print its rows, or write them to a file; without a query on a terminal, ask for queries."""
     settings = Settings.from_environment()
+    if arguments.query is arguments.file is arguments.output is None and sys.stdin.isatty() and sys.stdout.isatty():
+        return _prompt(settings, _format(arguments.format, None))
     query = _query(arguments.query, arguments.file)
     fmt = _format(arguments.format, arguments.output)
     on_screen = arguments.output is None and sys.stdout.isatty()
-    if fmt == "parquet" and on_screen:
-        raise QueryError("parquet cannot be printed on a screen; add --output FILE or redirect the output")
+    if on_screen:
+        _refuse_on_screen(fmt)
     table = run_query(settings.home, query, timeout_seconds=settings.lock_timeout_seconds)
     text = format_table(table, fmt, cut=on_screen)
     if arguments.output is not None:
@@ -33,6 +35,23 @@ def execute(arguments: argparse.Namespace) -> int:
     else:
         print(text)
     return 0
+
+
+def _prompt(settings: Settings, fmt: Format) -> int:
+    from flows.sql_prompt import run_prompt  # readline, which a query needs not
+
+    _refuse_on_screen(fmt)
+    run_prompt(
+        lambda sql: run_query(settings.home, sql, timeout_seconds=settings.lock_timeout_seconds),
+        show=lambda table: print(format_table(table, fmt)),
+        home=settings.home,
+    )
+    return 0
+
+
+def _refuse_on_screen(fmt: Format) -> None:
+    if fmt == "parquet":
+        raise QueryError("parquet cannot be printed on a screen; add --output FILE or redirect the output")
 
 
 def _query(query: str | None, file: Path | None) -> str:

@@ -15,9 +15,10 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import NamedTuple
 
 from infra.disk import sync, temporary_name, write_whole, writing
-from infra.locks import file_lock
+from infra.locks import file_lock, lock_owner
 from infra.store import workspace as workspaces
 from infra.store.manifest_file import MANIFEST_NAME, decode_manifest, encode_manifest
 from infra.store.verified_files import first_damage
@@ -26,6 +27,16 @@ from schemas.artifact import Artifact, Manifest, OutputFile
 from schemas.errors import MissingArtifactError, StoreError
 
 _log = logging.getLogger("thinkless")
+
+
+class UnfinishedBuild(NamedTuple):
+    """An artifact that is being built, or whose build was interrupted."""
+
+    stage: str
+    key: str
+    workspace: Path
+    began: float
+    """When its owner took it up, seconds since the epoch."""
 
 
 class ArtifactStore:
@@ -125,6 +136,16 @@ class ArtifactStore:
             timeout_seconds=timeout_seconds,
             on_wait=on_wait,
         )
+
+    def unfinished(self, *, owner: str) -> list[UnfinishedBuild]:
+        """Builds that `owner` took up last and that are not published, oldest first; takes no lock."""
+        found = []
+        for part in self._root.glob("*/*.part"):
+            stage, key = part.parent.name, part.name.removesuffix(".part")
+            lock = self._lock_file(stage, key, "build")
+            if lock_owner(lock) == owner:
+                found.append(UnfinishedBuild(stage, key, part, lock.stat().st_mtime))
+        return sorted(found, key=lambda build: build.began)
 
     def open_workspace(self, stage: str, key: str) -> Path:
         """The directory to build in, with its scratch/ and all files of an interrupted build.

@@ -57,10 +57,10 @@ class _Remaining:
         self._done = done
         if not self._done_before < done < total:
             return ""
-        return f"about {_duration((total - done) * (now - self._began) / (done - self._done_before))} left"
+        return f"about {duration((total - done) * (now - self._began) / (done - self._done_before))} left"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """`40 s`, `12 min` or `3 h 20 min`."""
     minutes = round(seconds / 60)
     if minutes < 2:

@@ -25,8 +25,10 @@ Thinkless = Callable[..., Said]
 README = Path(__file__).parents[2] / "README.md"
 RESULT_TABLE = "select benchmark, model, mode, accuracy, think_share, mean_tokens from eval_summary order by all"
 COMMANDS = (
+    "init",
     "run",
     "runs",
+    "watch",
     "compare",
     "study",
     "sql",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from flows.grammar import build_parser
+from flows.grammar.whole_grammar import build_parser
 from infra.catalog.query import run_query
 from infra.runs import list_runs, save_run
 from tests.integration.conftest import BuiltHome

@@ -5,14 +5,18 @@ from __future__ import annotations
 import argparse
 from importlib import metadata
 from pathlib import Path
-from typing import TypeAlias
+
+from flows.grammar.added_command import RUN_HELP, Commands, add_command
+from flows.grammar.of_runs_and_data import add_data_commands, add_run_commands
 
 EXAMPLES = """examples:
+  thinkless init my.toml                                a profile for your own model and data
   thinkless run --profile tiny                          the whole pipeline, minutes on a CPU
   thinkless run --profile tiny --set rl.gamma=0.3       the same, with one thing changed
   thinkless run --profile tiny --refresh rl             rerun one stage and what depends on it
   thinkless run --dry-run --set rl.gamma=0.3            what would be built, and why; builds nothing
   thinkless why rl                                      a hit, or what differs from the nearest artifact
+  thinkless watch                                       the curves of the run that is running
   thinkless runs                                        every run; thinkless runs show ID: one of them
   thinkless compare ID ID                               what differs between two runs, with intervals
   thinkless study claims                                the paper's claims, measured over 5 seeds
@@ -24,10 +28,6 @@ EXAMPLES = """examples:
 
 thinkless COMMAND --help has the options of a command, and more examples.
 """
-
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-
-RUN_HELP = "run id or its beginning (default: the newest finished run that is no member of a study)"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -42,10 +42,11 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_run(commands)
     _add_why(commands)
+    _add_init(commands)
     _add_doctor(commands)
-    _add_runs(commands)
+    add_run_commands(commands)
     _add_study(commands)
-    _add_data_commands(commands)
+    add_data_commands(commands)
     _add_grade(commands)
     _add_model_commands(commands)
     return parser
@@ -60,7 +61,7 @@ class _Version(argparse.Action):
 
 
 def _add_run(commands: Commands) -> None:
-    run = _command(
+    run = add_command(
         commands,
         "run",
         "run the pipeline; relaunching resumes, a second identical run does no work",
@@ -88,7 +89,7 @@ def _add_run(commands: Commands) -> None:
 
 
 def _add_why(commands: Commands) -> None:
-    why = _command(
+    why = add_command(
         commands,
         "why",
         "why a stage would be built: what differs from the nearest artifact in the store",
@@ -99,8 +100,28 @@ def _add_why(commands: Commands) -> None:
     _add_configuration(why)
 
 
+def _add_init(commands: Commands) -> None:
+    init = add_command(
+        commands,
+        "init",
+        "write a commented profile for your own model and data; asks five questions, or takes their answers as flags",
+        "thinkless init my.toml",
+        "thinkless init my.toml --model ./my-model --problems train.jsonl --long-answers self --machine gpu "
+        "--benchmark held_out.jsonl",
+        'thinkless init my.toml --long-answers "http://localhost:8000/v1 MODEL"',
+    )
+    init.add_argument("file", nargs="?", type=Path, default=Path("my.toml"), metavar="FILE",
+                      help="a new TOML file (default: my.toml)")  # fmt: skip
+    init.add_argument("--model", metavar="MODEL", help="what learns: a folder, a name on the Hub, or package:NAME")
+    init.add_argument("--problems", metavar="DATA", help="what it learns on: a file, a data set (gsm8k, owner/name) or "
+                      "gym:graded")  # fmt: skip
+    init.add_argument("--long-answers", metavar="WHO", help="self, gym, a recording, a data set, or 'URL MODEL'")
+    init.add_argument("--machine", choices=("cpu", "cpu-hours", "gpu"), help="what it runs on; cpu: within an hour")
+    init.add_argument("--benchmark", metavar="DATA", help="held-out problems, given as --problems is")
+
+
 def _add_doctor(commands: Commands) -> None:
-    doctor = _command(
+    doctor = add_command(
         commands,
         "doctor",
         "check what would stop a run, before it starts",
@@ -119,34 +140,8 @@ def _add_configuration(command: argparse.ArgumentParser) -> None:
                          "(gsm8k_train.jsonl, math500.json...)")  # fmt: skip
 
 
-def _add_runs(commands: Commands) -> None:
-    runs = _command(
-        commands,
-        "runs",
-        "all runs, newest last; or one run: what was set for it, its stages and its results",
-        "thinkless runs",
-        "thinkless runs --format json",
-        "thinkless runs show",
-        "thinkless runs show 20260102-0304",
-    )
-    runs.add_argument("action", nargs="?", choices=("list", "show"), default="list", help="(default: list)")
-    runs.add_argument("run", nargs="?", metavar="RUN", help=f"for show: {RUN_HELP}")
-    runs.add_argument("--format", choices=("table", "json", "csv"), default="table", help="of the list")
-
-    compare = _command(
-        commands,
-        "compare",
-        "what differs between two runs: configuration, accuracy, tokens and think share, with 95%% intervals",
-        "thinkless compare 20260102-0304 20260102-0506",
-        "thinkless compare 20260102-0304 20260102-0506 --format csv",
-    )
-    compare.add_argument("first", metavar="RUN", help="run id or its beginning")
-    compare.add_argument("second", metavar="RUN", help="run id or its beginning; differences are second less first")
-    compare.add_argument("--format", choices=("table", "json", "csv"), default="table", help="of the results")
-
-
 def _add_study(commands: Commands) -> None:
-    study = _command(
+    study = add_command(
         commands,
         "study",
         "measure the paper's claims, or compare all objectives, over several seeds",
@@ -167,50 +162,8 @@ def _add_study(commands: Commands) -> None:
     study.add_argument("--format", choices=("table", "markdown"), default="table", help="(default: table)")
 
 
-def _add_data_commands(commands: Commands) -> None:
-    sql = _command(
-        commands,
-        "sql",
-        "read-only SQL over every data set, run, metric and edge",
-        'thinkless sql "show tables"',
-        'thinkless sql "select benchmark, model, mode, accuracy, mean_tokens from eval_summary order by all"',
-        'thinkless sql "from pairs" --output pairs.parquet',
-        "thinkless sql --file query.sql",
-        'echo "select count(*) from rollouts" | thinkless sql -',
-    )
-    sql.add_argument("query", nargs="?", metavar="QUERY", help="one reading statement; - reads it from standard input")
-    sql.add_argument("--file", type=Path, metavar="FILE", help="read the statement from this file")
-    sql.add_argument("--format", choices=("table", "json", "csv", "parquet"),
-                     help="(default: what the name of --output ends in, else table)")  # fmt: skip
-    sql.add_argument("--output", type=Path, metavar="FILE",
-                     help="write to this file instead of the screen: .parquet, .csv, .json or text")  # fmt: skip
-
-    lineage = _command(
-        commands,
-        "lineage",
-        "what an artifact was made from, and what was made from it; or the path of one row through the stages",
-        "thinkless lineage rl",
-        "thinkless lineage 3f2a",
-        "thinkless lineage RUN_ID",
-        "thinkless lineage PROBLEM_ID",
-        "thinkless lineage COMPLETION_ID",
-    )
-    lineage.add_argument("ref", metavar="REF", help="an artifact's key or its beginning, stage/key, a stage's name, or "
-                         "the id of a run, problem, completion or rollout")  # fmt: skip
-
-    catalog = _command(
-        commands,
-        "catalog",
-        "rebuild the DuckDB catalog, or verify the artifacts",
-        "thinkless catalog verify",
-        "thinkless catalog rebuild",
-    )
-    catalog.add_argument("action", choices=("rebuild", "verify"),
-                         help="rebuild it from manifests and Parquet files; verify: read every artifact")  # fmt: skip
-
-
 def _add_grade(commands: Commands) -> None:
-    grade = _command(
+    grade = add_command(
         commands,
         "grade",
         "judge given answers, or check that a data set's references can be met",
@@ -233,7 +186,7 @@ def _add_grade(commands: Commands) -> None:
 
 
 def _add_model_commands(commands: Commands) -> None:
-    ask = _command(
+    ask = add_command(
         commands,
         "ask",
         "answer a question with a trained model",
@@ -251,7 +204,7 @@ def _add_model_commands(commands: Commands) -> None:
     ask.add_argument("--seed", type=int, default=0, metavar="N", help="of the random numbers (default: 0)")
     _add_choice_of_model(ask)
 
-    export = _command(
+    export = add_command(
         commands,
         "export",
         "a trained model as a folder to load, serve and publish, with cards and data",
@@ -261,7 +214,7 @@ def _add_model_commands(commands: Commands) -> None:
     export.add_argument("folder", metavar="DIR", help="a new or empty folder")
     _add_choice_of_model(export)
 
-    report = _command(
+    report = add_command(
         commands,
         "report",
         "path of the newest HTML report, or of one run's",
@@ -277,13 +230,3 @@ def _add_choice_of_model(command: argparse.ArgumentParser) -> None:
     command.add_argument("--model", choices=("rl", "sft"), default="rl",
                          help="the policy, or the warm-up alone (default: rl)")  # fmt: skip
     command.add_argument("--run", metavar="RUN", help=RUN_HELP)
-
-
-def _command(commands: Commands, name: str, summary: str, *examples: str) -> argparse.ArgumentParser:
-    return commands.add_parser(
-        name,
-        help=summary,
-        description=f"{summary[0].upper()}{summary[1:]}.",
-        epilog="\n".join(["examples:", *(f"  {example}" for example in examples)]),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )

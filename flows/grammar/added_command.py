@@ -1,0 +1,21 @@
+"""How a command is added to the grammar: its summary is its help, and examples stand below its options."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TypeAlias
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+RUN_HELP = "run id or its beginning (default: the newest finished run that is no member of a study)"
+
+
+def add_command(commands: Commands, name: str, summary: str, *examples: str) -> argparse.ArgumentParser:
+    """The parser of one command; `summary` begins in lower case and has no full stop."""
+    return commands.add_parser(
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        epilog="\n".join(["examples:", *(f"  {example}" for example in examples)]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )

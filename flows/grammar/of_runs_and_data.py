@@ -1,0 +1,90 @@
+"""The grammar of the commands that read what runs have left: runs, watch, compare, sql, lineage, catalog."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flows.grammar.added_command import RUN_HELP, Commands, add_command
+
+
+def add_run_commands(commands: Commands) -> None:
+    """runs, watch, compare."""
+    runs = add_command(
+        commands,
+        "runs",
+        "all runs, newest last; or one run: what was set for it, its stages and its results",
+        "thinkless runs",
+        "thinkless runs --format json",
+        "thinkless runs show",
+        "thinkless runs show 20260102-0304",
+    )
+    runs.add_argument("action", nargs="?", choices=("list", "show"), default="list", help="(default: list)")
+    runs.add_argument("run", nargs="?", metavar="RUN", help=f"for show: {RUN_HELP}")
+    runs.add_argument("--format", choices=("table", "json", "csv"), default="table", help="of the list")
+
+    watch = add_command(
+        commands,
+        "watch",
+        "the curves of a running or finished run: loss, think share, P(think), accuracy, tokens, time left",
+        "thinkless watch",
+        "thinkless watch 20260102-0304 --once",
+    )
+    watch.add_argument("run", nargs="?", metavar="RUN", help="run id or its beginning (default: the newest that is "
+                       "running, else the newest finished run that is no member of a study)")  # fmt: skip
+    watch.add_argument("--once", action="store_true", help="print one picture and leave; so does a pipe")
+
+    compare = add_command(
+        commands,
+        "compare",
+        "what differs between two runs: configuration, accuracy, tokens and think share, with 95%% intervals",
+        "thinkless compare 20260102-0304 20260102-0506",
+        "thinkless compare 20260102-0304 20260102-0506 --format csv",
+    )
+    compare.add_argument("first", metavar="RUN", help="run id or its beginning")
+    compare.add_argument("second", metavar="RUN", help="run id or its beginning; differences are second less first")
+    compare.add_argument("--format", choices=("table", "json", "csv"), default="table", help="of the results")
+
+
+def add_data_commands(commands: Commands) -> None:
+    """sql, lineage, catalog."""
+    sql = add_command(
+        commands,
+        "sql",
+        "read-only SQL over every data set, run, metric and edge",
+        "thinkless sql",
+        'thinkless sql "show tables"',
+        'thinkless sql "select benchmark, model, mode, accuracy, mean_tokens from eval_summary order by all"',
+        'thinkless sql "from pairs" --output pairs.parquet',
+        "thinkless sql --file query.sql",
+        'echo "select count(*) from rollouts" | thinkless sql -',
+    )
+    sql.add_argument("query", nargs="?", metavar="QUERY", help="one reading statement; - reads it from standard input "
+                     "(default: a prompt, if this is a terminal)")  # fmt: skip
+    sql.add_argument("--file", type=Path, metavar="FILE", help="read the statement from this file")
+    sql.add_argument("--format", choices=("table", "json", "csv", "parquet"),
+                     help="(default: what the name of --output ends in, else table)")  # fmt: skip
+    sql.add_argument("--output", type=Path, metavar="FILE",
+                     help="write to this file instead of the screen: .parquet, .csv, .json or text")  # fmt: skip
+
+    lineage = add_command(
+        commands,
+        "lineage",
+        "what an artifact was made from, and what was made from it; or the path of one row through the stages",
+        "thinkless lineage rl",
+        "thinkless lineage 3f2a",
+        "thinkless lineage RUN_ID",
+        "thinkless lineage PROBLEM_ID",
+        "thinkless lineage COMPLETION_ID",
+    )
+    lineage.add_argument("ref", metavar="REF", help="an artifact's key or its beginning, stage/key, a stage's name, or "
+                         "the id of a run, problem, completion or rollout")  # fmt: skip
+
+    catalog = add_command(
+        commands,
+        "catalog",
+        "rebuild the DuckDB catalog, or verify the artifacts",
+        "thinkless catalog verify",
+        "thinkless catalog rebuild",
+    )
+    catalog.add_argument("action", choices=("rebuild", "verify"),
+                         help="rebuild it from manifests and Parquet files; verify: read every artifact")  # fmt: skip
