@@ -22,7 +22,7 @@ from thinkless_core.student.model_files import load_tokenizer
 from thinkless_core.student.tiny_model import tiny_tokenizer
 
 Thinkless = Callable[..., Said]
-README = Path(__file__).parents[2] / "README.md"
+SQL_PAGE = Path(__file__).parents[2] / "docs" / "sql.md"
 RESULT_TABLE = "select benchmark, model, mode, accuracy, think_share, mean_tokens from eval_summary order by all"
 COMMANDS = (
     "init",
@@ -135,8 +135,8 @@ def test_lineage_takes_every_kind_of_reference(form: str, thinkless_here: Thinkl
     assert f"report {built.run.artifacts['report'].key[:8]}" in down
 
 
-def test_the_recursive_query_of_the_readme_reaches_every_stage(built: BuiltHome) -> None:
-    (query,) = re.findall(r"```sql\n(with recursive .*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
+def test_the_recursive_query_of_the_docs_reaches_every_stage(built: BuiltHome) -> None:
+    (query,) = re.findall(r"```sql\n(with recursive .*?)```", SQL_PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
     rows = run_query(built.path, query, timeout_seconds=20).to_pylist()
     found = {(row["stage"], row["key"], row["rows"], row["digest"]) for row in rows}
     assert found == {
@@ -146,8 +146,8 @@ def test_the_recursive_query_of_the_readme_reaches_every_stage(built: BuiltHome)
     }
 
 
-def test_every_query_of_the_readme_runs(built: BuiltHome) -> None:
-    queries = re.findall(r'^thinkless sql .*?"(.*)"$', README.read_text(encoding="utf-8"), flags=re.MULTILINE)
+def test_every_query_of_the_docs_runs(built: BuiltHome) -> None:
+    queries = re.findall(r'^thinkless sql .*?"(.*)"$', SQL_PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert len(queries) >= 3
     for query in queries:
         assert run_query(built.path, query, timeout_seconds=20).num_columns > 0, query
