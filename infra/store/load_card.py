@@ -40,7 +40,7 @@ def write_load_card(workspace: Path, *, stage: str, tables: Mapping[str, str]) -
         f'{first} = load_dataset("FOLDER", "{first}", split="train")  # FOLDER: where this file is',
         "```",
         "",
-        "The loader calls all rows of a table `train`, whatever a column `split` says; it refuses a table without rows.",
+        "The loader calls all rows of a table `train`, whatever a column `split` says, and refuses one without rows.",
     ]
     (workspace / CARD_NAME).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
