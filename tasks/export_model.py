@@ -16,14 +16,14 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from infra.report.cards.card_usage import BIAS_FILE, serve_command
+from infra.report.cards.card_usage import BIAS_FILE, decoding, serve_command
 from infra.report.cards.dataset_card import dataset_card
 from infra.report.cards.model_card import model_card, name_of
 from infra.report.data.inputs import ReportInputs
 from infra.report.run_inputs import inputs_of_artifacts
 from infra.runs import RunRecord
 from infra.store.artifact_store import ArtifactStore
-from infra.store.export_folder import copy_model, new_folder, write_list, write_splits
+from infra.store.export_folder import chat_template, copy_model, new_folder, set_decoding, write_list, write_splits
 from schemas.artifact import Artifact
 from schemas.configs.report import ReportConfig
 from schemas.errors import MissingArtifactError
@@ -67,7 +67,8 @@ def export_model(store: ArtifactStore, record: RunRecord, *, model: ExportedMode
         splits = write_splits(Path(pairs.path) / Pair.FILE, part / DATASET_FOLDER)
         card = dataset_card(inputs, files=splits)
         (part / DATASET_FOLDER / "README.md").write_text(card, encoding="utf-8")
-        card = model_card(inputs, model=model, folder=folder.name)
+        set_decoding(part, decoding(inputs))
+        card = model_card(inputs, model=model, folder=folder.name, template=chat_template(part))
         (part / "README.md").write_text(card, encoding="utf-8")
         write_list(part, _about(record, inputs, model=model))
     return Export(

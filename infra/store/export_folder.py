@@ -1,4 +1,4 @@
-"""Writes an export folder: a model's files, the pairs by split, and a list of all files.
+"""Writes an export folder: a model's files, its decoding settings, the pairs by split, and a list of all files.
 
 model folder -> copies;  pairs.parquet -> train.parquet, validation.parquet;  all of it -> export.json with sha256
 
@@ -62,6 +62,20 @@ def copy_model(model: Path, folder: Path) -> None:
         copy = folder / path.relative_to(model)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
+
+
+def set_decoding(folder: Path, settings: Mapping[str, JsonValue]) -> None:
+    """Write the decoding settings into `generation_config.json`, which transformers and vLLM read; other keys stay."""
+    file = folder / "generation_config.json"
+    there = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    there.pop("_from_model_config", None)  # it would have transformers make the settings anew
+    file.write_text(json.dumps({**there, **settings}, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def chat_template(folder: Path) -> str | None:
+    """The text of the model's chat template; None if it is in no file of its own."""
+    file = folder / "chat_template.jinja"
+    return file.read_text(encoding="utf-8") if file.is_file() else None
 
 
 def write_splits(pairs: Path, folder: Path) -> dict[str, str]:

@@ -20,6 +20,7 @@ from infra.catalog.openlineage_events import emit_events
 from infra.disk import writing
 from infra.installed import installed_version
 from infra.store.artifact_store import ArtifactStore
+from infra.store.load_card import CARD_NAME, write_load_card
 from schemas.artifact import MANIFEST_VERSION, Artifact, CheckResult, InputRef, Manifest
 from schemas.base import tables_of
 from schemas.configs.stage import StageConfig
@@ -74,7 +75,8 @@ def _build(store: ArtifactStore, context: RunContext, plan: StagePlan[C]) -> Art
             checks = _validate(store, workspace, outcome)
             timings["validate"] = round(time.monotonic() - clock, 3)
             tables = tables_of(*plan.builder.tables)
-            files = store.describe_files(workspace, roles={"validation/**": "log"}, tables=tables)
+            write_load_card(workspace, stage=plan.stage, tables=tables)
+            files = store.describe_files(workspace, roles={"validation/**": "log", CARD_NAME: "log"}, tables=tables)
         manifest = draft.model_copy(
             update={
                 "digest": store.output_digest(files),

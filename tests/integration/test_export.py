@@ -95,6 +95,20 @@ def test_the_model_card_holds_the_measured_table_and_what_it_was_made_from(expor
         assert row in body
     for said in ("chains of arithmetic", "worked out by a program", "| think answers |", "random weights"):
         assert said in body
+    trained = ArtifactStore(built.path).manifest("rl", built.run.artifacts["rl"].key)
+    assert f"by run `{trained.run_id}`; training ended {trained.created_at[:10]}" in body, "not the day of the export"
+    assert (exported.folder / "chat_template.jinja").read_text(encoding="utf-8").rstrip() in body
+    stored = pq.read_table(Path(built.run.artifacts["evaluate"].path) / "completions.parquet").to_pylist()
+    answers = {row["completion"] for row in stored if (row["model"], row["mode"]) == ("rl", "auto")}
+    shown = re.findall(r"```text\n.*?\n---\n(.*?)\n```", body, re.DOTALL)
+    assert shown
+    assert set(shown) <= answers, "worked examples are stored completions"
+
+
+def test_generation_starts_from_the_settings_of_the_evaluation(exported: Export) -> None:
+    settings = AutoModelForCausalLM.from_pretrained(exported.folder).generation_config
+    assert (settings.do_sample, settings.temperature, settings.top_p, settings.top_k) == (True, 0.6, 0.95, 0)
+    assert (settings.max_new_tokens, settings.eos_token_id) == (24, 1)
 
 
 def code_blocks(folder: Path, language: str) -> list[str]:
@@ -104,7 +118,7 @@ def code_blocks(folder: Path, language: str) -> list[str]:
 @pytest.mark.slow
 def test_the_lines_of_the_card_run_as_they_stand_there(exported: Export) -> None:
     blocks = code_blocks(exported.folder, "python")
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     program = "\n".join(block.replace("max_new_tokens=24", "max_new_tokens=4") for block in blocks)
     finished = subprocess.run(
         [sys.executable, "-I", "-c", program], cwd=exported.folder.parent, capture_output=True, text=True, timeout=300
@@ -112,6 +126,8 @@ def test_the_lines_of_the_card_run_as_they_stand_there(exported: Export) -> None
     assert finished.returncode == 0, finished.stderr[-2000:]
     assert len(finished.stdout.splitlines()) >= 3
     assert "\n<short>" in finished.stdout
+    assert "\nthought: " in finished.stdout
+    assert "\nanswer: " in finished.stdout
 
 
 def test_an_answer_begun_by_the_caller_forces_the_mode_through_the_template(exported: Export) -> None:
@@ -133,6 +149,11 @@ def test_the_pairs_load_as_a_data_set_of_their_splits(exported: Export, built: B
     loaded = datasets.load_dataset(str(exported.folder / "dataset"), cache_dir=str(tmp_path))
     pairs = pq.read_table(Path(built.run.artifacts["pairs"].path) / "pairs.parquet").to_pylist()
     assert exported.num_pairs == len(pairs)
+    card = (exported.folder / "dataset" / "README.md").read_text(encoding="utf-8")
+    assert 'load_dataset("FOLDER")' in card
+    for meaning in ("Id of the problem", "The long answer, control token included."):
+        assert meaning in card
+    assert set(json.loads(code_blocks(exported.folder / "dataset", "json")[0])) == set(pairs[0])
     for split in ("train", "validation"):
         assert loaded[split].to_list() == [pair for pair in pairs if pair["split"] == split]
 

@@ -64,12 +64,35 @@ output = model.generate(**inputs, **settings, logits_processor=LogitsProcessorLi
 print(tokenizer.decode(output[0, inputs.input_ids.shape[1]:]))
 """
 
+PIPELINE_WORDS = (
+    "`transformers.pipeline()` returns thought and answer as one text, because the control tokens are not special "
+    "tokens, and it does not say which part is the answer. This splits them; a thought that was cut off has no answer:"
+)
 
-def usage(inputs: ReportInputs, *, name: str, folder: str | None) -> list[str]:
+PIPELINE = """from transformers import pipeline
+
+generate = pipeline("text-generation", model=model, tokenizer=tokenizer)
+text = generate(question, return_full_text=False)[0]["generated_text"]
+thought, _, answer = text.partition("</think>") if text.startswith("<think>") else ("", "", text)
+print("thought:", thought.removeprefix("<think>"))
+print("answer:", answer.removeprefix("<short>"))
+"""
+
+LONGEST_TEMPLATE = 1000
+"""Characters of a chat template that a card shows; a longer one is in the folder only."""
+
+
+def decoding(inputs: ReportInputs) -> dict[str, JsonValue]:
+    """How the model was evaluated, as keys of `generation_config.json`."""
+    evaluated = {"temperature": 1.0, "top_p": 1.0, "max_new_tokens": 256} | dict(stage_config(inputs, "evaluate"))
+    return {"do_sample": True, "top_k": 0} | {key: evaluated[key] for key in ("temperature", "top_p", "max_new_tokens")}
+
+
+def usage(inputs: ReportInputs, *, name: str, folder: str | None, template: str | None) -> list[str]:
     """Parts of a card; without a folder, only what holds for any."""
     if folder is None:
         return [WORDS]
-    evaluated = {"temperature": 1.0, "top_p": 1.0, "max_new_tokens": 256} | dict(stage_config(inputs, "evaluate"))
+    evaluated = decoding(inputs)
     instruction = stage_config(inputs, "problems").get("instruction")
     question = _example(inputs)
     trust = ", trust_remote_code=True" if _trusts_code(inputs) else ""
@@ -91,7 +114,11 @@ def usage(inputs: ReportInputs, *, name: str, folder: str | None) -> list[str]:
     instructed = f" Every problem of its training ended in a line that reads: {instruction}" if instruction else ""
     return [
         f"The chat template ends right before the first token, so that the model chooses.{instructed} {SWITCHES}",
+        *_template(template),
+        "`generation_config.json` has the settings of the evaluation, which the lines below repeat.",
         fenced("python", load.rstrip()),
+        PIPELINE_WORDS,
+        fenced("python", PIPELINE.rstrip()),
         WORDS,
         fenced("python", FORCE.rstrip()),
         f"`{BIAS_FILE}`, beside the weights, makes it think more (above 0) or less (below 0) without training:",
@@ -127,8 +154,15 @@ def _curl(request: Mapping[str, object]) -> str:
 
 def _example(inputs: ReportInputs) -> str:
     """A problem as the model was asked it."""
-    found = query_pairs(inputs, queries.PAIR_EXAMPLES)
+    found = query_pairs(inputs, queries.PAIR_EXAMPLES.format(columns="prompt"))
     return str(found[0][0]) if found else "37+48=?"
+
+
+def _template(template: str | None) -> list[str]:
+    """The prompt format: the chat template itself if it is short."""
+    if template is None or len(template) > LONGEST_TEMPLATE:
+        return ["The prompt format is in `chat_template.jinja`, beside the weights."]
+    return ["The prompt format, `chat_template.jinja`:", fenced("jinja", template.rstrip())]
 
 
 def _trusts_code(inputs: ReportInputs) -> bool:

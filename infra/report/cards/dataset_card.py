@@ -25,6 +25,11 @@ SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_
 """Upper bounds and names of a hub's size categories."""
 PARTS = frozenset({"problems", "think answers", "short answers"})
 """What the pairs were made from; RL problems and base model gave nothing to them."""
+LOAD = """from datasets import load_dataset
+
+pairs = load_dataset("FOLDER")
+print(pairs["train"][0])
+"""
 
 
 def dataset_card(inputs: ReportInputs, *, files: Mapping[str, str] | None = None) -> str:
@@ -41,6 +46,7 @@ def dataset_card(inputs: ReportInputs, *, files: Mapping[str, str] | None = None
     if files is not None:
         data_files = [{"split": split, "path": path} for split, path in files.items()]
     manifest = inputs.manifest("pairs")
+    columns = tuple(Pair.model_fields)
     front = DatasetCardData(
         license=licence_of(licences),
         task_categories=["text-generation"],
@@ -51,7 +57,7 @@ def dataset_card(inputs: ReportInputs, *, files: Mapping[str, str] | None = None
     body = [
         f"# Thinkless pairs, profile {inputs.profile}",
         f"{count(total)} problems, each answered twice: at length behind `<think>` and briefly behind `<short>`. "
-        f"Made by run `{manifest.run_id if manifest else inputs.run_id}`.",
+        f"One row is one problem with both answers. Made by run `{manifest.run_id if manifest else inputs.run_id}`.",
         "## Splits",
         table(
             ("split", "pairs", "think tokens", "short tokens", "think truncated", "short truncated"),
@@ -62,7 +68,13 @@ def dataset_card(inputs: ReportInputs, *, files: Mapping[str, str] | None = None
         ),
         *_by_difficulty(query_pairs(inputs, queries.PAIR_DIFFICULTIES)),
         "## Columns",
-        table(("column", "type"), [(name, _type_name(f.annotation)) for name, f in Pair.model_fields.items()]),
+        table(
+            ("column", "type", "meaning"),
+            [(name, _type_name(f.annotation), f.description or "") for name, f in Pair.model_fields.items()],
+        ),
+        "## How to load it",
+        "`FOLDER` is where this file and the Parquet files are, or the data set's id on a hub.",
+        fenced("python", LOAD.rstrip()),
         "## Rows dropped or touched on the way",
         table(
             ("stage", "reason", "rows"),
@@ -83,15 +95,8 @@ def dataset_card(inputs: ReportInputs, *, files: Mapping[str, str] | None = None
         *(config_block(_label(m), m.config) for m in inputs.ordered_manifests() if m.stage == "teach"),
         "## Examples",
         *(
-            fenced(
-                "json",
-                json.dumps(
-                    dict(zip(("prompt", "answer", "think", "short"), map(_short, row), strict=True)),
-                    indent=2,
-                    ensure_ascii=False,
-                ),
-            )
-            for row in query_pairs(inputs, queries.PAIR_EXAMPLES)
+            fenced("json", json.dumps(dict(zip(columns, map(_short, row), strict=True)), indent=2, ensure_ascii=False))
+            for row in query_pairs(inputs, queries.PAIR_EXAMPLES.format(columns=", ".join(columns)))
         ),
         "## Licences",
         licence_table(licences),
@@ -124,8 +129,9 @@ def _label(manifest: Manifest) -> str:
     return manifest.stage if mode is None else f"{manifest.stage}, {mode} side"
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= 800 else f"{text[:800]} [... {len(text) - 800:,} more characters]"
+def _short(value: JsonValue) -> JsonValue:
+    text = value if isinstance(value, str) else ""
+    return value if len(text) <= 800 else f"{text[:800]} [... {len(text) - 800:,} more characters]"
 
 
 def _type_name(annotation: object) -> str:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from infra.report.cards.card_facts import limits, opening, worked_examples
 from infra.report.cards.card_format import document, table
 from infra.report.cards.card_parts import config_block, licence_of, licence_table, stage_config
 from infra.report.cards.card_usage import usage
@@ -34,8 +35,12 @@ TRAINING = {
 """How each model was made, in words."""
 
 
-def model_card(inputs: ReportInputs, *, model: ModelName = "rl", folder: str | None = None) -> str:
+def model_card(
+    inputs: ReportInputs, *, model: ModelName = "rl", folder: str | None = None, template: str | None = None
+) -> str:
     """The card of a trained model; with the name of its folder also how to load, serve and steer it.
+
+    `template` is the text of its chat template.
 
     Raises what `render_report` raises.
     """
@@ -61,24 +66,27 @@ def model_card(inputs: ReportInputs, *, model: ModelName = "rl", folder: str | N
     )
     body = [
         f"# {name}",
-        "A causal language model that decides with its first token whether to think (`<think>`) or to answer at once "
-        f"(`<short>`). Trained from {origin} by run `{inputs.run_id}`, {inputs.created_at}.",
+        opening(inputs, model=model, origin=origin),
         *(_learned(evidence) if model == "rl" else []),
         "## All results",
         _results(evidence),
         "`±` is one standard error over problems. Tokens are generated tokens; the prompt is not counted.",
         *_by_task(evidence),
+        *worked_examples(inputs, model=model),
         "## How to use it",
-        *usage(inputs, name=name, folder=folder),
+        *usage(inputs, name=name, folder=folder, template=template),
         "## Training",
-        TRAINING[model] + (" The pairs are in `dataset/`, with a card of their own." if folder is not None else ""),
+        TRAINING[model]
+        + (
+            " The pairs are in folder `dataset/` of the export, with a card of their own." if folder is not None else ""
+        ),
         config_block("Warm-up", stage_config(inputs, "sft")),
         *([config_block("Reinforcement learning", stage_config(inputs, "rl"))] if model == "rl" else []),
         config_block("Evaluation", stage_config(inputs, "evaluate")),
         "## Licences",
         licence_table(inputs.licences),
         "## Limits",
-        "Measured on the benchmarks above only.",
+        limits(inputs, evidence, model=model),
     ]
     return document(front, body)
 

@@ -166,8 +166,13 @@ def gather_evidence(inputs: ReportInputs) -> Evidence:
 
 def query_pairs(inputs: ReportInputs, sql: str) -> list[tuple[Any, ...]]:
     """Rows of one query over the tables `pairs` and `problems`."""
-    with connect(inputs.tables, schemas={name: TABLES[name] for name in ("pairs", "problems")}) as connection:
-        return list(connection.execute(sql).fetchall())
+    return query_rows(inputs, sql, tables=("pairs", "problems"))
+
+
+def query_rows(inputs: ReportInputs, sql: str, *, tables: Sequence[str], **parameters: object) -> list[tuple[Any, ...]]:
+    """Rows of one query over some tables; one that was not built has no rows."""
+    with connect(inputs.tables, schemas={name: TABLES[name] for name in tables}) as connection:
+        return list(connection.execute(sql, parameters or None).fetchall())
 
 
 def _cells(connection: Any, path: Path) -> tuple[EvalSummary, ...]:

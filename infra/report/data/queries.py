@@ -46,9 +46,20 @@ ORDER BY task NULLS LAST, difficulty NULLS LAST
 """
 
 PAIR_EXAMPLES = """
--- one row: one pair, chosen by a hash of its identifier, so that a rerun shows the same
-SELECT prompt, answer, think_completion, short_completion
+-- one row: one pair with all its columns, chosen by a hash of its identifier, so that a rerun shows the same
+SELECT {columns}
 FROM pairs
 ORDER BY md5(problem_id), problem_id
 LIMIT 2
+"""
+
+WORKED_EXAMPLES = """
+-- one row: for each mode that a model chose, the first completion in the order of a hash, right or wrong
+WITH problem AS (SELECT problem_id, any_value(prompt) AS prompt, any_value(answer) AS answer FROM problems GROUP BY 1)
+SELECT p.prompt, p.answer, e.benchmark, e.chosen_mode, e.completion, e.correct, e.num_tokens, e.p_think
+FROM eval_completions e
+JOIN problem p ON p.problem_id = e.problem_id
+WHERE e.model = $model AND e.mode = 'auto' AND e.chosen_mode IS NOT NULL
+QUALIFY row_number() OVER (PARTITION BY e.chosen_mode ORDER BY md5(e.completion_id), e.completion_id) = 1
+ORDER BY e.chosen_mode
 """
