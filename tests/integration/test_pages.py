@@ -12,12 +12,12 @@ import pytest
 from flows.grammar.whole_grammar import build_parser
 from tests.integration.processes import ROOT
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("README*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 CODE = re.compile(r"^```\w*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
 def commands(page: Path) -> list[str]:
-    """Every `thinkless ...` line of a page's code, continued lines joined; names in capitals stand for the reader's own."""
+    """Every `thinkless ...` line of a page's code, continued lines joined."""
     code = "\n".join(CODE.findall(page.read_text(encoding="utf-8"))).replace("\\\n", " ")
     return [line for line in code.splitlines() if line.startswith("thinkless ")]
 
