@@ -40,6 +40,11 @@ def count(value: int) -> str:
     return f"{value:,}"
 
 
+def counted(value: int, noun: str, plural: str | None = None) -> str:
+    """A number with its noun: `1 row`, `2 rows`; `plural` if an s at the end is not all."""
+    return f"{count(value)} {noun if value == 1 else plural or f'{noun}s'}"
+
+
 def seconds(value: float) -> str:
     """A duration."""
     if value < 60:
