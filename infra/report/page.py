@@ -109,8 +109,8 @@ def render_report(inputs: ReportInputs) -> str:
         lineage=lineage_svg(manifests),
         manifests=manifests,
         configs={m.key: json.dumps(m.config, indent=2, ensure_ascii=False) for m in inputs.manifests},
-        packages=versions_by_stage({m.stage: m.packages for m in manifests}),
-        environment=versions_by_stage({m.stage: m.environment for m in manifests}),
+        packages=versions_by_stage({m.label: m.packages for m in manifests}),
+        environment=versions_by_stage({m.label: m.environment for m in manifests}),
     )
 
 
