@@ -6,6 +6,7 @@ unknown instead of guessed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING
@@ -13,12 +14,14 @@ from typing import TYPE_CHECKING
 from infra.report.cards.card_format import document, table
 from infra.report.cards.card_parts import config_block, licence_of, licence_table, stage_config
 from infra.report.cards.card_usage import usage
+from infra.report.data.answers import answers
 from infra.report.data.evidence import MODELS, Evidence, gather_evidence
 from infra.report.data.evidence_rows import TaskLevel
 from infra.report.data.inputs import ReportInputs
 from infra.report.data.task_tables import task_tables
 from infra.report.data.verdicts import headline, judge_benchmarks
 from infra.report.data.wording import accuracy, count, percent, signed, tokens
+from schemas.artifact import Manifest
 from schemas.configs.evaluate import ModelName
 from schemas.errors import SourceError
 
@@ -63,7 +66,7 @@ def model_card(inputs: ReportInputs, *, model: ModelName = "rl", folder: str | N
         f"# {name}",
         "A causal language model that decides with its first token whether to think (`<think>`) or to answer at once "
         f"(`<short>`). Trained from {origin} by run `{inputs.run_id}`, {inputs.created_at}.",
-        *(_learned(evidence) if model == "rl" else []),
+        *(_learned(evidence, inputs.ordered_manifests()) if model == "rl" else []),
         "## All results",
         _results(evidence),
         "`±` is one standard error over problems. Tokens are generated tokens; the prompt is not counted.",
@@ -94,7 +97,7 @@ def _up_to(model: ModelName, evidence: Evidence) -> Evidence:
     return replace(evidence, cells=tuple(cell for cell in evidence.cells if cell.model in earlier))
 
 
-def _learned(evidence: Evidence) -> list[str]:
+def _learned(evidence: Evidence, manifests: Sequence[Manifest]) -> list[str]:
     learned = headline(evidence)
     verdicts = [
         (
@@ -110,7 +113,8 @@ def _learned(evidence: Evidence) -> list[str]:
     ]
     return [
         "## What was learned",
-        f"**{learned.answer}.** {' '.join(learned.sentences)}",
+        f"**{learned.answer}.** {learned.reason}".rstrip(),
+        *(f"{question} {' '.join(sentences)}" for question, sentences in answers(evidence, manifests)),
         table(("benchmark", "verdict", "thinks on", "tokens", "forced think", "accuracy", "difference"), verdicts),
     ]
 
