@@ -95,3 +95,8 @@ class Manifest(Record):
     timings: dict[str, float]
     """Seconds by phase."""
     files: tuple[OutputFile, ...]
+
+    @property
+    def label(self) -> str:
+        """The stage's name in a run: `teach-think` and `teach-short` are two artifacts of stage `teach`."""
+        return f"teach-{self.config['mode']}" if self.stage == "teach" and "mode" in self.config else self.stage

@@ -120,5 +120,7 @@ def _about(record: RunRecord, inputs: ReportInputs, *, model: ExportedModel) -> 
         "run_id": record.run_id,
         "profile": record.profile,
         "exported_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "artifacts": [{"stage": m.stage, "key": m.key, "digest": m.digest} for m in inputs.ordered_manifests()],
+        "artifacts": [
+            {"stage": m.stage, "label": m.label, "key": m.key, "digest": m.digest} for m in inputs.ordered_manifests()
+        ],
     }

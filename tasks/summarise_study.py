@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -40,8 +41,8 @@ CURVES = frozenset({
     "control_entropy", "generated_tokens",
 })  # fmt: skip
 """Training metrics to keep of every member."""
-CURVES_BY_DIFFICULTY = "probe_p_think/difficulty_"
-"""Metrics whose names begin with this are kept too."""
+PROBES = "probe_p_think/"
+"""Metrics whose names begin with this are kept too: P(think) by difficulty, and by task and level."""
 
 
 class SummariseStudy(Stage[StudySummaryConfig]):
@@ -93,7 +94,9 @@ class SummariseStudy(Stage[StudySummaryConfig]):
         write_table(workspace, StudyPareto, pareto)
         write_table(workspace, StudyCurve, curves)
         write_table(workspace, StudyClaim, claims)
-        (workspace / PAGE_FILE).write_text(render_study_page(workspace), encoding="utf-8")
+        created_at = datetime.now(UTC).isoformat(timespec="seconds")
+        page = render_study_page(workspace, profile=context.profile, created_at=created_at)
+        (workspace / PAGE_FILE).write_text(page, encoding="utf-8")
         return StageOutcome(rows=len(members))
 
 
@@ -149,7 +152,7 @@ def _pareto_rows(study: str, member: FinishedMember, files: _MemberFiles) -> Ite
 
 def _curve_rows(study: str, member: FinishedMember, files: _MemberFiles) -> Iterator[StudyCurve]:
     for metric in files.read("metrics", Metric):
-        if metric.name in CURVES or metric.name.startswith(CURVES_BY_DIFFICULTY):
+        if metric.name in CURVES or metric.name.startswith(PROBES):
             yield StudyCurve(
                 study=study,
                 condition=member.condition,

@@ -55,9 +55,10 @@ def register_rows(connection: duckdb.DuckDBPyConnection, manifest: Manifest, dir
     connection.execute(
         "insert into artifacts by name select $stage as stage, $key as key, $path as path, $digest as digest, "
         "$rows as rows, $created_at as created_at, 0 as cached_hits, $run_id as run_id, $seed as seed, "
-        "$fingerprint as fingerprint",
+        "$fingerprint as fingerprint, $label as label",
         {
             **manifest.model_dump(include={"stage", "key", "digest", "rows", "run_id", "seed", "fingerprint"}),
+            "label": manifest.label,
             "path": str(directory),
             "created_at": utc_timestamp(manifest.created_at),
         },
@@ -132,7 +133,9 @@ def record_run_rows(connection: duckdb.DuckDBPyConnection, record: RunRecord) ->
     )
     for use in record.stages:
         connection.execute(
-            "insert into run_artifacts values (?, ?, ?, ?)", [record.run_id, use.stage, use.key, use.cached]
+            "insert into run_artifacts select $run_id, $stage, $key, $cached, coalesce((select label from artifacts "
+            "where stage = $stage and key = $key), $stage)",
+            {"run_id": record.run_id, **use.model_dump(include={"stage", "key", "cached"})},
         )
     _count_cached_hits(connection)
 

@@ -27,7 +27,7 @@ create table runs (
     error varchar, config varchar, host varchar, pid bigint, study varchar, flow_run_id varchar);
 create table artifacts (
     stage varchar, key varchar, path varchar, digest varchar, rows bigint, created_at timestamp,
-    cached_hits bigint, run_id varchar, seed bigint, fingerprint varchar);
+    cached_hits bigint, run_id varchar, seed bigint, fingerprint varchar, label varchar);
 create table edges (
     parent_stage varchar, parent_key varchar, child_stage varchar, child_key varchar, parent_digest varchar,
     kept boolean);
@@ -35,12 +35,12 @@ create table checks (
     artifact_key varchar, suite varchar, expectation varchar, success boolean, observed varchar,
     failing_rows varchar);
 create table drops (artifact_key varchar, stage varchar, reason varchar, rows bigint);
-create table run_artifacts (run_id varchar, stage varchar, key varchar, cached boolean);
+create table run_artifacts (run_id varchar, stage varchar, key varchar, cached boolean, label varchar);
 """
 """Times are UTC. `edges.parent_digest` is what the child was given, which may since have been rebuilt;
 `edges.kept`: the parent was taken (--keep) although the sources of its stage had changed.
 `artifacts.run_id`, and `run_id` in data tables, is the run that BUILT the artifact; `run_artifacts` says which
-runs used it.
+runs used it. `label` tells the two teachers apart, which are both of stage `teach`: `teach-think`, `teach-short`.
 """
 
 

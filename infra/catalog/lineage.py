@@ -28,15 +28,15 @@ class ArtifactName(NamedTuple):
 def resolve(ref: str, home: Path, *, timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS) -> ArtifactName:
     """The artifact that `ref` names: a key or a unique prefix of one, `stage/key`, a stage, or the id of a row or run.
 
-    A stage stands for its newest artifact; the id of a problem, generation, rollout or completion for the newest
-    artifact that holds it, a run's for the newest that it used. Raises MissingArtifactError if `ref` names nothing, or
-    several artifacts.
+    A stage, or one teacher of stage `teach` (`teach-think`), stands for its newest artifact; the id of a problem,
+    generation, rollout or completion for the newest artifact that holds it, a run's for the newest that it used. Raises
+    MissingArtifactError if `ref` names nothing, or several artifacts.
     """
     stage, _, prefix = ref.rpartition("/")
     # At most one artifact for the stage's name; all for the prefix, so that an ambiguous one can be listed.
     named = run_query(
         home,
-        "select stage, key from artifacts where stage = $ref order by created_at desc, key limit 1",
+        "select stage, key from artifacts where $ref in (stage, label) order by created_at desc, key limit 1",
         timeout_seconds=timeout_seconds,
         parameters={"ref": ref},
     ).to_pylist()

@@ -32,6 +32,8 @@ class LineageStep(NamedTuple):
     """Whether the parent of this edge holds other bytes today than those the child was given."""
     kept: bool = False
     """Whether the parent of this edge was taken (--keep) although the sources of its stage had changed."""
+    label: str | None = None
+    """`teach-think` or `teach-short` for an artifact of stage `teach`, the stage for any other."""
 
 
 def lineage_tree(steps: Sequence[LineageStep]) -> list[str]:
@@ -60,7 +62,7 @@ def lineage_tree(steps: Sequence[LineageStep]) -> list[str]:
 
 
 def _name(step: LineageStep) -> str:
-    return f"{step.stage} {step.key[:_SHOWN_KEY]}"
+    return f"{step.label or step.stage} {step.key[:_SHOWN_KEY]}"
 
 
 def _line(step: LineageStep) -> str:
@@ -69,6 +71,6 @@ def _line(step: LineageStep) -> str:
     rebuilt = "  PARENT REBUILT SINCE, with other bytes" if step.rebuilt_since else ""
     kept = "  PARENT KEPT although its sources had changed" if step.kept else ""
     return (
-        f"{_name(step)}  {step.rows} rows  digest {step.digest[:_SHOWN_DIGEST]}  "
+        f"{_name(step)}  {step.rows} {'row' if step.rows == 1 else 'rows'}  digest {step.digest[:_SHOWN_DIGEST]}  "
         f"{step.created_at:%Y-%m-%d %H:%M:%S} UTC  run {step.run_id}{rebuilt}{kept}"
     )

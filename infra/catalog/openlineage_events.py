@@ -64,7 +64,7 @@ def _run_event(home: Path, manifest: Manifest, event: Event, run_id: str, attemp
         eventType=ol.RunState[event.upper()],
         eventTime=datetime.now(UTC).isoformat(),
         run=ol.Run(runId=attempt, facets=run_facets),
-        job=ol.Job(namespace=NAMESPACE, name=manifest.stage, facets={"jobType": job_type}),
+        job=ol.Job(namespace=NAMESPACE, name=manifest.label, facets={"jobType": job_type}),
         producer=PRODUCER,
         inputs=[_input(home, ref) for ref in manifest.inputs],
         outputs=[_output(home, manifest)] if event == "complete" else [],

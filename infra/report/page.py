@@ -14,6 +14,7 @@ from infra.report.charts.lineage_graph import lineage_svg
 from infra.report.charts.pareto_charts import pareto_chart
 from infra.report.charts.training_charts import probe_chart, reinforcement_charts, warmup_charts
 from infra.report.data import wording
+from infra.report.data.answers import answers
 from infra.report.data.evidence import Evidence, gather_evidence
 from infra.report.data.examples import TRAINING, browser_json
 from infra.report.data.inputs import ReportInputs
@@ -39,6 +40,7 @@ SECTIONS = {
     "graders": "Two graders",
     "reinforcement": "How RL got there",
     "warmup": "Warm-up",
+    "mistakes": "What it still gets wrong",
     "examples": "Examples",
     "data": "Where the data went",
     "checks": "Validation",
@@ -50,8 +52,8 @@ SECTIONS = {
 MARKS = {"good": "✓", "warn": "!", "bad": "✗", "unknown": "?"}
 
 VERDICT_FILTERS = {
-    "right": "right in auto mode",
-    "wrong": "wrong in auto mode",
+    "right": "right in auto mode, every sample",
+    "wrong": "wrong in auto mode, some sample",
     "needs-thinking": "only thinking is right",
     "either": "short and thinking are right",
     "thinking-hurts": "only short is right",
@@ -87,6 +89,7 @@ def render_report(inputs: ReportInputs) -> str:
         },
         headline=headline(evidence),
         verdicts=judge_benchmarks(evidence),
+        answers=answers(evidence, manifests),
         charts=_charts(evidence),
         routers=router_tables(evidence),
         by_task=task_tables(evidence),
@@ -109,8 +112,8 @@ def render_report(inputs: ReportInputs) -> str:
         lineage=lineage_svg(manifests),
         manifests=manifests,
         configs={m.key: json.dumps(m.config, indent=2, ensure_ascii=False) for m in inputs.manifests},
-        packages=versions_by_stage({m.stage: m.packages for m in manifests}),
-        environment=versions_by_stage({m.stage: m.environment for m in manifests}),
+        packages=versions_by_stage({m.label: m.packages for m in manifests}),
+        environment=versions_by_stage({m.label: m.environment for m in manifests}),
     )
 
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -24,8 +23,8 @@ from schemas.errors import MissingArtifactError
 FOLDER = "reports"
 """Where pages of unfinished runs lie, beside the artifacts."""
 
-_SIDES = {"teach": 2}
-"""Stages with more than one artifact in a run."""
+_LABELS = {"teach": ("teach-think", "teach-short")}
+"""Stages with more than one artifact in a run -> the labels of these."""
 
 
 def inputs_of_artifacts(
@@ -58,7 +57,10 @@ def inputs_of_artifacts(
         tables=tables,
         manifests=manifests,
         validation_docs={
-            check.suite: f"{to_artifacts}/{manifest.stage}/{manifest.key}/validation/{check.suite}/index.html"
+            (
+                manifest.key,
+                check.suite,
+            ): f"{to_artifacts}/{manifest.stage}/{manifest.key}/validation/{check.suite}/index.html"
             for manifest in manifests
             for check in manifest.checks
         },
@@ -81,12 +83,13 @@ def write_unfinished_report(
     for use in record.stages:
         if use.stage in STAGES and use.stage != "report":
             (there if _is_there(store, use.stage, use.key) else gone).append((use.stage, use.key))
-    built, removed = Counter(stage for stage, _ in there), {stage for stage, _ in gone}
+    built, removed = {store.manifest(*name).label for name in there}, {stage for stage, _ in gone}
     missing = tuple(
-        f"{stage} ({_what_is_missing(built[stage], _SIDES.get(stage, 1), removed=stage in removed)}"
+        f"{label} ({'built, and removed from the store since' if stage in removed else 'not built'}"
         f"{'; its log so far is shown' if stage in logs else ''})"
         for stage in STAGES
-        if stage != "report" and built[stage] < _SIDES.get(stage, 1)
+        for label in _LABELS.get(stage, (stage,))
+        if stage != "report" and label not in built
     )
     inputs = inputs_of_artifacts(
         store,
@@ -128,9 +131,3 @@ def _is_there(store: ArtifactStore, stage: str, key: str) -> bool:
     except MissingArtifactError:
         return False
     return True
-
-
-def _what_is_missing(built: int, wanted: int, *, removed: bool) -> str:
-    if removed:
-        return "built, and removed from the store since"
-    return "not built" if built == 0 else f"{built} of {wanted} built"

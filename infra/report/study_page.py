@@ -14,10 +14,10 @@ from typing import NamedTuple
 from infra.report.charts.figures import Chart
 from infra.report.charts.study_charts import condition_charts, sweep_charts
 from infra.report.charts.study_pareto_charts import objective_charts
+from infra.report.data.study_claim_groups import MeasuredClaim, measured_claims
 from infra.report.data.study_evidence import StudyEvidence, read_studies, sweeps
-from infra.report.data.wording import listing
+from infra.report.data.wording import counted, listing
 from infra.report.templates import render, script_policy
-from schemas.records.study_claims import StudyClaim
 
 TONES = {"holds": ("good", "✓"), "fails": ("bad", "✗"), "undecided": ("unknown", "?")}
 """Verdict -> tone and mark."""
@@ -44,14 +44,15 @@ class StudySection:
     members: tuple[MemberRow, ...]
 
 
-def render_study_page(folder: Path) -> str:
-    """The whole page as text; sections appear only where there is data, and the same tables give the same bytes.
+def render_study_page(folder: Path, *, profile: str, created_at: str) -> str:
+    """The whole page as text; sections appear only where there is data, and the same arguments give the same bytes.
 
-    Raises MissingArtifactError if the folder holds no table of a study.
+    profile: what the runs were made with; created_at: UTC, ISO 8601. Raises MissingArtifactError if the folder holds no
+    table of a study.
     """
     studies = read_studies(folder)
     sections = [_section(evidence, index) for index, evidence in enumerate(studies)]
-    claims = [claim for evidence in studies for claim in evidence.claims]
+    claims = [claim for evidence in studies for claim in measured_claims(evidence.claims)]
     names = [evidence.study for evidence in studies]
     linked = {"claims": "Claims"} if claims else {}
     for section in sections:
@@ -63,6 +64,10 @@ def render_study_page(folder: Path) -> str:
         "study.html.j2",
         title=f"Study {listing(names)}" if names else "An empty study",
         policy=script_policy(""),
+        profile=profile,
+        created_at=created_at,
+        seeds=sorted({member.seed for evidence in studies for member in evidence.members}),
+        num_runs=sum(len(evidence.members) for evidence in studies),
         sections=linked,
         headline=_headline(claims),
         claims=claims,
@@ -96,7 +101,7 @@ def _section(evidence: StudyEvidence, index: int) -> StudySection:
     )
 
 
-def _headline(claims: Sequence[StudyClaim]) -> str:
+def _headline(claims: Sequence[MeasuredClaim]) -> str:
     """How many claims came out how, in a sentence; empty without claims."""
     if not claims:
         return ""
@@ -110,4 +115,4 @@ def _headline(claims: Sequence[StudyClaim]) -> str:
         }.items()
         if counts[verdict]
     ]
-    return f"Of {len(claims)} claim{'s' if len(claims) != 1 else ''} {listing(parts)}."
+    return f"Of {counted(len(claims), 'claim')} {listing(parts)}."

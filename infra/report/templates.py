@@ -9,7 +9,10 @@ from typing import Any
 
 from infra.report.data import wording
 
-_FILTERS = ("percent", "signed_percent", "tokens", "accuracy", "signed", "count", "seconds", "shortened", "measured")
+_FILTERS = (
+    "percent", "signed_percent", "tokens", "accuracy", "signed", "count", "counted", "saved", "asked", "seconds",
+    "measured",
+)  # fmt: skip
 
 
 def source(name: str) -> str:

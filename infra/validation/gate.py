@@ -24,7 +24,16 @@ from schemas.errors import ContractError
 
 MAX_FAILING_ROWS = 20
 """Rows named per check."""
-_ICON_LINK = re.compile(r"<link[^>]*static/images/[^>]*>")
+_LOADED = re.compile(
+    r"<link[^>]*static/images/[^>]*>|<link[^>]*https?://[^>]*>|<img[^>]*https?://[^>]*>"
+    r"|<script[^>]*src=\"https?://[^>]*>\s*</script>"
+)
+_STYLE = """<style>
+body { font: 1rem/1.5 system-ui, sans-serif; color-scheme: light dark; margin: 1rem 1.5rem; }
+.container { padding-top: 0; } footer { position: static; background: none; } table { border-collapse: collapse; }
+td, th { border: 1px solid; padding: .2rem .6rem; text-align: left; vertical-align: top; }
+</style>
+</head>"""
 
 
 def validate_parquet(path: Path, *, suite: Suite, docs_dir: Path | None) -> tuple[CheckResult, ...]:
@@ -198,10 +207,13 @@ def _first_line(message: object) -> str:
 
 
 def _tidy_docs(docs_dir: Path, suite: dict[str, Any]) -> None:
-    """Pages and suite only: the rest is 4 MB of animations and fonts that no page shows, and an icon."""
+    """Pages and suite only, and pages that load nothing: they are read without a network, and years later.
+
+    The rest is 4 MB of animations and fonts that no page shows.
+    """
     shutil.rmtree(docs_dir / "static", ignore_errors=True)
     for page in docs_dir.rglob("*.html"):
-        page.write_text(_ICON_LINK.sub("", page.read_text()))
+        page.write_text(_LOADED.sub("", page.read_text()).replace("</head>", _STYLE, 1))
     for expectation in suite["expectations"]:
         expectation.pop("id", None)
     suite.pop("id", None)

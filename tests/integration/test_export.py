@@ -78,6 +78,7 @@ def test_weights_are_safetensors_alone_and_every_file_is_listed_with_its_hash(ex
     listed = json.loads(files.pop("export.json").read_text())
     assert listed["files"] == {name: sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
     assert {entry["stage"] for entry in listed["artifacts"]} >= {"base", "problems", "teach", "pairs", "sft", "rl"}
+    assert {entry["label"] for entry in listed["artifacts"]} >= {"teach-think", "teach-short"}
     mentions = [name for name, path in files.items() if str(ROOT).encode() in path.read_bytes()]
     assert mentions == []
 

@@ -15,7 +15,7 @@ from schemas.records.study_claims import StudyClaim
 from thinkless_core.statistics.intervals import interval_over_seeds
 from thinkless_core.statistics.member_results import MemberResults
 from thinkless_core.statistics.need import choice_by_need
-from thinkless_core.statistics.readings import Members, Reading, at_least, at_most, difference, of_each
+from thinkless_core.statistics.readings import Members, Reading, at_least, at_most, difference, judge, of_each
 
 
 def think_shares_on(benchmark: str, members: Iterable[MemberResults]) -> dict[int, float]:
@@ -242,7 +242,8 @@ def measure_claim(
         interval = interval_over_seeds(list(reading.by_seed.values()))
         condition, found = check.conditions[reading.part], len(reading.by_seed)
         asked = num_seeds[condition]
-        notes = [reading.note, f"{found} of {asked} seeds" if found < asked else ""]
+        judgement = judge(reading, by_part[reading.part], condition=condition)
+        notes = [judgement.reason, reading.note, f"{found} of {asked} seeds" if found < asked else ""]
         rows.append(
             StudyClaim(
                 study=study,
@@ -254,7 +255,7 @@ def measure_claim(
                 low=interval.low,
                 high=interval.high,
                 num_seeds=found,
-                verdict=reading.threshold.outcome(interval),
+                verdict=judgement.outcome,
                 note="; ".join(note for note in notes if note),
             )
         )

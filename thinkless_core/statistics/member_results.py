@@ -37,6 +37,12 @@ class MemberResults:
     """Training metric -> its values, in the order of steps."""
     guard_events: Sequence[GuardEvent] = ()
 
+    @property
+    def solves_nothing(self) -> bool:
+        """Whether the policy was measured, and was wrong on every problem in every mode."""
+        accuracies = [row.accuracy for row in self.summary if row.model == "rl"]
+        return bool(accuracies) and not any(accuracies)
+
     def cell(self, benchmark: str, mode: EvalMode, *, model: str = "rl") -> EvalSummary:
         """One cell of the result table; raises EvaluationError if it was not measured."""
         for row in self.summary:
@@ -102,16 +108,25 @@ class MemberResults:
     def smallest_step_in_difficulty(self, benchmark: str) -> float:
         """Smallest rise of the mean P(think) from one difficulty to the next; below 0 if it falls somewhere.
 
-        Raises EvaluationError if fewer than two difficulties are known.
+        Levels of different tasks are not compared: a rise is one within a task. Raises EvaluationError if no task has
+        two difficulties.
         """
-        by_difficulty: dict[int, list[float]] = {}
+        by_task: dict[str | None, dict[int, list[float]]] = {}
         for row in self._free(benchmark):
             if row.difficulty is not None:
-                by_difficulty.setdefault(row.difficulty, []).append(row.p_think)
-        means = [math.fsum(values) / len(values) for _, values in sorted(by_difficulty.items())]
-        if len(means) < 2:
-            raise EvaluationError(f"benchmark {benchmark} has {len(means)} difficulties, expected at least 2")
-        return min(later - earlier for earlier, later in pairwise(means))
+                by_task.setdefault(row.task, {}).setdefault(row.difficulty, []).append(row.p_think)
+        rises = [
+            math.fsum(later) / len(later) - math.fsum(earlier) / len(earlier)
+            for levels in by_task.values()
+            for (_, earlier), (_, later) in pairwise(sorted(levels.items()))
+        ]
+        if not rises:
+            most = max(map(len, by_task.values()), default=0)
+            raise EvaluationError(
+                f"benchmark {benchmark} has {most} difficulties of one kind of problem, expected at least 2; name "
+                "another benchmark in the study file"
+            )
+        return min(rises)
 
     def _free(self, benchmark: str) -> list[EvalCompletion]:
         """The completions in mode auto."""

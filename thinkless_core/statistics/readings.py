@@ -1,21 +1,24 @@
 """What a claim is measured by: runs of a study -> one number per seed -> interval -> holds, fails, undecided.
 
-A claim holds if the whole 95% interval over seeds satisfies its threshold, fails if the whole interval violates it,
-and is undecided otherwise. The interval is Student's t over seeds; differences are taken seed by seed.
+A reading holds if the whole 95% interval over seeds satisfies its threshold, fails if the whole interval violates it,
+and is undecided otherwise. The interval is Student's t over seeds; differences are taken seed by seed. It says nothing
+about a model that solves nothing, nor if all seeds give one number: such a reading is undecided, with the reason.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from thinkless_core.statistics.intervals import Interval
+from thinkless_core.statistics.intervals import Interval, interval_over_seeds
 from thinkless_core.statistics.member_results import MemberResults
 
 Members = Mapping[str, Sequence[MemberResults]]
 """Part in the claim -> the finished runs of the condition that plays it."""
 ClaimOutcome = Literal["holds", "fails", "undecided"]
+SAME_NUMBER = 1e-12
+"""Numbers closer than this differ by rounding alone."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,26 @@ class Reading:
     by_seed: Mapping[int, float]
     threshold: Threshold
     note: str = ""
+
+
+class Judgement(NamedTuple):
+    """What a reading says, and the reason if it can say nothing."""
+
+    outcome: ClaimOutcome
+    reason: str = ""
+
+
+def judge(reading: Reading, runs: Sequence[MemberResults], *, condition: str) -> Judgement:
+    """The outcome of a reading over seeds; `runs` are those of the condition that it is about."""
+    values = list(reading.by_seed.values())
+    if runs and all(run.solves_nothing for run in runs):
+        return Judgement(
+            "undecided", f"{condition} solves no problem in any mode, so there is nothing to choose between"
+        )
+    if len(values) > 1 and max(values) - min(values) < SAME_NUMBER:
+        same = f"all {len(values)} seeds give the same number"
+        return Judgement("undecided", f"{same}, so the spread over seeds is not known")
+    return Judgement(reading.threshold.outcome(interval_over_seeds(values)))
 
 
 def at_least(value: float) -> Threshold:

@@ -39,7 +39,8 @@ select
     artifacts.created_at,
     artifacts.run_id,
     coalesce(walk.consumed_digest <> parent.digest, false) as rebuilt_since,
-    walk.kept
+    walk.kept,
+    coalesce(artifacts.label, walk.stage) as label
 from walk
 left join artifacts on artifacts.key = walk.key
 left join artifacts as parent on parent.key = walk.parent_key

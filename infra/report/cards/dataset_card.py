@@ -18,7 +18,6 @@ from infra.report.data.evidence import query_pairs
 from infra.report.data.inputs import ReportInputs
 from infra.report.data.provenance import validation_suites
 from infra.report.data.wording import count, percent, tokens
-from schemas.artifact import Manifest
 from schemas.records.pairs import Pair
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -79,7 +78,7 @@ def dataset_card(inputs: ReportInputs, *, files: Mapping[str, str] | None = None
         table(
             ("stage", "reason", "rows"),
             [
-                (_label(m), reason, count(number))
+                (m.label, reason, count(number))
                 for m in inputs.ordered_manifests()
                 if m.stage in ("problems", "teach", "pairs")
                 for reason, number in sorted(m.drops.items())
@@ -92,7 +91,7 @@ def dataset_card(inputs: ReportInputs, *, files: Mapping[str, str] | None = None
         ),
         "## Source and teachers",
         config_block("Problems", stage_config(inputs, "problems")),
-        *(config_block(_label(m), m.config) for m in inputs.ordered_manifests() if m.stage == "teach"),
+        *(config_block(m.label, m.config) for m in inputs.ordered_manifests() if m.stage == "teach"),
         "## Examples",
         *(
             fenced("json", json.dumps(dict(zip(columns, map(_short, row), strict=True)), indent=2, ensure_ascii=False))
@@ -121,12 +120,6 @@ def _by_difficulty(rows: Sequence[tuple[Any, ...]]) -> list[str]:
         for task, level, n, think, short in rows
     ]
     return [heading, table((*columns, "pairs", "think tokens", "short tokens"), cells)]
-
-
-def _label(manifest: Manifest) -> str:
-    """The stage, and of the two teachers which one."""
-    mode = manifest.config.get("mode")
-    return manifest.stage if mode is None else f"{manifest.stage}, {mode} side"
 
 
 def _short(value: JsonValue) -> JsonValue:

@@ -6,6 +6,7 @@ unknown instead of guessed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING
@@ -14,12 +15,14 @@ from infra.report.cards.card_facts import limits, opening, worked_examples
 from infra.report.cards.card_format import document, table
 from infra.report.cards.card_parts import config_block, licence_of, licence_table, stage_config
 from infra.report.cards.card_usage import usage
+from infra.report.data.answers import answers
 from infra.report.data.evidence import MODELS, Evidence, gather_evidence
 from infra.report.data.evidence_rows import TaskLevel
 from infra.report.data.inputs import ReportInputs
 from infra.report.data.task_tables import task_tables
 from infra.report.data.verdicts import headline, judge_benchmarks
 from infra.report.data.wording import accuracy, count, percent, signed, tokens
+from schemas.artifact import Manifest
 from schemas.configs.evaluate import ModelName
 from schemas.errors import SourceError
 
@@ -67,7 +70,7 @@ def model_card(
     body = [
         f"# {name}",
         opening(inputs, model=model, origin=origin),
-        *(_learned(evidence) if model == "rl" else []),
+        *(_learned(evidence, inputs.ordered_manifests()) if model == "rl" else []),
         "## All results",
         _results(evidence),
         "`±` is one standard error over problems. Tokens are generated tokens; the prompt is not counted.",
@@ -102,7 +105,7 @@ def _up_to(model: ModelName, evidence: Evidence) -> Evidence:
     return replace(evidence, cells=tuple(cell for cell in evidence.cells if cell.model in earlier))
 
 
-def _learned(evidence: Evidence) -> list[str]:
+def _learned(evidence: Evidence, manifests: Sequence[Manifest]) -> list[str]:
     learned = headline(evidence)
     verdicts = [
         (
@@ -118,7 +121,8 @@ def _learned(evidence: Evidence) -> list[str]:
     ]
     return [
         "## What was learned",
-        f"**{learned.answer}.** {' '.join(learned.sentences)}",
+        f"**{learned.answer}.** {learned.reason}".rstrip(),
+        *(f"{question} {' '.join(sentences)}" for question, sentences in answers(evidence, manifests)),
         table(("benchmark", "verdict", "thinks on", "tokens", "forced think", "accuracy", "difference"), verdicts),
     ]
 

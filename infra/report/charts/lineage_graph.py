@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import NamedTuple
 
-from infra.report.data.wording import count
+from infra.report.data.wording import counted
 from schemas.artifact import Manifest
 
 BOX_WIDTH, BOX_HEIGHT = 132, 74
@@ -71,7 +71,12 @@ def lineage_svg(manifests: Sequence[Manifest]) -> str | None:
     boxes = "".join(_box(name, by_name.get(name), digests.get(name, ""), place) for name, place in places.items())
     width = max(place.right for place in places.values()) + MARGIN
     height = max(LOWEST, *(place.y + BOX_HEIGHT / 2 + MARGIN for place in places.values()))
-    about = "; ".join(f"{name[0]} from {', '.join(p[0] for p in inputs)}" for name, inputs in parents.items() if inputs)
+    labels = {name: manifest.label for name, manifest in by_name.items()}
+    about = "; ".join(
+        f"{labels[name]} from {', '.join(labels.get(parent, parent[0]) for parent in inputs)}"
+        for name, inputs in parents.items()
+        if inputs
+    )
     return (
         f'<svg class="lineage" viewBox="0 0 {width} {height:.0f}" width="{width}" role="img" '
         f'aria-labelledby="lineage-title lineage-desc"><title id="lineage-title">Lineage of the artifacts</title>'
@@ -117,14 +122,14 @@ def _box(name: Name, manifest: Manifest | None, digest: str, place: Place) -> st
     x, y = place.left, place.y - BOX_HEIGHT / 2
     lines = [
         f"key {key[:8]}",
-        (f"{count(manifest.rows)} rows" if manifest.rows else "no rows") if manifest else "no manifest here",
+        (counted(manifest.rows, "row") if manifest.rows else "no rows") if manifest else "no manifest here",
         f"sha256 {(manifest.digest if manifest else digest).removeprefix('sha256:')[:8]}",
     ]
     texts = "".join(
         f'<text x="{x + 10}" y="{y + 36 + 14 * row:g}">{escape(line)}</text>' for row, line in enumerate(lines)
     )
-    kind = "box" if manifest else "box absent"
+    kind, label = ("box", manifest.label) if manifest else ("box absent", stage)
     return (
         f'<g class="{kind}"><rect x="{x}" y="{y:g}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="5"/>'
-        f'<text class="stage" x="{x + 10}" y="{y + 19:g}">{escape(stage)}</text>{texts}</g>'
+        f'<text class="stage" x="{x + 10}" y="{y + 19:g}">{escape(label)}</text>{texts}</g>'
     )

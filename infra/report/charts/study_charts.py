@@ -10,7 +10,7 @@ from infra.report.charts.figures import COLORS, RAMP, Chart, EndLabel, draw, lab
 from infra.report.charts.line_charts import moving_mean, window
 from infra.report.charts.u_curve import turn_of
 from infra.report.data.study_evidence import StudyEvidence, Sweep, SweepPoint, drawn_interval, final_value, mean_series
-from infra.report.data.wording import accuracy, percent
+from infra.report.data.wording import accuracy, counted, percent
 
 _COUNTS = {"think": ("free_think_count", "think_count"), "short": ("free_short_count", "short_count")}
 
@@ -67,11 +67,11 @@ def _condition_chart(evidence: StudyEvidence, condition: str, name: str, *, top:
         label_ends(axes, ends)
 
     turn = turn_of(mean)
-    about = f"{len(by_seed)} seed{'s' if len(by_seed) != 1 else ''}"
+    about = counted(len(by_seed), "seed")
     if turn is not None:
         about += (
-            f"; the mean count of think rollouts goes from {turn.first:.0f} over {turn.value:.0f} at step {turn.step} "
-            f"to {turn.last:.0f}"
+            f"; think rollouts per step, on average: {turn.first:.0f} at the start, {turn.value:.0f} at step "
+            f"{turn.step}, {turn.last:.0f} at the end"
         )
     ends = [final_value(series) for series in by_seed.values()]
     about += f"; its seeds end between {min(ends):.0f} and {max(ends):.0f}."
@@ -88,8 +88,8 @@ def _condition_chart(evidence: StudyEvidence, condition: str, name: str, *, top:
 
 
 def sweep_charts(evidence: StudyEvidence, sweep: Sweep, *, prefix: str) -> tuple[Chart, ...]:
-    """What a setting does: where P(think) ends by difficulty, and how the think share got there."""
-    probes = evidence.metrics("probe_p_think/difficulty_") or evidence.metrics("think_share")
+    """What a setting does: where P(think) ends by task and level, and how the think share got there."""
+    probes = evidence.probes or evidence.metrics("think_share")
     charts = []
     lines = [(name, _finals(evidence, sweep, name)) for name in probes]
     lines = [(name, points) for name, points in lines if len(points) > 1]
@@ -127,7 +127,7 @@ def _finals(evidence: StudyEvidence, sweep: Sweep, name: str) -> list[Final]:
 def _final_chart(sweep: Sweep, lines: Sequence[tuple[str, list[Final]]], *, identifier: str) -> Chart:
     title = f"{sweep.setting}: where the choice ends"
     colors = _ramp(len(lines))
-    names = [name.replace("probe_p_think/difficulty_", "level ").replace("think_share", "all") for name, _ in lines]
+    names = [_line_name(name) for name, _ in lines]
 
     def plot(axes: Any) -> None:
         places = _value_axis(axes, sweep)
@@ -145,13 +145,21 @@ def _final_chart(sweep: Sweep, lines: Sequence[tuple[str, list[Final]]], *, iden
         f"{name}: " + ", ".join(f"{percent(p.mean)} at {p.point.label}" for p in points)
         for name, (_, points) in zip(names, lines, strict=True)
     )
-    svg = draw(identifier, plot, title=title, description=about + ".", right=64)
-    caption = "Mean over seeds with its 95% interval, on the fixed probe problems. Level: their difficulty."
+    svg = draw(identifier, plot, title=title, description=about + ".", right=round(22 + 6.3 * max(map(len, names))))
+    caption = (
+        "Mean over seeds with its 95% interval, on the fixed probe problems, by level (of a task if they have one)."
+    )
     if names == ["all"]:
         caption = "Mean over seeds with its 95% interval, over the last tenth of the steps."
     if any(p.value is None for p in sweep.points):
         caption += " The profile's own value stands apart, because the study does not name it."
     return Chart(identifier, title, caption, svg)
+
+
+def _line_name(metric: str) -> str:
+    """`level 2`, or `sort 2` for a level of a task."""
+    words = metric.removeprefix("probe_p_think/").replace("difficulty_", "level ").removeprefix("task_")
+    return words.replace(":", " ").replace("think_share", "all")
 
 
 def _moving_chart(sweep: Sweep, moving: Sequence[tuple[str, Any]], *, identifier: str) -> Chart:

@@ -151,8 +151,8 @@ def _caption(
     turn = turn_of(series[lines[0].metric])
     if turn is not None:
         notes.append(
-            f"{lines[0].label.capitalize()} rollouts go from {turn.first:.0f} over {turn.value:.0f} at step "
-            f"{turn.step} (dot: the furthest from a straight line) to {turn.last:.0f}."
+            f"{lines[0].label.capitalize()} rollouts per step: {turn.first:.0f} at the start, {turn.value:.0f} at step "
+            f"{turn.step}, {turn.last:.0f} at the end. The dot marks the step at which the curve bends most."
         )
     notes.append("One mode near zero early on, and staying there, is a collapse.")
     if lower:

@@ -13,13 +13,16 @@ from typing import Any, TypeVar
 from infra.report.data import queries
 from infra.report.data.evidence_rows import (
     AccuracyByDifficulty,
+    AgainstThink,
     Comparison,
     Disagreement,
+    DroppedRow,
     GraderCount,
     ProblemCount,
     RolloutCount,
     RoutingGroup,
     Series,
+    StillWrong,
     TaskLevel,
     TaskRouter,
     ThinkByDifficulty,
@@ -39,7 +42,8 @@ MODELS = ("base", "sft", "rl")
 MODES = ("auto", "short", "think")
 VIEWS = (
     "rollout_modes", "eval_think_by_difficulty", "eval_accuracy_by_difficulty", "eval_think_histogram",
-    "eval_problem_counts", "eval_comparison", "eval_routing", "eval_graders", "eval_by_task", "eval_routers_by_task",
+    "eval_problem_counts", "eval_comparison", "eval_against_think", "eval_still_wrong", "eval_routing", "eval_graders",
+    "eval_by_task", "eval_routers_by_task",
 )  # fmt: skip
 """Views of the catalog that the report reads."""
 MOST_DISAGREEMENTS = 24
@@ -67,6 +71,10 @@ class Evidence:
     """By benchmark; empty if the completions are not there."""
     comparisons: dict[str, Comparison]
     """By benchmark; one with a single problem has none."""
+    against_think: tuple[AgainstThink, ...]
+    still_wrong: tuple[StillWrong, ...]
+    """Of the model the page is about."""
+    dropped: tuple[DroppedRow, ...]
     routing: tuple[RoutingGroup, ...]
     routers: tuple[RouterScore, ...]
     pareto: tuple[ParetoPoint, ...]
@@ -150,6 +158,9 @@ def gather_evidence(inputs: ReportInputs) -> Evidence:
             histogram=histogram,
             problem_counts={row.benchmark: row for row in view("eval_problem_counts", ProblemCount)},
             comparisons={row.benchmark: row for row in view("eval_comparison", Comparison, where="model = 'rl'")},
+            against_think=view("eval_against_think", AgainstThink),
+            still_wrong=view("eval_still_wrong", StillWrong, order="benchmark, task, difficulty NULLS LAST"),
+            dropped=tuple(DroppedRow(*row) for row in rows(queries.DROPPED_ROWS)),
             routing=view("eval_routing", RoutingGroup, where="model = 'rl'"),
             routers=tuple(read_rows(connection, "eval_routers", RouterScore)),
             pareto=tuple(read_rows(connection, "eval_pareto", ParetoPoint, order="model, benchmark, think_bias")),
@@ -161,7 +172,12 @@ def gather_evidence(inputs: ReportInputs) -> Evidence:
             examples=(),
             tables=frozenset(inputs.tables),
         )
-        return replace(evidence, examples=read_examples(connection, model=evidence.subject, first=inputs.examples))
+        subject = evidence.subject
+        return replace(
+            evidence,
+            still_wrong=tuple(row for row in evidence.still_wrong if row.model == subject),
+            examples=read_examples(connection, model=subject, first=inputs.examples),
+        )
 
 
 def query_pairs(inputs: ReportInputs, sql: str) -> list[tuple[Any, ...]]:

@@ -98,6 +98,34 @@ class Comparison(NamedTuple):
     need_stderr: float
 
 
+class AgainstThink(NamedTuple):
+    """The rl model's accuracy in auto mode on one benchmark, less that of a model that is forced to think."""
+
+    other: str
+    benchmark: str
+    difference: float
+    difference_stderr: float
+    other_accuracy: float
+
+
+class StillWrong(NamedTuple):
+    """What one model gets wrong in auto mode at one level of one task, over all samples."""
+
+    model: str
+    benchmark: str
+    task: str | None
+    difficulty: int | None
+    num_problems: int
+    num_completions: int
+    wrong: int
+    always_wrong: int
+    """Problems of which every sample is wrong."""
+    sometimes_wrong: int
+    """Problems of which some are."""
+    wrong_short: int
+    wrong_truncated: int
+
+
 class RoutingGroup(NamedTuple):
     """Problems the rl model leans to one mode on, and how well a short answer would have done there."""
 
@@ -105,6 +133,18 @@ class RoutingGroup(NamedTuple):
     num_problems: int
     short_accuracy: float
     stderr: float
+
+
+class DroppedRow(NamedTuple):
+    """One row that was left out on the way."""
+
+    stage: str
+    reason: str
+    """As in the counts of the stage."""
+    text: str | None
+    """The problem; None if it could not be read."""
+    detail: str
+    """Where it is from, and why it was left out."""
 
 
 class GraderCount(NamedTuple):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 HELD_OUT = """
 -- one row: one completion of one model for a held-out problem. `rank` 0 are the first problems, of every benchmark and
--- difficulty in turn, and within a difficulty of every task; 1 up to two more that it got wrong in auto mode; 2 all
--- others. Which ones is decided by a hash of the identifier
+-- difficulty in turn, and within a difficulty of every task; 1 up to two more of which it got a sample wrong in auto
+-- mode, with that sample; 2 all others. Which ones is decided by a hash of the identifier
 WITH asked AS (
     SELECT problem_id, benchmark, any_value(task) AS task, any_value(difficulty) AS difficulty,
-           bool_or(NOT correct) FILTER (mode = 'auto') AS wrong
+           min(sample) FILTER (mode = 'auto' AND NOT correct) AS wrong_sample
     FROM eval_completions
-    WHERE model = $model AND sample = 0
+    WHERE model = $model
     GROUP BY problem_id, benchmark
 ),
 counted AS (
@@ -28,7 +28,7 @@ placed AS (
 late_wrong AS (
     SELECT problem_id, benchmark
     FROM placed
-    WHERE wrong AND place > $first
+    WHERE wrong_sample IS NOT NULL AND place > $first
     ORDER BY md5(problem_id), benchmark
     LIMIT 2
 ),
@@ -38,14 +38,21 @@ chosen AS (
     LEFT JOIN late_wrong w ON w.problem_id = p.problem_id AND w.benchmark = p.benchmark
     WHERE p.place <= $most OR w.problem_id IS NOT NULL
 ),
+outcome AS (
+    SELECT problem_id, benchmark, mode, count(*) FILTER (correct) AS num_right, count(*) AS num_samples
+    FROM eval_completions
+    WHERE model = $model
+    GROUP BY ALL
+),
 problem AS (SELECT problem_id, any_value(prompt) AS prompt, any_value(answer) AS answer FROM problems GROUP BY 1)
 SELECT c.benchmark, c.problem_id, c.rank, c.task, c.difficulty, coalesce(p.prompt, c.problem_id), p.answer,
        e.p_think, e.mode, e.chosen_mode, e.completion, e.answer, e.correct, e.correct_paper, e.num_tokens,
-       e.truncated, e.fake_short
+       e.truncated, e.fake_short, o.num_right, o.num_samples
 FROM chosen c
 JOIN eval_completions e ON e.problem_id = c.problem_id AND e.benchmark = c.benchmark
+JOIN outcome o ON o.problem_id = c.problem_id AND o.benchmark = c.benchmark AND o.mode = e.mode
 LEFT JOIN problem p ON p.problem_id = c.problem_id
-WHERE e.model = $model AND e.sample = 0
+WHERE e.model = $model AND e.sample = CASE WHEN c.rank = 1 THEN c.wrong_sample ELSE 0 END
 ORDER BY c.rank, CASE WHEN c.rank < 2 THEN c.difficulty END NULLS LAST, c.place,
          list_position(['auto', 'short', 'think'], e.mode), e.completion_id
 """

@@ -15,7 +15,7 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 from infra.report.data import example_queries
-from infra.report.data.wording import count, percent, shortened
+from infra.report.data.wording import count, percent
 
 TRAINING = "training pairs"
 """Where the examples of the teachers come from, in place of a benchmark's name."""
@@ -24,8 +24,6 @@ MOST_HELD_OUT, MOST_TAUGHT, FIRST_TAUGHT = 4000, 400, 2
 """Problems read for the browser; and pairs shown before anything is filtered."""
 MOST_BYTES = 300_000
 """What the browser's data may add to the page."""
-LONGEST_SIDE = 1200
-"""Characters of one completion; a longer one loses its middle, with a note."""
 
 _VERDICTS = {True: "right", False: "wrong", None: "not graded"}
 
@@ -123,10 +121,10 @@ def _interleaved(held_out: Iterable[Example], taught: Iterable[Example]) -> list
 def _held_out(rows: Sequence[tuple[Any, ...]]) -> Example:
     benchmark, _, rank, task, difficulty, prompt, answer, p_think = rows[0][:8]
     sides, correct, chosen, disagree = [], {}, "", False
-    for mode, chosen_mode, text, answer, right, right_paper, num_tokens, truncated, fake_short in (r[8:] for r in rows):
-        if mode in correct:
-            continue  # a second row of the same mode would be another sample
-        correct[mode] = right
+    for row in rows:
+        mode, chosen_mode, text, answer, right, right_paper, num_tokens, truncated, fake_short = row[8:17]
+        num_right, num_samples = row[17:]
+        correct[mode] = num_right / num_samples
         if mode == "auto":
             chosen = chosen_mode or "malformed"
         disagree = disagree or (right_paper is not None and right != right_paper)
@@ -137,7 +135,8 @@ def _held_out(rows: Sequence[tuple[Any, ...]]) -> Example:
         words += [] if right else [f"answered {answer if answer is not None else 'nothing'}"]
         if right_paper is not None and right != right_paper:
             words.append(f"{_VERDICTS[right_paper]} by the lenient rules")
-        sides.append(Side(mode, _VERDICTS[right], ", ".join(words), shortened(text, LONGEST_SIDE)))
+        words += [f"right in {num_right} of {num_samples} samples"] if num_samples > 1 else []
+        sides.append(Side(mode, _VERDICTS[right], ", ".join(words), text))
     facts = [benchmark, *_kind(task, difficulty)]
     facts.append(f"reference answer {answer}" if answer is not None else "not in the table of problems")
     if p_think is not None and isfinite(p_think):
@@ -149,7 +148,7 @@ def _held_out(rows: Sequence[tuple[Any, ...]]) -> Example:
         difficulty=difficulty,
         chosen=chosen,
         tags=_tags(correct, disagree=disagree),
-        prompt=shortened(prompt, LONGEST_SIDE),
+        prompt=prompt,
         facts=", ".join(facts),
         p_think=p_think if p_think is not None and isfinite(p_think) else None,
         sides=tuple(sides),
@@ -164,11 +163,14 @@ def _kind(task: str | None, difficulty: int | None) -> list[str]:
     return [task if difficulty is None else f"{task} level {difficulty}"]
 
 
-def _tags(correct: dict[str, bool], *, disagree: bool) -> tuple[str, ...]:
-    """right, wrong: in auto mode; needs-thinking: forced short fails and forced think does not; and so on."""
+def _tags(correct: dict[str, float], *, disagree: bool) -> tuple[str, ...]:
+    """From the share of right samples by mode. right, wrong: all samples in auto mode are right, or not.
+
+    needs-thinking: forced short fails and forced think does not; and so on. A mode fails if most samples are wrong.
+    """
     tags = []
     if "auto" in correct:
-        tags.append("right" if correct["auto"] else "wrong")
+        tags.append("right" if correct["auto"] == 1 else "wrong")
     if "short" in correct and "think" in correct:
         outcome = {
             (False, True): "needs-thinking",
@@ -176,7 +178,7 @@ def _tags(correct: dict[str, bool], *, disagree: bool) -> tuple[str, ...]:
             (True, False): "thinking-hurts",
             (False, False): "neither",
         }
-        tags.append(outcome[correct["short"], correct["think"]])
+        tags.append(outcome[correct["short"] >= 0.5, correct["think"] >= 0.5])
     if disagree:
         tags.append("graders-disagree")
     return tuple(tags)
@@ -188,7 +190,7 @@ def _taught(row: tuple[Any, ...], *, shown: bool) -> Example:
     for mode, (text, num_tokens, truncated, right, teacher) in (("short", row[10:]), ("think", row[5:10])):
         words = [f"{count(num_tokens)} tokens", *([f"teacher {teacher}"] if teacher else [])]
         words += ["truncated"] if truncated else []
-        sides.append(Side(mode, _VERDICTS[right], ", ".join(words), shortened(text, LONGEST_SIDE)))
+        sides.append(Side(mode, _VERDICTS[right], ", ".join(words), text))
     facts = [f"{TRAINING}, {split}", *_kind(task, difficulty)]
     facts.append(f"reference answer {answer}")
     return Example(
@@ -197,7 +199,7 @@ def _taught(row: tuple[Any, ...], *, shown: bool) -> Example:
         difficulty=difficulty,
         chosen="",
         tags=(),
-        prompt=shortened(prompt, LONGEST_SIDE),
+        prompt=prompt,
         facts=", ".join(facts),
         p_think=None,
         sides=tuple(sides),

@@ -60,8 +60,8 @@ class ReportInputs:
     """Name of `TABLES` -> Parquet files that make it up together; a name that is not in it was not built."""
     manifests: tuple[Manifest, ...]
     """Every upstream artifact, in any order."""
-    validation_docs: Mapping[str, str]
-    """Table -> relative link of its data docs."""
+    validation_docs: Mapping[tuple[str, str], str]
+    """(key of an artifact, suite) -> relative link of its data docs."""
     examples: int
     """Held-out problems shown before anything is filtered; a couple of wrong ones come on top."""
     unfinished: Unfinished | None = None
@@ -70,9 +70,14 @@ class ReportInputs:
     """Of everything the model and the data were made from."""
 
     def ordered_manifests(self) -> tuple[Manifest, ...]:
-        """Manifests in the order of the pipeline, unknown stages last."""
+        """Manifests in the order of the pipeline, the think teacher first, unknown stages last."""
         position = {stage: index for index, stage in enumerate(STAGES)}
-        return tuple(sorted(self.manifests, key=lambda m: (position.get(m.stage, len(STAGES)), m.stage, m.key)))
+        return tuple(
+            sorted(
+                self.manifests,
+                key=lambda m: (position.get(m.stage, len(STAGES)), m.stage, m.label != "teach-think", m.key),
+            )
+        )
 
     def manifest(self, stage: str) -> Manifest | None:
         """The first manifest of a stage, if there is one."""

@@ -14,6 +14,7 @@ class FunnelRow(NamedTuple):
     """One stage of the data funnel."""
 
     stage: str
+    """With its side if the stage is `teach`."""
     rows: int
     drops: tuple[tuple[str, int], ...]
     share: float
@@ -46,18 +47,19 @@ def funnel_rows(inputs: ReportInputs) -> tuple[FunnelRow, ...]:
     for manifest in inputs.ordered_manifests():
         drops = tuple(sorted(manifest.drops.items(), key=lambda item: (-item[1], item[0])))
         if manifest.rows or any(manifest.drops.values()):
-            rows.append(FunnelRow(manifest.stage, manifest.rows, drops, manifest.rows / most))
+            rows.append(FunnelRow(manifest.label, manifest.rows, drops, manifest.rows / most))
     return tuple(rows)
 
 
 def kept_stages(inputs: ReportInputs) -> tuple[str, ...]:
     """Artifacts that something here was made from although the sources of their stage had changed (--keep)."""
     kept = {(ref.stage, ref.key) for manifest in inputs.manifests for ref in manifest.inputs if ref.kept}
-    return tuple(f"{stage} {key[:8]}" for stage, key in sorted(kept))
+    labels = {(manifest.stage, manifest.key): manifest.label for manifest in inputs.manifests}
+    return tuple(f"{labels.get(name, name[0])} {name[1][:8]}" for name in sorted(kept))
 
 
 def validation_suites(inputs: ReportInputs) -> tuple[SuiteResult, ...]:
-    """Checks of every manifest by suite, with the link to the data docs of the suite's table."""
+    """Checks of every manifest by suite, each with the link to its data docs."""
     results = []
     for manifest in inputs.ordered_manifests():
         for suite in sorted({check.suite for check in manifest.checks}):
@@ -66,20 +68,14 @@ def validation_suites(inputs: ReportInputs) -> tuple[SuiteResult, ...]:
             results.append(
                 SuiteResult(
                     suite=suite,
-                    stage=manifest.stage,
+                    stage=manifest.label,
                     passed=len(checks) - len(failed),
                     failed=failed,
                     checks=checks,
-                    link=_docs_link(suite, inputs.validation_docs),
+                    link=inputs.validation_docs.get((manifest.key, suite)),
                 )
             )
     return tuple(results)
-
-
-def _docs_link(suite: str, docs: Mapping[str, str]) -> str | None:
-    """The docs of the table a suite is named after: `pairs`, `pairs.contract` and `pairs/1` all mean `pairs`."""
-    table = next((t for t in docs if suite == t or suite.startswith((f"{t}.", f"{t}/", f"{t}:"))), None)
-    return None if table is None else docs[table]
 
 
 def versions_by_stage(by_stage: Mapping[str, Mapping[str, str]]) -> tuple[Versions, ...]:

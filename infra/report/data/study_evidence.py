@@ -74,6 +74,11 @@ class StudyEvidence:
         """Benchmarks with a curve."""
         return tuple(dict.fromkeys(p.benchmark for p in self.pareto))
 
+    @property
+    def probes(self) -> tuple[str, ...]:
+        """P(think) on the probe problems: by task and level if they have tasks, by difficulty otherwise."""
+        return self.metrics("probe_p_think/task_") or self.metrics("probe_p_think/difficulty_")
+
     def metrics(self, pattern: str) -> tuple[str, ...]:
         """Names of metrics that start with the pattern, sorted."""
         return tuple(sorted({name for _, name in self.curves if name.startswith(pattern)}))

@@ -1,8 +1,8 @@
-"""Conclusions in words: Evidence -> one result per benchmark -> one answer for the whole run.
+"""Conclusions: Evidence -> one result per benchmark -> one answer for the whole run.
 
 The rules are few and written down, so that a reader can disagree with them:
-* lost: accuracy in auto mode is below forced think by more than two standard errors (paired by problem) and by more
-  than one point; otherwise it is kept;
+* lost: accuracy in auto mode is below forced think, that of the RL model or of the warm-up or base model, by more than
+  two standard errors (paired by problem) and by more than one point; otherwise it is kept;
 * saved: auto spends at least 5% fewer tokens than forced think;
 * needed: forced think beats forced short by more than two standard errors;
 * a difference whose standard error is over 0.05 is called undecided instead of kept;
@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from infra.report.data.evidence import Evidence
-from infra.report.data.evidence_rows import Comparison
-from infra.report.data.wording import accuracy, count, listing, percent, signed, signed_percent, tokens
+from infra.report.data.evidence_rows import AgainstThink, Comparison
+from infra.report.data.wording import accuracy, percent, signed_percent, tokens
 from schemas.records.eval_summary import EvalSummary
 
 Tone = Literal["good", "warn", "bad", "unknown"]
@@ -40,7 +40,8 @@ class BenchmarkResult(NamedTuple):
 
     benchmark: str
     num_problems: int | None
-    """None if the completions are not there to be counted."""
+    num_samples: int | None
+    """Of each problem; both None if the completions are not there to be counted."""
     think_share: float
     warmup_think_share: float | None
     auto_tokens: float
@@ -54,18 +55,22 @@ class BenchmarkResult(NamedTuple):
     routing_gain: float | None
     """Accuracy above a coin that has the same think share."""
     routing_gain_stderr: float | None
+    against: tuple[AgainstThink, ...]
+    """The same accuracy against every model that was forced to think, the rl model itself among them."""
     lost: bool
+    """Whether accuracy is lost against one of them."""
     tone: Tone
     words: str
 
 
 @dataclass(frozen=True)
 class Headline:
-    """The answer to "did it learn when to think?", with the sentences that support it."""
+    """The answer to "did it learn when to think?"; answers.py supports it with figures."""
 
     tone: Tone
     answer: str
-    sentences: tuple[str, ...]
+    reason: str = ""
+    """Why there is none, if there is none."""
 
 
 def judge_benchmarks(evidence: Evidence) -> tuple[BenchmarkResult, ...]:
@@ -80,7 +85,8 @@ def _judge(evidence: Evidence, benchmark: str) -> BenchmarkResult | None:
     paired = evidence.comparisons.get(benchmark)
     compared = paired or _unpaired(auto, think, short)
     saved = 1 - auto.mean_tokens / think.mean_tokens if think.mean_tokens else 0.0
-    lost = compared.against_think < -max(NUM_ERRORS * compared.against_think_stderr, LOST_ACCURACY)
+    against = tuple(a for model in ("rl", "sft", "base") if (a := _against(evidence, benchmark, model)) is not None)
+    lost = any(a.difference < -max(NUM_ERRORS * a.difference_stderr, LOST_ACCURACY) for a in against)
     tone, words = _words(compared, saved, lost=lost)
     if auto.accuracy == think.accuracy == short.accuracy == 0:
         tone, words = "unknown", "solves none in any mode"
@@ -89,6 +95,7 @@ def _judge(evidence: Evidence, benchmark: str) -> BenchmarkResult | None:
     return BenchmarkResult(
         benchmark=benchmark,
         num_problems=counted and counted.num_problems,
+        num_samples=counted and counted.num_samples,
         think_share=auto.think_share,
         warmup_think_share=None if warmup is None else warmup.think_share,
         auto_tokens=auto.mean_tokens,
@@ -100,10 +107,23 @@ def _judge(evidence: Evidence, benchmark: str) -> BenchmarkResult | None:
         difference_stderr=compared.against_think_stderr,
         routing_gain=paired and paired.against_coin,
         routing_gain_stderr=paired and paired.against_coin_stderr,
+        against=against,
         lost=lost,
         tone=tone,
         words=words,
     )
+
+
+def _against(evidence: Evidence, benchmark: str, model: str) -> AgainstThink | None:
+    """The rl model against one that is forced to think; unpaired if no completions pair them."""
+    for found in evidence.against_think:
+        if (found.benchmark, found.other) == (benchmark, model):
+            return found
+    auto, think = evidence.cell(benchmark, "rl", "auto"), evidence.cell(benchmark, model, "think")
+    if auto is None or think is None:
+        return None
+    difference, error = auto.accuracy - think.accuracy, math.hypot(auto.accuracy_stderr, think.accuracy_stderr)
+    return AgainstThink(model, benchmark, difference, error, think.accuracy)
 
 
 def _unpaired(auto: EvalSummary, think: EvalSummary, short: EvalSummary) -> Comparison:
@@ -137,16 +157,13 @@ def _words(compared: Comparison, saved: float, *, lost: bool) -> tuple[Tone, str
 
 
 def headline(evidence: Evidence) -> Headline:
-    """Answer and supporting sentences, all computed; what was not measured is named."""
+    """The answer, computed; what was not measured is named."""
     verdicts = judge_benchmarks(evidence)
     if not evidence.cells:
-        return Headline("unknown", "Cannot tell yet", ("Nothing was evaluated: stage evaluate was not built.",))
+        return Headline("unknown", "Cannot tell yet", "Nothing was evaluated: stage evaluate was not built.")
     if not verdicts:
-        return Headline(
-            "unknown", "Cannot tell", ("The RL model was not evaluated in all three modes on any benchmark.",)
-        )
-    tone, answer = _answer(evidence, verdicts)
-    return Headline(tone, answer, (_share_sentence(verdicts), _cost_sentence(verdicts), _routing_sentence(evidence)))
+        return Headline("unknown", "Cannot tell", "The RL model was not evaluated in all three modes on any benchmark.")
+    return Headline(*_answer(evidence, verdicts))
 
 
 def _answer(evidence: Evidence, verdicts: tuple[BenchmarkResult, ...]) -> tuple[Tone, str]:
@@ -179,40 +196,6 @@ def _choice_follows_problem(evidence: Evidence) -> bool | None:
         return None
     gap = short.short_accuracy - think.short_accuracy
     return gap > NUM_ERRORS * math.hypot(short.stderr, think.stderr)
-
-
-def _share_sentence(verdicts: tuple[BenchmarkResult, ...]) -> str:
-    after = listing([f"{percent(v.think_share)} of {v.benchmark}" for v in verdicts])
-    before = [percent(v.warmup_think_share) for v in verdicts if v.warmup_think_share is not None]
-    warmup = f" (after warm-up alone: {listing(before)})" if len(before) == len(verdicts) else ""
-    return f"Left to choose, the model thinks on {after}{warmup}."
-
-
-def _cost_sentence(verdicts: tuple[BenchmarkResult, ...]) -> str:
-    parts = [
-        f"{percent(abs(v.tokens_saved))} {'fewer' if v.tokens_saved >= 0 else 'more'} tokens on {v.benchmark} "
-        f"(accuracy {signed(v.difference)}\u00a0±\u00a0{accuracy(v.difference_stderr)})"
-        for v in verdicts
-    ]
-    return f"Against always thinking it spends {listing(parts)}."
-
-
-def _routing_sentence(evidence: Evidence) -> str:
-    by_side = {group.leans_to_think: group for group in evidence.routing}
-    if not by_side:
-        return (
-            "Whether it thinks where it must was not measured: there are no forced short completions of the RL model."
-        )
-    if len(by_side) == 1:
-        ((leans, group),) = by_side.items()
-        mode = "thinking" if leans else "a short answer"
-        return f"It leans to {mode} on every one of {count(group.num_problems)} problems: there is no choice to judge."
-    short, think = by_side[False], by_side[True]
-    return (
-        f"A short answer would have been right on {percent(short.short_accuracy)} of the {count(short.num_problems)} "
-        f"problems it leans to answer short, and on {percent(think.short_accuracy)} of the "
-        f"{count(think.num_problems)} it leans to think on."
-    )
 
 
 def benchmark_line(benchmark: str, auto: EvalSummary | None, think: EvalSummary | None) -> str:

@@ -40,6 +40,36 @@ def count(value: int) -> str:
     return f"{value:,}"
 
 
+def counted(value: int, noun: str, plural: str | None = None) -> str:
+    """A number with its noun: `1 row`, `2 rows`; `plural` if an s at the end is not all."""
+    return f"{count(value)} {noun if value == 1 else plural or f'{noun}s'}"
+
+
+def share(value: float) -> str:
+    """An accuracy in a sentence: percent with one decimal."""
+    return f"{100 * value:.1f}%"
+
+
+def percent_points(difference: float) -> str:
+    """A difference of two shares in points, without its unit."""
+    return f"{100 * difference:.1f}"
+
+
+def saved(tokens_saved: float) -> str:
+    """The share of tokens saved, in a cell of a table."""
+    if abs(tokens_saved) < 0.005:
+        return "none"
+    return f"{100 * abs(tokens_saved):.0f}%{'' if tokens_saved > 0 else ' more'}"
+
+
+def asked(num_problems: int | None, num_samples: int | None) -> str:
+    """How much was asked: `300 problems, 4 samples each`."""
+    if num_problems is None:
+        return ""
+    problems = counted(num_problems, "problem")
+    return problems if num_samples in (None, 1) else f"{problems}, {counted(num_samples or 0, 'sample')} each"
+
+
 def seconds(value: float) -> str:
     """A duration."""
     if value < 60:
@@ -55,7 +85,7 @@ def listing(parts: list[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
-def shortened(text: str, limit: int = 1600) -> str:
+def shortened(text: str, limit: int) -> str:
     """A long completion without its middle; a note says how much is left out."""
     if len(text) <= limit:
         return text

@@ -3,7 +3,7 @@
 // problem has one, its task; the first of them are on the page already. A side is [mode, verdict, detail, text]. The filter
 // stands in the address behind `#`, as in #source=tiny-hard&mode=short, so that a link shows what its sender saw.
 (() => {
-  const PAGE = 12;
+  const PAGE = 12, LONG = 1200; // a longer text is closed at first, as on the page
   const byId = (id) => document.getElementById(id);
   const form = byId("filters"), list = byId("example-list"), status = byId("filter-status"), more = byId("more-examples");
   const rows = JSON.parse(byId("example-data").textContent);
@@ -39,6 +39,10 @@
       tone.className = `tone ${{ right: "good", wrong: "bad" }[verdict] ?? "unknown"}`;
       tone.textContent = ({ right: "✓ ", wrong: "✗ " }[verdict] ?? "") + verdict;
       note.textContent = detail;
+      const long = text.length > LONG, body = side.querySelector("details"), summary = body.firstElementChild;
+      body.open = !long;
+      summary.hidden = !long;
+      summary.textContent = `${text.slice(0, 200)} … open all ${text.length.toLocaleString("en")} characters`;
       side.querySelector("pre").textContent = text;
       return side;
     }));

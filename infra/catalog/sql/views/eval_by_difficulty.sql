@@ -1,6 +1,6 @@
--- One row: one evaluation, model, benchmark, difficulty (null where the source knows none) and mode.
--- n: completions, several of one problem counted each.
-select artifacts.run_id, completions.model, completions.benchmark, completions.difficulty, completions.mode,
+-- One row: one evaluation, model, benchmark, task, difficulty (both null where the source knows none) and mode; a
+-- difficulty within a task is its level. n: completions, several of one problem counted each.
+select artifacts.run_id, completions.model, completions.benchmark, completions.task, completions.difficulty, completions.mode,
     count(*) as n,
     avg(completions.correct::integer) as accuracy,
     avg(completions.correct_paper::integer) as accuracy_paper,

@@ -34,11 +34,11 @@ PUBLIC_COLUMNS = {
     " short_truncated split artifact_key",
     "metrics": "run_id stage step name value artifact_key",
     "runs": "run_id profile status started_at finished_at",
-    "artifacts": "stage key path digest rows created_at cached_hits run_id seed fingerprint",
+    "artifacts": "stage key path digest rows created_at cached_hits run_id seed fingerprint label",
     "edges": "parent_stage parent_key child_stage child_key",
     "checks": "artifact_key suite expectation success observed failing_rows",
     "drops": "artifact_key stage reason rows",
-    "run_artifacts": "run_id stage key cached",
+    "run_artifacts": "run_id stage key cached label",
 }
 
 HOLD = """
@@ -120,6 +120,11 @@ def test_artifacts_of_every_stage_are_in_their_tables(tmp_path: Path) -> None:
         ("teach",),
         ("teach",),
     ]
+    for table in ("artifacts", "run_artifacts"):
+        assert rows(tmp_path, f"select distinct label, key from {table} where stage = 'teach' order by 1") == [
+            ("teach-short", made["teach_short"].key),
+            ("teach-think", made["teach_think"].key),
+        ]
     assert rows(tmp_path, "select run_id, status, profile from runs order by 1") == [
         ("run-1", "completed", "tiny"),
         ("run-2", "completed", "tiny"),

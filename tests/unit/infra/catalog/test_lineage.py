@@ -16,6 +16,7 @@ from infra.catalog.lineage import (
 )
 from infra.catalog.query import run_query
 from infra.catalog.sql_text import sql_text
+from infra.report.data.wording import counted
 from infra.store.artifact_store import ArtifactStore
 from schemas.artifact import Artifact
 from schemas.errors import MissingArtifactError
@@ -46,6 +47,7 @@ def test_a_reference_may_be_a_key_a_prefix_a_stage_both_or_an_evaluation_row(pip
 def test_a_stage_means_its_newest_artifact(pipeline: Home) -> None:
     home, made = pipeline
     assert resolve("teach", home) == name_of(made["teach_short"])
+    assert resolve("teach-think", home) == name_of(made["teach_think"])
 
 
 def test_a_row_in_two_evaluations_means_the_newer_one(tmp_path: Path) -> None:
@@ -122,8 +124,10 @@ def test_the_tree_names_every_artifact_and_draws_no_branch_twice(pipeline: Home)
     lines = text.split("\n")
     assert lines[0] == f"evaluate/{name.key} was made from"
     for artifact in made.values():
-        assert f"{artifact.stage} {artifact.key[:8]}  {artifact.rows} rows  digest {artifact.digest[:12]}" in text
-    assert sum("pairs 0004pair" in line and "rows" in line for line in lines) == 1
+        assert f" {artifact.key[:8]}  {counted(artifact.rows, 'row')}  digest {artifact.digest[:12]}" in text
+    for label in ("teach-think 0002teac", "teach-short 0003teac"):
+        assert label in text
+    assert sum("pairs 0004pair" in line and "row" in line for line in lines) == 1
     assert "2026-11-21 10:04:00 UTC  run run-1" in text
     assert lines[-2:] == [f"made from evaluate/{name.key}", "  nothing yet"]
 

@@ -210,6 +210,7 @@ def publish_pipeline(home: Path) -> dict[str, Artifact]:
             tables=tables,
             inputs=tuple(made[i] for i in inputs),
             payload=name,
+            config={"mode": name.removeprefix("teach_")} if stage == "teach" else {"temperature": 0.6},
             created_at=f"2026-11-21T10:{len(made):02d}:00+00:00",
         )
 

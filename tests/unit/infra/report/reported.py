@@ -364,7 +364,7 @@ def complete_inputs(folder: Path, p_think: dict[str, tuple[float, ...]] = P_THIN
         created_at="2025-01-01T12:00:00Z",
         tables={name: (write(folder / f"{name}.parquet", *table),) for name, table in tables.items()},
         manifests=make_manifests(),
-        validation_docs={"pairs": "../pairs/docs/index.html"},
+        validation_docs={(make_manifests()[3].key, "pairs"): "../pairs/docs/index.html"},
         examples=6,
     )
 

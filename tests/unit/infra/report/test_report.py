@@ -42,8 +42,8 @@ def page(complete: ReportInputs) -> str:
 def test_every_section_is_there_in_order_and_in_the_navigation(page: str) -> None:
     parsed = outline(page)
     assert [a["id"] for tag, a in parsed.tags if tag == "section"] == list(SECTIONS)
-    links = [str(a.get("href")) for tag, a in parsed.tags if tag == "a"]
-    assert [link for link in links if link.removeprefix("#") in SECTIONS] == [f"#{name}" for name in SECTIONS]
+    navigation = outline(page[page.index("<nav") : page.index("</nav>") + len("</nav>")])
+    assert [a["href"] for tag, a in navigation.tags if tag == "a"] == [f"#{name}" for name in SECTIONS]
 
 
 @pytest.mark.parametrize("shape", ["complete", "partial"])

@@ -140,7 +140,7 @@ def test_the_first_examples_need_no_script(file: Path, examples: tuple[Example, 
 @pytest.mark.slow
 def test_the_study_page_runs_without_a_word_on_the_console(tmp_path: Path) -> None:
     path = tmp_path / "study.html"
-    path.write_text(render_study_page(write_study(tmp_path)), encoding="utf-8")
+    path.write_text(render_study_page(write_study(tmp_path), profile="tiny", created_at="2026-03-01"), encoding="utf-8")
     loaded = load(path, profile=tmp_path / "profile")
     assert loaded.console == ()
     assert "Of 4 claims 2 hold, 1 fails and 1 is undecided." in loaded.document
@@ -151,7 +151,7 @@ def test_the_study_page_runs_without_a_word_on_the_console(tmp_path: Path) -> No
     [
         lambda folder: render_report(complete_inputs(folder)),
         lambda folder: render_report(tasked_inputs(folder)),
-        lambda folder: render_study_page(write_study(folder)),
+        lambda folder: render_study_page(write_study(folder), profile="tiny", created_at="2026-03-01"),
     ],
     ids=["report", "tasks", "study"],
 )

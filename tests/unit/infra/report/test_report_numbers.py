@@ -190,7 +190,7 @@ def test_samples_of_a_problem_are_completions_and_not_problems(tmp_path: Path) -
         assert cell is not None
         assert (result.num_problems, cell.n) == (len(own), 2 * len(own))
         assert found.problem_counts[result.benchmark].num_samples == 2
-        assert f"{result.benchmark} <small>{len(own)} problems</small>" in page
+        assert f"{result.benchmark} <small>{len(own)} problems, 2 samples each</small>" in page
         assert f"{result.benchmark} ({2 * len(own)} completions, grader" in text
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.report.data.study_claim_groups import measured_claims
 from infra.report.data.study_evidence import drawn_interval, mean_series, read_studies, sweeps
 from infra.report.study_page import render_study_page
 from schemas.errors import MissingArtifactError
@@ -19,6 +20,10 @@ from tests.unit.infra.report.reported import write
 from tests.unit.infra.report.studied import CONDITIONS, SEEDS, make_claims, make_members, write_study
 
 
+def rendered(folder: Path) -> str:
+    return render_study_page(folder, profile="tiny", created_at="2026-03-01T10:00:00+00:00")
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_study(tmp_path_factory.mktemp("study"))
@@ -26,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def page(folder: Path) -> str:
-    return render_study_page(folder)
+    return rendered(folder)
 
 
 def test_every_claim_stands_with_interval_and_verdict_in_words(page: str) -> None:
@@ -39,6 +44,36 @@ def test_every_claim_stands_with_interval_and_verdict_in_words(page: str) -> Non
         assert f"{claim.low:.3g} to {claim.high:.3g}" in row
 
 
+def test_a_claim_with_four_measures_is_one_claim_with_four_readings() -> None:
+    (some, *_) = make_claims()
+
+    def rows(condition: str, *verdicts: str) -> list[StudyClaim]:
+        about = {"claim": "chooses-by-need", "condition": condition}
+        return [
+            some.model_copy(update={**about, "quantity": f"q{n}", "verdict": verdict})
+            for n, verdict in enumerate(verdicts)
+        ]
+
+    found = measured_claims(
+        [*rows("a", "holds", "holds", "holds", "holds"), *rows("b", "holds", "undecided"), *rows("c", "fails", "holds")]
+    )
+    assert [(c.verdict, len(c.readings)) for c in found] == [("holds", 4), ("undecided", 2), ("fails", 2)]
+
+
+def test_a_claim_about_two_conditions_is_one_claim_as_often_as_it_is_measured() -> None:
+    (some, *_) = make_claims()
+    rows = [
+        some.model_copy(update={"claim": "guard-recovers", "condition": condition, "quantity": quantity})
+        for condition, quantity in (("x", "share, at most 0.01"), ("y", "share, at least 0.05")) * 2
+    ]
+    assert [len(claim.readings) for claim in measured_claims(rows)] == [2, 2]
+
+
+def test_the_page_says_when_with_what_profile_and_with_which_seeds(page: str) -> None:
+    text = " ".join(" ".join(outline(page).text).split())
+    assert "Profile tiny , 2026-03-01T10:00:00+00:00 , 18 runs, seeds 0, 1, 2" in text
+
+
 def test_the_page_is_whole_small_and_the_same_every_time(folder: Path, page: str) -> None:
     parsed = outline(page)
     assert len(parsed.identifiers) == len(set(parsed.identifiers))
@@ -46,7 +81,7 @@ def test_the_page_is_whole_small_and_the_same_every_time(folder: Path, page: str
     assert set(links) <= set(parsed.identifiers)
     assert not [tag for tag, _ in parsed.tags if tag == "script"]
     assert not re.findall(r"(?:fill|stroke): ?#[0-9a-f]{6}", page[page.index("</style>") :])
-    assert render_study_page(folder) == page
+    assert rendered(folder) == page
     assert len(page.encode()) < 1_000_000
 
 
@@ -62,22 +97,22 @@ def test_every_condition_has_a_picture_and_every_benchmark_two(page: str) -> Non
 
 def test_sections_appear_only_where_there_are_data(tmp_path: Path) -> None:
     write(tmp_path / "study_claims.parquet", StudyClaim, make_claims())
-    sections = [a["id"] for tag, a in outline(render_study_page(tmp_path)).tags if tag == "section"]
+    sections = [a["id"] for tag, a in outline(rendered(tmp_path)).tags if tag == "section"]
     assert sections == ["claims"]
     write(tmp_path / "study_claims.parquet", StudyClaim, [])
-    assert "hold no rows" in render_study_page(tmp_path)
+    assert "hold no rows" in rendered(tmp_path)
 
 
 def test_a_folder_without_tables_is_an_error_that_names_them(tmp_path: Path) -> None:
     with pytest.raises(MissingArtifactError, match=r"study_members\.parquet.*run the study"):
-        render_study_page(tmp_path)
+        rendered(tmp_path)
 
 
 def test_two_studies_share_a_page_and_no_identifier(folder: Path, tmp_path: Path) -> None:
     write_study(tmp_path)
     members = [m.model_copy(update={"study": study}) for study in ("claims", "compare") for m in make_members()]
     write(tmp_path / "study_members.parquet", StudyMember, members)
-    parsed = outline(render_study_page(tmp_path))
+    parsed = outline(rendered(tmp_path))
     assert len(parsed.identifiers) == len(set(parsed.identifiers))
     assert "compare: Runs" in parsed.text
 

@@ -54,14 +54,14 @@ def test_a_run_that_failed_before_evaluation_shows_its_training(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("behind", "missing"),
     [
-        ("base", "problems (not built), teach (not built), pairs (not built), sft (not built), rl (not built), "),
-        ("teach_think", "teach (1 of 2 built), pairs (not built), sft (not built), rl (not built), "),
+        ("base", "problems (not built), teach-think (not built), teach-short (not built), pairs (not built), "),
+        ("teach_think", "teach-short (not built), pairs (not built), "),
     ],
 )
 def test_the_box_names_every_missing_stage(tmp_path: Path, behind: str, missing: str) -> None:
     record = stopped_run(publish_pipeline(tmp_path), behind=behind)
     text = " ".join(write_unfinished_report(ArtifactStore(tmp_path), record).read_text(encoding="utf-8").split())
-    assert f"Missing: {missing}evaluate (not built)." in text
+    assert f"Missing: {missing}sft (not built), rl (not built), evaluate (not built)." in text
     assert "stage rl was not built" in text
 
 
@@ -100,7 +100,9 @@ def test_tables_are_found_by_their_manifests(tmp_path: Path) -> None:
     assert inputs.tables["sft_metrics"] == (Path(artifacts["sft"].path) / "metrics.parquet",)
     assert inputs.tables["rl_metrics"] == (Path(artifacts["rl"].path) / "metrics.parquet",)
     assert len(inputs.tables["generations"]) == 2
-    assert inputs.validation_docs["pairs"] == (f"../../pairs/{artifacts['pairs'].key}/validation/pairs/index.html")
+    assert inputs.validation_docs[artifacts["pairs"].key, "pairs"] == (
+        f"../../pairs/{artifacts['pairs'].key}/validation/pairs/index.html"
+    )
     with pytest.raises(MissingArtifactError, match="none-such"):
         inputs_of_artifacts(
             ArtifactStore(tmp_path), [("rl", "none-such")], config=ReportConfig(), profile="tiny", run_id="r",

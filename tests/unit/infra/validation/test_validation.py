@@ -210,6 +210,7 @@ def test_docs_are_a_site_of_this_validation_alone(tmp_path: Path) -> None:
     for page in pages:
         text = page.read_text()
         assert str(tmp_path) not in text
+        assert not re.findall(r"<(?:link|script|img)[^>]*https?://", text), f"{page} loads something"
         for link in re.findall(r"(?:href|src)=\"([^\"#:]+)\"", text):
             assert (page.parent / link.split("?")[0]).exists(), f"{page}: {link}"
     assert sum(file.stat().st_size for file in docs_dir.rglob("*") if file.is_file()) < 1_000_000

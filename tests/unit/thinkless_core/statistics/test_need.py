@@ -90,15 +90,20 @@ def test_the_claim_reads_choice_accuracy_and_tokens(
     thinks: tuple[int, int], accuracy: float, tokens: float, verdicts: list[str]
 ) -> None:
     easy, hard = thinks
-    rows = [
-        *answers("needle", 1, short=10, think=10, thinks=easy),
-        *answers("sums", 3, short=0, think=8, thinks=hard),
-    ]
-    cells = [cell(EvalMode.AUTO, accuracy=accuracy, tokens=tokens), cell(EvalMode.THINK, accuracy=0.85, tokens=50.0)]
-    policy = [MemberResults("policy", seed, cells, [], rows, {}) for seed in range(3)]
+    policy = []
+    for seed in range(3):
+        rows = [
+            *answers("needle", 1, short=100, think=100, thinks=10 * easy + seed, of=100),
+            *answers("sums", 3, short=0, think=80, thinks=10 * hard - seed, of=100),
+        ]
+        cells = [
+            cell(EvalMode.AUTO, accuracy=accuracy + 0.001 * seed, tokens=tokens + 0.1 * seed),
+            cell(EvalMode.THINK, accuracy=0.85, tokens=50.0),
+        ]
+        policy.append(MemberResults("policy", seed, cells, [], rows, {}))
     measured = claimed(policy)
     assert [row.verdict for row in measured] == verdicts
-    assert measured[0].note == "; ".join(f"seed {seed}: needle 1 {easy * 10}%" for seed in range(3))
+    assert measured[0].note == "; ".join(f"seed {seed}: needle 1 {10 * easy + seed}%" for seed in range(3))
 
 
 def test_a_policy_without_an_easy_level_has_no_row_about_it() -> None:
