@@ -143,7 +143,8 @@ def _result(
     elif problem := _exception(result.exception_info):
         success, observed = False, f"could not be decided: {problem}"
     else:
-        success, observed = result.success is True, _observed(result.result)
+        counts_rows = check.expectation.startswith("ExpectTableRowCount")
+        success, observed = result.success is True, _observed(result.result, unexpected=not counts_rows)
     rows: list[str] = []
     if not success:
         rows = _failing_rows(con, table, suite, check)
@@ -167,8 +168,8 @@ def _exception(info: dict[str, Any] | None) -> str | None:
     return None
 
 
-def _observed(result: dict[str, Any]) -> str:
-    """A row rule's count of unexpected rows, or what a rule about the whole table saw."""
+def _observed(result: dict[str, Any], *, unexpected: bool) -> str:
+    """A row rule's count of unexpected rows, the rows of the table, or what else a rule about it saw."""
     if "unexpected_count" in result:
         count = result["unexpected_count"]
     elif isinstance(result.get("observed_value"), int):
@@ -176,7 +177,7 @@ def _observed(result: dict[str, Any]) -> str:
     else:
         details = result.get("details") or {}
         return str(details.get("mismatched") or result.get("observed_value"))
-    return f"{count} unexpected row{'' if count == 1 else 's'}"
+    return f"{count} {'unexpected ' if unexpected else ''}row{'' if count == 1 else 's'}"
 
 
 def _failing_rows(con: duckdb.DuckDBPyConnection, table: str, suite: Suite, check: Check) -> list[str]:

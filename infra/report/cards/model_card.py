@@ -114,7 +114,7 @@ def _learned(evidence: Evidence, manifests: Sequence[Manifest]) -> list[str]:
     return [
         "## What was learned",
         f"**{learned.answer}.** {learned.reason}".rstrip(),
-        *(f"{question} {' '.join(sentences)}" for question, sentences in answers(evidence, manifests)),
+        *(f"**{question}** {' '.join(sentences)}" for question, sentences in answers(evidence, manifests)),
         table(("benchmark", "verdict", "thinks on", "tokens", "forced think", "accuracy", "difference"), verdicts),
     ]
 

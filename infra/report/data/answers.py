@@ -14,7 +14,7 @@ from infra.report.data.verdicts import BenchmarkResult, judge_benchmarks
 from infra.report.data.wording import asked, count, counted, listing, percent, percent_points, share, tokens
 from schemas.artifact import Manifest
 
-OTHERS = {"rl": "the same model forced to think", "sft": "the warm-up model forced to think",
+OTHERS = {"rl": "itself forced to think", "sft": "the warm-up model forced to think",
           "base": "the base model forced to think"}  # fmt: skip
 """Model -> its name in a comparison, in the order of the sentences."""
 
@@ -34,7 +34,7 @@ def answers(evidence: Evidence, manifests: Sequence[Manifest]) -> tuple[Answer, 
         found = [
             Answer("Did it learn to choose?", (_shares(verdicts), _routing(evidence))),
             Answer("What does it save?", (_saving(verdicts),)),
-            Answer("What does it cost in accuracy?", tuple(map(_cost, verdicts))),
+            Answer("What does it cost in accuracy?", _costs(verdicts)),
             *found,
         ]
     return tuple(found)
@@ -83,20 +83,25 @@ def _fewer(saved: float) -> str:
     return f"{percent(abs(saved))} {'fewer' if saved > 0 else 'more'}"
 
 
+def _costs(verdicts: Sequence[BenchmarkResult]) -> tuple[str, ...]:
+    return (*map(_cost, verdicts), "± is one standard error, over problems.")
+
+
 def _cost(result: BenchmarkResult) -> str:
-    others = sorted((o for o in result.against if o.other in OTHERS), key=lambda other: list(OTHERS).index(other.other))
-    about = f"On {result.benchmark} it is right on {share(result.accuracy)}"
-    return f"{about}: {listing([_difference(other) for other in others])}; ± is one standard error."
+    others = {other.other: other for other in result.against if other.other in OTHERS}
+    if result.accuracy == 0 and not any(other.other_accuracy for other in others.values()):
+        return f"On {result.benchmark} no answer is right, here or of a model that is forced to think."
+    parts = [_difference(others[model]) for model in OTHERS if model in others]
+    return f"On {result.benchmark} its accuracy is {share(result.accuracy)}: {listing(parts)}."
 
 
 def _difference(other: AgainstThink) -> str:
-    error = f"±\u00a0{percent_points(other.difference_stderr)}"
-    name = f"{OTHERS[other.other]} ({share(other.other_accuracy)})"
+    name, points = f"{OTHERS[other.other]} ({share(other.other_accuracy)})", percent_points(abs(other.difference))
+    error = f" (±\u00a0{percent_points(other.difference_stderr)})" if other.difference_stderr else ""
     if abs(other.difference) < 0.0005:
-        return f"as often as {name} ({error})"
-    points = percent_points(abs(other.difference))
+        return f"the same{error} as {name}"
     unit = "point" if points == "1.0" else "points"
-    return f"{points} {unit} {'less' if other.difference < 0 else 'more'} than {name} ({error})"
+    return f"{points} {unit}{error} {'below' if other.difference < 0 else 'above'} {name}"
 
 
 def _trust(evidence: Evidence, verdicts: Sequence[BenchmarkResult], manifests: Sequence[Manifest]) -> tuple[str, ...]:
@@ -104,7 +109,7 @@ def _trust(evidence: Evidence, verdicts: Sequence[BenchmarkResult], manifests: S
     return tuple(
         sentence
         for sentence in (
-            f"Every mode was asked {listing(measured)}." if measured else "",
+            f"Measured in every mode on {listing(measured)}." if measured else "",
             _seeds(manifests),
             _gates(manifests),
             _graders(evidence),

@@ -78,7 +78,7 @@ def test_every_task_and_level_of_a_benchmark_has_a_row_with_the_numbers_of_its_c
             shares = [f"{100 * share:.0f}%" for share in (row.before.think_share, row.auto.think_share)]
             assert f">{' → '.join(shares)}<" in page
     assert 'aria-label="Results by task and level"' in page
-    assert page.count('<th scope="row">chain_sum</th>') == 2 * 5  # 3 levels and 2, in both tables
+    assert page.count('<th scope="row">chain_sum</th>') == 3 * 5  # 3 levels and 2, in three tables
 
 
 def test_the_page_of_another_model_than_the_one_after_rl_has_no_share_before(evidence: Evidence) -> None:
