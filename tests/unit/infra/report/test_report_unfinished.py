@@ -77,7 +77,7 @@ def test_a_stage_that_stopped_at_work_shows_its_log(tmp_path: Path) -> None:
     (scratch / "guard_events.jsonl").write_text(f"{event.model_dump_json()}\n", encoding="utf-8")
     page = write_unfinished_report(store, record, at_work={"rl": "begunkey"}).read_text(encoding="utf-8")
     assert "Missing: rl (not built; its log so far is shown), evaluate (not built)." in " ".join(page.split())
-    assert "Think rollouts go from 50" in page
+    assert "Think rollouts per step: 50" in page
     assert "too rare" in page
     assert "its log so far" not in write_unfinished_report(store, record, at_work={"rl": "other"}).read_text()
 
