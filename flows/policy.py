@@ -40,8 +40,8 @@ class Policy:
         *,
         mode: EvalMode | str = EvalMode.AUTO,
         effort: float = 0.0,
-        temperature: float = 1.0,
-        max_new_tokens: int = 256,
+        temperature: float = 0.6,
+        max_new_tokens: int = 128,
         seed: int = 0,
     ) -> Reply:
         """Answer one question.

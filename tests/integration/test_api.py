@@ -81,7 +81,7 @@ def test_a_run_from_python_beside_an_open_notebook(home: Path, monkeypatch: pyte
 
 
 def test_overrides_in_python_are_those_of_the_command_line() -> None:
-    source = {"kind": "procedural", "num_problems": 7}
+    source = {"kind": "procedural", "num_problems": 7, "mix": [0.5, 0.5]}
     written = [
         f"problems.source={toml_text(source)}",
         f"rl.gamma={toml_text(0.3)}",

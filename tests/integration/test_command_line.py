@@ -131,7 +131,8 @@ def test_lineage_takes_every_kind_of_reference(form: str, thinkless_here: Thinkl
     assert f"evaluate/{artifact.key} was made from" in up
     for label in LABELS[:-1]:
         upstream = built.run.artifacts[label]
-        assert f"{upstream.stage} {upstream.key[:8]}  {upstream.rows} rows  digest {upstream.digest[:12]}" in up
+        rows = "1 row" if upstream.rows == 1 else f"{upstream.rows} rows"
+        assert f"{label} {upstream.key[:8]}  {rows}  digest {upstream.digest[:12]}" in up
     assert f"report {built.run.artifacts['report'].key[:8]}" in down
 
 
