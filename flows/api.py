@@ -20,7 +20,7 @@ from flows.direct import run_directly
 from flows.own_log import show_own_log
 from flows.policy import Policy, policy_of
 from flows.request import check_request
-from flows.run_choice import choose_run
+from flows.run_choice import choose_run, having_stage
 from flows.toml_text import toml_text
 from infra.runs import RunRecord, list_runs
 from infra.settings import Settings
@@ -54,7 +54,8 @@ class Run:
 
         Raises MissingArtifactError if the run has no such stage.
         """
-        return self._folders(stage)[0]
+        uses = having_stage(self.record, stage).stages
+        return next(ArtifactStore(self.home).path(use.stage, use.key) for use in uses if use.stage == stage)
 
     def tables(self) -> tuple[str, ...]:
         """Name of each table that its stages wrote."""
@@ -81,14 +82,6 @@ class Run:
     def report(self) -> Path:
         """The HTML report."""
         return self.folder("report") / "report.html"
-
-    def _folders(self, stage: str) -> list[Path]:
-        store = ArtifactStore(self.home)
-        found = [store.path(use.stage, use.key) for use in self.record.stages if use.stage == stage]
-        if not found:
-            known = ", ".join(dict.fromkeys(use.stage for use in self.record.stages)) or "none"
-            raise MissingArtifactError(f"run {self.run_id} has no stage {stage!r}; it has: {known}")
-        return found
 
     def _files(self) -> list[tuple[str, Path]]:
         """Table and path of every file with rows."""

@@ -5,11 +5,11 @@ nested table -> PipelineConfig, which knows the class of every table -> text
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 
 from pydantic import ValidationError
 
+from flows.toml_text import toml_text
 from schemas.configs.pipeline import PipelineConfig
 from schemas.configs.stage import Table, tables_in
 from schemas.errors import ConfigError
@@ -39,7 +39,7 @@ def _lines(table: Nested, dotted: str, classes: Mapping[str, type[Table]]) -> It
         yield from ("", f"[{dotted}]")
     for name, value in plain.items():
         yield f"# {_meaning(classes[dotted], name)}"
-        yield f"{name} = {json.dumps(value, ensure_ascii=False)}"
+        yield f"{name} = {toml_text(value)}"
     for name, inner in table.items():
         if isinstance(inner, Mapping):
             yield from _lines(inner, f"{dotted}.{name}" if dotted else name, classes)

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from infra.runs import RunRecord
 from infra.store.artifact_store import UnfinishedBuild
-from tasks.headline import HEADLINES
+from tasks.headline import HEADLINES, percent, short
 from tasks.running.progress_display import duration
 from tasks.training_curves import Curves, Training
 
@@ -23,22 +23,13 @@ WIDTH = 24
 """Characters of a sparkline."""
 PROBE = "probe_p_think"
 
-
-def _percent(value: float) -> str:
-    return f"{value:.1%}"
-
-
-def _short(value: float) -> str:
-    return f"{value:.4g}"
-
-
 MORE: Mapping[str, tuple[tuple[str, str, Callable[[float], str]], ...]] = {
     "rl": (
-        ("short_accuracy", "accuracy, short", _percent),
-        ("think_accuracy", "accuracy, think", _percent),
-        ("loss", "loss", _short),
+        ("short_accuracy", "accuracy, short", percent),
+        ("think_accuracy", "accuracy, think", percent),
+        ("loss", "loss", short),
     ),
-    "sft": (("think_loss", "loss, think", _short), ("short_loss", "loss, short", _short)),
+    "sft": (("think_loss", "loss, think", short), ("short_loss", "loss, short", short)),
 }
 """Stage -> (metric, label, format) of the rows below those of its headline."""
 
@@ -83,7 +74,7 @@ def _rows(stage: str, curves: Curves) -> Iterator[tuple[str, str, Callable[[floa
     for name in curves:
         if name.startswith(f"{PROBE}/"):
             part = name.removeprefix(f"{PROBE}/").removeprefix("task_")
-            yield name, f"  {part.replace('difficulty_', 'difficulty ').replace(':', ' level ')}", _percent
+            yield name, f"  {part.replace('difficulty_', 'difficulty ').replace(':', ' level ')}", percent
 
 
 def sparkline(values: Sequence[float], *, limits: tuple[float, float] | None = None) -> str:

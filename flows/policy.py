@@ -6,6 +6,8 @@ run, stage | folder -> model, tokenizer, sampler, the instruction it was trained
 from __future__ import annotations
 
 import contextlib
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,6 +54,7 @@ class Policy:
         """
         if mode not in (known := [str(one) for one in EvalMode]):
             raise ConfigError(f"mode is {mode!r}, expected one of {', '.join(known)}")
+        refuse_settings(prompt, temperature=temperature, effort=effort, max_new_tokens=max_new_tokens)
         from thinkless_core.evaluation.answering import ask
 
         return ask(
@@ -66,6 +69,29 @@ class Policy:
             seed=seed,
             instruction=self.instruction,
         )
+
+
+def refuse_settings(
+    prompt: str,
+    *,
+    temperature: float,
+    effort: float,
+    max_new_tokens: int,
+    spelled: Mapping[str, str] = {},
+) -> None:
+    """Raise ConfigError for an empty question or an invalid setting, under the name that `spelled` has for it."""
+    if not prompt.strip():
+        raise ConfigError('the question is empty; ask something, for example: thinkless ask "37+48=?"')
+    if not 0 < temperature < math.inf:
+        name = spelled.get("temperature", "temperature")
+        raise ConfigError(f"{name} is {temperature:g}, expected a number above 0")
+    if math.isnan(effort):
+        raise ConfigError(
+            f"{spelled.get('effort', 'effort')} is nan, expected a number: above 0 thinks more, below 0 less"
+        )
+    if max_new_tokens < 1:
+        name = spelled.get("max_new_tokens", "max_new_tokens")
+        raise ConfigError(f"{name} is {max_new_tokens}, expected at least 1, the control token")
 
 
 def policy_of(store: ArtifactStore, stage: str, key: str) -> Policy:

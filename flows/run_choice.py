@@ -23,7 +23,7 @@ def choose_run(home: Path, named: str | None = None, *, having: str | None = Non
     """
     every = all_runs(home)
     if named is not None:
-        return _having(_by_name(every, named), having)
+        return having_stage(_by_name(every, named), having)
     able = [run for run in every if having is None or _has(run, having)]
     if not able:
         raise MissingArtifactError(
@@ -59,7 +59,8 @@ def _by_name(runs: list[RunRecord], named: str) -> RunRecord:
     raise MissingArtifactError(f"no run {named!r}; {hint} `thinkless runs` lists them all")
 
 
-def _having(run: RunRecord, stage: str | None) -> RunRecord:
+def having_stage(run: RunRecord, stage: str | None) -> RunRecord:
+    """The run; raises MissingArtifactError if it has no such stage."""
     if stage is None or _has(run, stage):
         return run
     known = ", ".join(dict.fromkeys(use.stage for use in run.stages)) or "none"

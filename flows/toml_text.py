@@ -1,4 +1,4 @@
-"""A Python value as TOML, for overrides that are written in Python."""
+"""A Python value as TOML: of an override written in Python, of a profile written for the user."""
 
 from __future__ import annotations
 

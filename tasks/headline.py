@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 
-def _percent(value: float) -> str:
+def percent(value: float) -> str:
+    """A share, one decimal."""
     return f"{value:.1%}"
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
+    """Four significant digits."""
     return f"{value:.4g}"
 
 
@@ -25,17 +27,17 @@ def _count(value: float) -> str:
 
 HEADLINES: Mapping[str, tuple[tuple[str, str, Callable[[float], str]], ...]] = {
     "rl": (
-        ("reward_mean", "reward", _short),
-        ("accuracy", "accuracy", _percent),
-        ("think_share", "think", _percent),
-        ("probe_p_think", "P(think)", _percent),
-        ("mean_tokens", "tokens", _short),
+        ("reward_mean", "reward", short),
+        ("accuracy", "accuracy", percent),
+        ("think_share", "think", percent),
+        ("probe_p_think", "P(think)", percent),
+        ("mean_tokens", "tokens", short),
         ("generated_tokens", "generated", _count),
     ),
     "sft": (
-        ("tokenised", "tokenised", _percent),
-        ("loss", "loss", _short),
-        ("validation_loss", "validation", _short),
+        ("tokenised", "tokenised", percent),
+        ("loss", "loss", short),
+        ("validation_loss", "validation", short),
     ),
 }
 """Stage -> (metric, label, format) of each number. Stages without an entry show all their numbers."""
@@ -57,7 +59,7 @@ class Headline:
         if PREPARATION not in numbers:
             self._latest.pop(PREPARATION, None)
         if self._rows is None:
-            return "  ".join(f"{name} {_short(value)}" for name, value in self._latest.items())
+            return "  ".join(f"{name} {short(value)}" for name, value in self._latest.items())
         parts = [f"{word} {write(self._latest[name])}" for name, word, write in self._rows if name in self._latest]
         return "  ".join([*parts, *self._guard()])
 

@@ -93,8 +93,8 @@ class Catalog:
     def _transaction(self, write: Write) -> None:
         try:
             _write_into(self.path, write, timeout_seconds=min(_HELD_SECONDS, self._timeout_seconds))
-        except CatalogLockedError as held:
-            _log.info("%s; it keeps what it opened, and the catalog goes on in a new file", held)
+        except CatalogLockedError:
+            _log.info("%s is open elsewhere, which keeps what it opened; the catalog goes on in a new file", self.path)
             with self._replacement() as fresh:
                 shutil.copyfile(self.path, fresh)
                 _write_into(fresh, write, timeout_seconds=self._timeout_seconds)

@@ -5,12 +5,12 @@ ReportInputs, Evidence -> opening sentences, worked examples from the stored com
 
 from __future__ import annotations
 
-from infra.report.cards.card_format import fenced
+from infra.report.cards.card_format import fenced, shortened
 from infra.report.cards.card_parts import stage_config
 from infra.report.data import queries
 from infra.report.data.evidence import Evidence, query_rows
 from infra.report.data.inputs import ReportInputs
-from infra.report.data.wording import count, percent, shortened
+from infra.report.data.wording import count, percent
 from schemas.configs.evaluate import ModelName
 
 LONGEST_ANSWER = 1200

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from infra.report.cards.card_format import document, fenced, table
+from infra.report.cards.card_format import document, fenced, shortened, table
 from infra.report.cards.card_parts import config_block, licence_of, licence_table, stage_config
 from infra.report.data import queries
 from infra.report.data.evidence import query_pairs
@@ -24,6 +24,8 @@ SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_
 """Upper bounds and names of a hub's size categories."""
 PARTS = frozenset({"problems", "think answers", "short answers"})
 """What the pairs were made from; RL problems and base model gave nothing to them."""
+LONGEST_TEXT = 800
+"""Characters of a text in an example; a longer one loses its middle."""
 LOAD = """from datasets import load_dataset
 
 pairs = load_dataset("FOLDER")
@@ -123,8 +125,7 @@ def _by_difficulty(rows: Sequence[tuple[Any, ...]]) -> list[str]:
 
 
 def _short(value: JsonValue) -> JsonValue:
-    text = value if isinstance(value, str) else ""
-    return value if len(text) <= 800 else f"{text[:800]} [... {len(text) - 800:,} more characters]"
+    return shortened(value, LONGEST_TEXT) if isinstance(value, str) else value
 
 
 def _type_name(annotation: object) -> str:

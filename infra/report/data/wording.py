@@ -85,14 +85,6 @@ def listing(parts: list[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
-def shortened(text: str, limit: int) -> str:
-    """A long completion without its middle; a note says how much is left out."""
-    if len(text) <= limit:
-        return text
-    head, tail = limit * 2 // 3, limit // 3
-    return f"{text[:head]}\n[... {len(text) - head - tail:,} characters left out ...]\n{text[-tail:]}"
-
-
 def measured(value: float) -> str:
     """Any measured number, three significant digits; `not measured` if it is not finite."""
     if not math.isfinite(value):
