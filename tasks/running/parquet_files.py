@@ -1,4 +1,4 @@
-"""Writes records to Parquet files in bounded memory, and reads them back."""
+"""Writes records to Parquet files and reads them back, in memory that does not grow with their number or length."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
@@ -14,6 +16,10 @@ from schemas.base import Record, arrow_schema, records_to_table
 
 R = TypeVar("R", bound=Record)
 ROWS_PER_GROUP = 20_000
+BYTES_PER_GROUP = 64 << 20
+"""A row group ends at whichever comes first; a reader holds one group at a time."""
+_ROWS_AT_ONCE = 200
+"""Rows that are turned between records and Arrow together."""
 
 
 def write_records(path: Path, record: type[R], rows: Iterable[R]) -> int:
@@ -24,8 +30,8 @@ def write_records(path: Path, record: type[R], rows: Iterable[R]) -> int:
     count = 0
     unfinished = path.with_suffix(".unfinished")
     with pq.ParquetWriter(unfinished, arrow_schema(record), compression="zstd") as writer:
-        for group in _groups(rows):
-            writer.write_table(records_to_table(record, group))
+        for group in _groups(record, rows):
+            writer.write_table(group, row_group_size=len(group))
             count += len(group)
     unfinished.replace(path)
     return count
@@ -38,12 +44,30 @@ def write_table(workspace: Path, record: type[R], rows: Iterable[R]) -> int:
 
 def read_records(path: Path, record: type[R], *, where: Sequence[tuple[str, str]] = ()) -> list[R]:
     """Rows of one record class, in file order; `where` keeps rows whose column equals a value."""
-    filters = [(column, "==", str(value)) for column, value in where] or None
-    rows = pq.read_table(path, filters=filters, partitioning=None).to_pylist()
-    return TypeAdapter(list[record]).validate_python(rows)  # type: ignore[valid-type]
+    return list(iter_records(path, record, where=where))
 
 
-def _groups(rows: Iterable[R]) -> Iterator[list[R]]:
+def iter_records(path: Path, record: type[R], *, where: Sequence[tuple[str, str]] = ()) -> Iterator[R]:
+    """The same rows one after the other; few of them are in memory."""
+    validate = TypeAdapter(list[record]).validate_python  # type: ignore[valid-type]
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE):
+            for column, value in where:
+                batch = batch.filter(pc.equal(batch[column], str(value)))
+            yield from validate(batch.to_pylist())
+
+
+def _groups(record: type[R], rows: Iterable[R]) -> Iterator[pa.Table]:
+    """The rows as tables, each a row group."""
     iterator = iter(rows)
-    while group := list(islice(iterator, ROWS_PER_GROUP)):
-        yield group
+    parts: list[pa.Table] = []
+    num_rows = num_bytes = 0
+    while slab := list(islice(iterator, _ROWS_AT_ONCE)):
+        part = records_to_table(record, slab)
+        parts.append(part)
+        num_rows, num_bytes = num_rows + len(part), num_bytes + part.nbytes
+        if num_rows >= ROWS_PER_GROUP or num_bytes >= BYTES_PER_GROUP:
+            yield pa.concat_tables(parts).combine_chunks()
+            parts, num_rows, num_bytes = [], 0, 0
+    if parts:
+        yield pa.concat_tables(parts).combine_chunks()
