@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from schemas.configs.sft import SftConfig
+from schemas.records.dropped import DroppedRow
 from schemas.records.metrics import Metric
 from schemas.records.pairs import Pair
 from tasks.running.context import RunContext
@@ -24,23 +25,20 @@ class TrainSft(Stage[SftConfig]):
     name = "sft"
     config = SftConfig
     needs = ("base", "pairs")
-    tables = (Metric,)
+    tables = (Metric, DroppedRow)
 
     def build(
         self, plan: StagePlan[SftConfig], context: RunContext, workspace: Path, progress: Progress
     ) -> StageOutcome:
-        """Write `model/` and the metrics; resumes from the newest checkpoint in `scratch/`."""
+        """Write `model/`, the metrics and the pairs left out; resumes from the newest checkpoint in `scratch/`."""
         from tasks.running.run_training import run_training
         from thinkless_core.training import sft_trainer
-        from thinkless_core.training.fitting_pairs import OVER_CONTEXT
 
         run_training(plan, workspace, progress, train=train)
         write_table(workspace, Metric, sft_trainer.metrics_log(workspace / "scratch"))
         fitting = pairs_that_fit(*(Path(artifact.path) for artifact in plan.inputs))
-        return StageOutcome(
-            rows=sum(pair.split == "train" for pair in fitting.pairs),
-            drops={OVER_CONTEXT: fitting.num_dropped} if fitting.num_dropped else {},
-        )
+        write_table(workspace, DroppedRow, fitting.dropped())
+        return StageOutcome(rows=sum(pair.split == "train" for pair in fitting.pairs))
 
 
 def pairs_that_fit(base: Path, pairs: Path) -> FittingPairs:

@@ -93,7 +93,7 @@ def _pairs(config: PipelineConfig, folder: Path, tokenizer: PreTrainedTokenizerB
     sides = [folder, folder / Mode.THINK, folder / Mode.SHORT]
     rules = write_pairs(config.pairs, sides, folder=folder, scratch=folder)
     fitting = fitting_pairs(read_records(folder / Pair.FILE, Pair), tokenizer=tokenizer, context=context)
-    return f"{rules.num_pairs}, of which {fitting.num_dropped} are longer than the context; rules {rules.touched}"
+    return f"{rules.num_pairs}, of which {len(fitting.too_long)} are longer than the context; rules {rules.touched}"
 
 
 def _rl(

@@ -12,6 +12,7 @@ import os
 import platform
 import time
 import uuid
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -24,6 +25,7 @@ from infra.store.load_card import CARD_NAME, write_load_card
 from schemas.artifact import MANIFEST_VERSION, Artifact, CheckResult, InputRef, Manifest
 from schemas.base import tables_of
 from schemas.configs.stage import StageConfig
+from schemas.records.dropped import DroppedRow
 from tasks.running.context import RunContext
 from tasks.running.find import RESULT_PACKAGES, find_done
 from tasks.running.progress_display import stage_progress
@@ -82,7 +84,7 @@ def _build(store: ArtifactStore, context: RunContext, plan: StagePlan[C]) -> Art
                 "digest": store.output_digest(files),
                 "created_at": datetime.now(UTC).isoformat(),
                 "rows": outcome.rows,
-                "drops": dict(outcome.drops),
+                "drops": {**_dropped_by_reason(workspace), **outcome.marked},
                 "checks": checks,
                 "timings": timings,
                 "files": files,
@@ -124,6 +126,16 @@ def _draft_manifest(context: RunContext, plan: StagePlan[C]) -> Manifest:
         timings={},
         files=(),
     )
+
+
+def _dropped_by_reason(workspace: Path) -> dict[str, int]:
+    """Number of rows in a stage's table `dropped` by their reason; empty if it has no such table."""
+    file = workspace / DroppedRow.FILE
+    if not file.is_file():
+        return {}
+    import pyarrow.parquet as pq  # a slow import, needed only to build
+
+    return dict(sorted(Counter(pq.read_table(file, columns=["reason"])["reason"].to_pylist()).items()))
 
 
 def _validate(store: ArtifactStore, workspace: Path, outcome: StageOutcome) -> tuple[CheckResult, ...]:

@@ -42,10 +42,14 @@ class Gate:
 
 @dataclass(frozen=True)
 class StageOutcome:
-    """Result of a build: rows, dropped rows by reason, and gates to run."""
+    """Result of a build: rows, marked rows by reason, and gates to run.
+
+    Rows that were left out are no part of it: a stage lists them in table `dropped`, where they are counted.
+    """
 
     rows: int
-    drops: Mapping[str, int] = field(default_factory=dict)
+    marked: Mapping[str, int] = field(default_factory=dict)
+    """Reason -> rows that were kept although a rule found something; a reason ends in `_kept`."""
     gates: tuple[Gate, ...] = ()
 
 

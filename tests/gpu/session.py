@@ -185,7 +185,7 @@ def open_session(
     tokenizer = load_student_tokenizer(base)
     problems, judged_by = judged_here(prepared.problems)
     fitting = fitting_pairs(prepared.pairs, tokenizer=tokenizer, context=context_length(load_student(base)))
-    budget.say(f"{len(fitting.pairs)} pairs, {fitting.num_dropped} too long; {len(problems)} problems. {judged_by}")
+    budget.say(f"{len(fitting.pairs)} pairs, {len(fitting.too_long)} too long; {len(problems)} problems. {judged_by}")
     return Session(
         options=options,
         prepared=prepared,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from schemas.configs.pairs import PairsConfig
 from schemas.errors import SourceError
 from schemas.finish_reason import FinishReason
 from schemas.mode import Mode
+from schemas.records.dropped import DroppedRow
 from schemas.records.generations import Generation
 from schemas.records.pairs import Pair
 from schemas.records.problems import Problem, ProblemSplit
@@ -36,6 +38,7 @@ class Made(NamedTuple):
 
     pairs: list[Pair]
     touched: dict[str, int]
+    dropped: list[DroppedRow]
 
 
 def make(
@@ -52,9 +55,12 @@ def make(
         rules = apply_rules(paired.faults, config=config)
         held_out = held_out_pairs(rules.num_pairs, share=config.validation_share, seed=config.seed)
         rows = paired.write_pairs(folder / "pairs.parquet", dropping=rules.dropping, held_out=held_out)
+        num_dropped = paired.write_dropped(folder / "dropped.parquet", dropping=rules.dropping)
+    dropped = read_records(folder / "dropped.parquet", DroppedRow)
+    assert len(dropped) == num_dropped
     pairs = read_records(folder / "pairs.parquet", Pair)
     assert len(pairs) == rows == rules.num_pairs
-    return Made(pairs, rules.touched)
+    return Made(pairs, rules.touched, dropped)
 
 
 def random_problems(num_problems: int, *, seed: int) -> list[Problem]:
@@ -126,6 +132,14 @@ def test_the_query_gives_what_a_loop_over_the_rows_gives(tmp_path: Path, order: 
     )
     assert made.pairs == expected.pairs
     assert made.touched == expected.touched
+    assert (
+        Counter(row.reason for row in made.dropped)
+        + Counter({r: n for r, n in made.touched.items() if r.endswith("_kept")})
+        == expected.touched
+    )
+    sft = {p.problem_id: p for p in problems if p.split is ProblemSplit.SFT}
+    assert {row.problem_id for row in made.dropped} == sft.keys() - {pair.problem_id for pair in made.pairs}
+    assert all((row.stage, row.prompt) == ("pairs", sft[row.problem_id or ""].prompt) for row in made.dropped)
     assert {p.split for p in made.pairs} == {"train", "validation"}
 
 
