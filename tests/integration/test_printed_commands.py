@@ -78,6 +78,10 @@ SHOWN = {
 """Command -> page that shows what it prints, and how the line begins; numbers may differ."""
 
 
+FEW = tuple(f"problems.{name}.num_problems=50" for name in ("source", "rl_source", "benchmarks.trained"))
+"""What makes the doctor's look at smollm2's problems short."""
+
+
 def first_printed() -> dict[str, list[str]]:
     """Page -> its commands that no page before it has, without those that are not executed."""
     known = set(NOT_EXECUTED)
@@ -114,7 +118,8 @@ def folder(built: BuiltHome, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("user")
     shutil.copytree(built.path, place / ".thinkless")
     shutil.copy(ROOT / "schemas" / "profiles" / "tiny.toml", place / "my.toml")
-    rows = [{"problem": f"What is {n} + {n + 1}?", "answer": str(2 * n + 1)} for n in range(20)]
+    of_math = {"difficulty": 1, "unique_id": "test/algebra/1"}
+    rows = [{"problem": f"What is {n} + {n + 1}?", "answer": str(2 * n + 1)} | of_math for n in range(20)]
     (place / "data").mkdir()
     (place / "docs").mkdir()
     (place / "data" / "math500.json").write_text(json.dumps(rows), encoding="utf-8")
@@ -130,8 +135,8 @@ def as_executed(command: str, folder: Path) -> str:
     files = {"FILE": "answers.jsonl", "FOLDER": "data", "STAGE": "rl", "TABLE": "pairs"}
     command = re.sub(r"\b(FILE|FOLDER|STAGE|TABLE)\b", lambda place: files[place[0]], command)
     command = re.sub(r"\bID\b", lambda _: next(runs), command)
-    if "thinkless run" in command or "thinkless why" in command:
-        return " ".join([command, *(f"--set {override}" for override in SMALL)])
+    small = SMALL if re.search(r"thinkless (run|why)", command) else FEW if command.endswith("smollm2") else ()
+    command = " ".join([command, *(f"--set {override}" for override in small)])
     if command == "thinkless init my.toml":
         flags = "--model owner/model --problems train.jsonl --long-answers self --machine cpu --benchmark gsm8k"
         return f"mkdir new && cd new && cp ../train.jsonl . && {command} {flags}"
@@ -140,7 +145,8 @@ def as_executed(command: str, folder: Path) -> str:
 
 def execute(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """What a shell in the user's folder makes of it; there is no Hub, and the browser is one that ends at once."""
-    env = environment(folder, HF_ENDPOINT=closed_address(), HF_HOME=str(folder / "hf"), BROWSER="true")
+    own = {"HF_HOME": str(folder / "hf"), "PREFECT_HOME": str(folder / "prefect")}
+    env = environment(folder, HF_ENDPOINT=closed_address(), BROWSER="true", **own)
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
     del env["THINKLESS_HOME"]  # the store is .thinkless in the folder
     return subprocess.run(
