@@ -25,8 +25,8 @@ from infra.store.load_card import CARD_NAME, write_load_card
 from schemas.artifact import MANIFEST_VERSION, Artifact, CheckResult, InputRef, Manifest
 from schemas.base import tables_of
 from schemas.configs.stage import StageConfig
-from schemas.records.dropped import DroppedRow
 from schemas.configs.training import TrainingConfig
+from schemas.records.dropped import DroppedRow
 from tasks.running.context import RunContext
 from tasks.running.event_files import EventFile
 from tasks.running.find import RESULT_PACKAGES, find_done
