@@ -11,7 +11,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 
 from rich.console import Console
 from rich.progress import (
@@ -76,7 +76,9 @@ def stage_progress(label: str, *, writers: Sequence[StepWriter] = ()) -> Iterato
     console = Console(stderr=True)
     headline = Headline(label)
     in_ui = _UiProgress(label)
-    on_screen = _bar(label, console) if console.is_terminal else nullcontext(_Lines(label))
+    on_screen: AbstractContextManager[Callable[[int, int, str], None]] = (
+        _bar(label, console) if console.is_terminal else nullcontext(_Lines(label))
+    )
     with ExitStack() as stack:
         for writer in writers:
             stack.enter_context(closing(writer))
