@@ -29,6 +29,9 @@ from thinkless_core.problems.contamination import HeldOut
 from thinkless_core.problems.problem_sources import SourceRead, read_source
 from thinkless_core.seeding import epoch_order
 
+TAUGHT = "rl_problem_taught_in_sft"
+"""Reason of a drop: the problem of the source for RL is one of the warm-up's."""
+
 
 @dataclass(frozen=True)
 class ProblemSet:
@@ -117,7 +120,7 @@ def build_problem_set(config: ProblemsConfig) -> ProblemSet:
         sft, taught = training, {normalise(p.prompt): p for p in training}
         candidates = distinct(config.rl_source, "rl")
         repeated = [(taught[text], p) for text, p in candidates.items() if text in taught]
-        found = drop_repeated(repeated, len(candidates), name="rl", same="rl_problem_taught_in_sft")
+        found = drop_repeated(repeated, len(candidates), name="rl", same=TAUGHT)
         notes.extend(_conflict_note("rl", found, num_rows=len(candidates), earlier="a row of problems.source"))
         free = clean(config.rl_source, [*candidates.values()], "rl")
         rl = [p for p in free if normalise(p.prompt) not in taught]
@@ -190,7 +193,8 @@ def _unreadable_row(row: UnreadableAnswer) -> DroppedRow:
 def _repeated_row(
     row: SourceProblem, *, kept: SourceProblem, conflict: ConflictingAnswer | None, name: str, same: str
 ) -> DroppedRow:
-    reason, detail = same, f"the same as {kept.source}"
+    warm_up = f"{problem_id(ProblemSplit.SFT, normalise(kept.prompt))}, " if same == TAUGHT else ""
+    reason, detail = same, f"the same as {warm_up}{kept.source}"
     if conflict is not None:
         reason, detail = "conflict", f"answer {row.answer}; {kept.source} has {kept.answer}, which is kept"
     return _row(reason, name=name, source=row.source, prompt=row.prompt, detail=detail)

@@ -136,7 +136,7 @@ def test_a_source_for_rl_alone_gives_problems_that_sft_and_benchmarks_do_not_hol
         (
             problem_id("rl", f"p{i}"),
             f"{tmp_path / 'rl.jsonl'}, line {i - 1}",
-            f"the same as {tmp_path / 'sft.jsonl'}, line {i + 1}",
+            f"the same as {problem_id('sft', f'p{i}')}, {tmp_path / 'sft.jsonl'}, line {i + 1}",
         )
         for i in (2, 3)
     ]
