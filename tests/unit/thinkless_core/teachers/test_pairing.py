@@ -212,7 +212,7 @@ def test_a_path_may_hold_quotes_brackets_and_equals_signs_and_scratch_is_left_em
     made = make(folder, problems, think[::-1], short, PairsConfig(validation_share=0.0))
     assert made.pairs
     assert {p.name for p in folder.iterdir()} == {
-        "problems.parquet", "think.parquet", "short.parquet", "pairs.parquet"
+        "problems.parquet", "think.parquet", "short.parquet", "pairs.parquet", "dropped.parquet"
     }  # fmt: skip
 
 
@@ -224,7 +224,8 @@ from infra.catalog.paired_generations import paired_generations
 folder = Path(sys.argv[1])
 files = [folder / f"{name}.parquet" for name in ("problems", "think", "short")]
 with paired_generations(files[0], think=files[1], short=files[2], scratch=folder) as paired:
-    paired.write_pairs(folder / "pairs.parquet", dropping=["missing"], held_out=np.arange(10))
+    paired.write_pairs(folder / "pairs.parquet", dropping=["missing", "incorrect"], held_out=np.arange(10))
+    paired.write_dropped(folder / "dropped.parquet", dropping=["missing", "incorrect"])
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
 
@@ -239,8 +240,9 @@ def test_memory_does_not_grow_with_the_number_of_problems(most: int, tmp_path: P
         with duckdb.connect(config={"threads": 1}) as connection:
             connection.execute(
                 f"""create table rows as select 'p-' || i as problem_id, 'what is ' || i as prompt, '1' as answer,
-                1 as difficulty, 'sft' as split, repeat(sha256(i::varchar), 5) as completion, 9 as num_tokens,
-                false as truncated, true as correct from range({num_problems}) as t(i)"""
+                1 as difficulty, 'sft' as split, 'f' as source,
+                repeat(sha256(i::varchar), 5) as completion, 9 as num_tokens,
+                false as truncated, i % 10 > 0 as correct from range({num_problems}) as t(i)"""
             )
             for name in ("problems", "think", "short"):
                 connection.execute(f"copy rows to '{folder}/{name}.parquet' (row_group_size 20480)")
