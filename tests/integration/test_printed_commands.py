@@ -73,7 +73,7 @@ EXIT_CODES = {"thinkless doctor --profile smollm2": {0, 2}, "thinkless doctor --
 
 SHOWN = {
     "thinkless run --profile my.toml --set rl.gamma=0.3": ("README.md", "tiny-easy: rl auto"),
-    "thinkless doctor --profile paper": ("profiles.md", "work on"),
+    "thinkless doctor --profile paper": ("profiles.md", "  P parameters, T trained ones"),
 }
 """Command -> page that shows what it prints, and how the line begins; numbers may differ."""
 
@@ -131,11 +131,12 @@ def folder(built: BuiltHome, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def as_executed(command: str, folder: Path) -> str:
     """The command with files and runs for its places, and what makes it small or harmless."""
-    runs = iter([run.run_id for run in list_runs(folder / ".thinkless")][-2:])
+    whole = [run for run in list_runs(folder / ".thinkless") if any(use.stage == "report" for use in run.stages)]
+    runs = iter([run.run_id for run in whole][-2:])
     files = {"FILE": "answers.jsonl", "FOLDER": "data", "STAGE": "rl", "TABLE": "pairs"}
     command = re.sub(r"\b(FILE|FOLDER|STAGE|TABLE)\b", lambda place: files[place[0]], command)
     command = re.sub(r"\bID\b", lambda _: next(runs), command)
-    small = SMALL if re.search(r"thinkless (run|why)", command) else FEW if command.endswith("smollm2") else ()
+    small = SMALL if re.search(r"thinkless (run|why)\b", command) else FEW if command.endswith("smollm2") else ()
     command = " ".join([command, *(f"--set {override}" for override in small)])
     if command == "thinkless init my.toml":
         flags = "--model owner/model --problems train.jsonl --long-answers self --machine cpu --benchmark gsm8k"
@@ -144,8 +145,9 @@ def as_executed(command: str, folder: Path) -> str:
 
 
 def execute(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """What a shell in the user's folder makes of it; there is no Hub, and the browser is one that ends at once."""
+    """What a shell in the user's folder makes of it; there is no Hub, and `true` is the browser."""
     own = {"HF_HOME": str(folder / "hf"), "PREFECT_HOME": str(folder / "prefect")}
+    own["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] = "600"  # beside other tests the first start is slow
     env = environment(folder, HF_ENDPOINT=closed_address(), BROWSER="true", **own)
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
     del env["THINKLESS_HOME"]  # the store is .thinkless in the folder
