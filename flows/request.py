@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from flows.recipe import RECIPE, stage_names
 from infra.processes.launcher import accelerate_config_path
+from infra.processes.waiting_threads import sleep_while_waiting
 from infra.settings import Settings
 from schemas.configs.loading import load_config
 from schemas.configs.pipeline import PipelineConfig
@@ -69,6 +70,7 @@ def check_request(
     flow_run_id: str | None = None,
 ) -> RunRequest:
     """Check all that can be checked before the first stage starts; raises ConfigError or StoreError."""
+    sleep_while_waiting()  # before anything, such as a plug-in, loads torch
     known = stage_names()
     for option, names in (("until", [until]), ("only", [only]), ("refresh", refresh), ("keep", keep)):
         for name in names:
