@@ -13,7 +13,8 @@ from transformers import PreTrainedTokenizerBase
 from schemas.errors import ConfigError
 from schemas.records.pairs import Pair
 from thinkless_core.student.context_length import most_tokens
-from thinkless_core.student.rendering import render_completion, render_prompt
+from thinkless_core.student.rendering import Sample, render_prompt
+from thinkless_core.training.sided_samples import pair_samples
 
 OVER_CONTEXT = "over_context"
 """Reason under which dropped pairs are counted."""
@@ -26,10 +27,15 @@ class FittingPairs(NamedTuple):
     num_dropped: int
 
 
-def fitting_pairs(pairs: Sequence[Pair], *, tokenizer: PreTrainedTokenizerBase, context: int | None) -> FittingPairs:
-    """Leave out pairs of which a side does not fit: cut off, it would teach an answer that stops in the middle.
+def fits(samples: Sequence[Sample], *, context: int | None) -> bool:
+    """Whether a pair is trained on, given its two samples. Cut off, one would teach an answer that stops midway."""
+    return context is None or max(map(len, samples)) <= context
 
-    Raises ConfigError where none is left.
+
+def fitting_pairs(pairs: Sequence[Pair], *, tokenizer: PreTrainedTokenizerBase, context: int | None) -> FittingPairs:
+    """The pairs that the warm-up would train on, found without tokenising those that are clearly short enough.
+
+    Raises ConfigError if none is left.
     """
     if context is None:
         return FittingPairs(list(pairs), 0)
@@ -37,16 +43,18 @@ def fitting_pairs(pairs: Sequence[Pair], *, tokenizer: PreTrainedTokenizerBase, 
     kept = []
     for pair in pairs:
         longest = max(most_tokens(pair.think_completion), most_tokens(pair.short_completion))
-        if frame + most_tokens(pair.prompt) + longest + 1 > context:
-            prompt = len(render_prompt(tokenizer, pair.prompt))
-            think = render_completion(tokenizer, pair.think_completion, finished=not pair.think_truncated)
-            short = render_completion(tokenizer, pair.short_completion, finished=not pair.short_truncated)
-            if prompt + max(len(think), len(short)) > context:
-                continue
-        kept.append(pair)
-    if pairs and not kept:
+        if frame + most_tokens(pair.prompt) + longest + 1 <= context or fits(
+            pair_samples([pair], tokenizer=tokenizer).samples, context=context
+        ):
+            kept.append(pair)
+    refuse_if_none_fits(len(pairs), num_dropped=len(pairs) - len(kept), context=context)
+    return FittingPairs(kept, len(pairs) - len(kept))
+
+
+def refuse_if_none_fits(num_pairs: int, *, num_dropped: int, context: int | None) -> None:
+    """Raise ConfigError if all pairs were dropped."""
+    if 0 < num_pairs == num_dropped:
         raise ConfigError(
-            f"sft: all {len(pairs)} pairs are longer than the model's context of {context} tokens; lower "
+            f"sft: all {num_pairs} pairs are longer than the model's context of {context} tokens; lower "
             "teach.think.max_tokens, or choose a base model with a longer context"
         )
-    return FittingPairs(kept, len(pairs) - len(kept))
