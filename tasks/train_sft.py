@@ -75,12 +75,14 @@ def tokenise(plan: StagePlan[SftConfig], workspace: Path, progress: Progress) ->
         if num_pairs > PAIRS_AT_ONCE:
             progress(0, plan.config.steps, {"tokenised": num_done / num_pairs})
 
+    tokenizer = load_student_tokenizer(base / "model")
+    context = context_length(load_student_config(base / "model"))
     with writing(file):
         write_tokenised(
             file,
             iter_records(source, Pair),
-            tokenizer=load_student_tokenizer(base / "model"),
-            context=context_length(load_student_config(base / "model")),
+            tokenizer=tokenizer,
+            context=context,
             made_from=made_from,
             on_done=tell,
         )
