@@ -14,7 +14,8 @@ from schemas.errors import ConfigError
 from schemas.records.dropped import DroppedRow
 from schemas.records.pairs import Pair
 from thinkless_core.student.context_length import most_tokens
-from thinkless_core.student.rendering import render_completion, render_prompt
+from thinkless_core.student.rendering import Sample, render_prompt
+from thinkless_core.training.sided_samples import pair_samples
 
 OVER_CONTEXT = "over_context"
 """Reason of a drop: a side of the pair is longer than the context."""
@@ -25,48 +26,52 @@ class FittingPairs(NamedTuple):
 
     pairs: list[Pair]
     too_long: list[Pair]
-    context: int | None
-    """The most tokens of a prompt and a completion; None if nothing limits them."""
 
-    def dropped(self) -> list[DroppedRow]:
-        """The others as rows of table `dropped`."""
-        detail = f"longer than the context of {self.context} tokens"
-        return [
-            DroppedRow(
-                stage="sft",
-                reason=OVER_CONTEXT,
-                problem_id=pair.problem_id,
-                source="pairs",
-                prompt=pair.prompt,
-                detail=f"{detail}: think {pair.think_tokens}, short {pair.short_tokens}, and the prompt",
-            )
-            for pair in self.too_long
-        ]
+
+def left_out(pair: Pair, *, context: int | None) -> DroppedRow:
+    """A pair that is longer than the context, as a row of table `dropped`."""
+    return DroppedRow(
+        stage="sft",
+        reason=OVER_CONTEXT,
+        problem_id=pair.problem_id,
+        source="pairs",
+        prompt=pair.prompt,
+        detail=f"longer than the context of {context} tokens: think {pair.think_tokens}, short {pair.short_tokens}, "
+        "and the prompt",
+    )
+
+
+def fits(samples: Sequence[Sample], *, context: int | None) -> bool:
+    """Whether a pair is trained on, given its two samples. Cut off, one would teach an answer that stops midway."""
+    return context is None or max(map(len, samples)) <= context
 
 
 def fitting_pairs(pairs: Sequence[Pair], *, tokenizer: PreTrainedTokenizerBase, context: int | None) -> FittingPairs:
-    """Leave out pairs of which a side does not fit: cut off, it would teach an answer that stops in the middle.
+    """The pairs that the warm-up would train on, found without tokenising those that are clearly short enough.
 
-    Raises ConfigError where none is left.
+    Raises ConfigError if none is left.
     """
     if context is None:
-        return FittingPairs(list(pairs), [], context)
+        return FittingPairs(list(pairs), [])
     frame = len(render_prompt(tokenizer, "x"))
     kept: list[Pair] = []
     too_long: list[Pair] = []
     for pair in pairs:
         longest = max(most_tokens(pair.think_completion), most_tokens(pair.short_completion))
-        if frame + most_tokens(pair.prompt) + longest + 1 > context:
-            prompt = len(render_prompt(tokenizer, pair.prompt))
-            think = render_completion(tokenizer, pair.think_completion, finished=not pair.think_truncated)
-            short = render_completion(tokenizer, pair.short_completion, finished=not pair.short_truncated)
-            if prompt + max(len(think), len(short)) > context:
-                too_long.append(pair)
-                continue
-        kept.append(pair)
-    if pairs and not kept:
+        if frame + most_tokens(pair.prompt) + longest + 1 <= context or fits(
+            pair_samples([pair], tokenizer=tokenizer).samples, context=context
+        ):
+            kept.append(pair)
+        else:
+            too_long.append(pair)
+    refuse_if_none_fits(len(pairs), num_dropped=len(too_long), context=context)
+    return FittingPairs(kept, too_long)
+
+
+def refuse_if_none_fits(num_pairs: int, *, num_dropped: int, context: int | None) -> None:
+    """Raise ConfigError if all pairs were dropped."""
+    if 0 < num_pairs == num_dropped:
         raise ConfigError(
-            f"sft: all {len(pairs)} pairs are longer than the model's context of {context} tokens; lower "
+            f"sft: all {num_pairs} pairs are longer than the model's context of {context} tokens; lower "
             "teach.think.max_tokens, or choose a base model with a longer context"
         )
-    return FittingPairs(kept, too_long, context)
