@@ -15,6 +15,7 @@ from schemas.configs.pipeline import PipelineConfig
 from schemas.errors import ConfigError, nearest
 from tasks.running.context import RunContext
 from tasks.running.event_files import require_tensorboard
+from tasks.running.trackers import require_trackers
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ def checked_settings() -> Settings:
     settings = Settings.from_environment().prepare()
     if settings.tensorboard is not None:
         require_tensorboard(settings.tensorboard)
+    require_trackers(settings.trackers)
     return settings
 
 

@@ -24,10 +24,14 @@ from infra.store.load_card import CARD_NAME, write_load_card
 from schemas.artifact import MANIFEST_VERSION, Artifact, CheckResult, InputRef, Manifest
 from schemas.base import tables_of
 from schemas.configs.stage import StageConfig
+from schemas.configs.training import TrainingConfig
 from tasks.running.context import RunContext
+from tasks.running.event_files import EventFile
 from tasks.running.find import RESULT_PACKAGES, find_done
 from tasks.running.progress_display import stage_progress
 from tasks.running.stage import StageOutcome, StagePlan
+from tasks.running.step_writer import StepWriter
+from tasks.running.trackers import TrackedRun
 
 C = TypeVar("C", bound=StageConfig)
 logger = logging.getLogger("thinkless")
@@ -67,8 +71,7 @@ def _build(store: ArtifactStore, context: RunContext, plan: StagePlan[C]) -> Art
         workspace = store.open_workspace(plan.stage, plan.key)
         with writing(workspace):
             clock = time.monotonic()
-            event_dir = context.settings.event_dir(f"{plan.label}-{plan.key[:8]}")
-            with stage_progress(plan.label, event_dir=event_dir) as progress:
+            with stage_progress(plan.label, writers=_step_writers(context, plan)) as progress:
                 outcome = plan.builder.build(plan, context, workspace, progress)
             timings = {"build": round(time.monotonic() - clock, 3)}
             clock = time.monotonic()
@@ -95,6 +98,17 @@ def _build(store: ArtifactStore, context: RunContext, plan: StagePlan[C]) -> Art
     context.catalog.register(manifest, Path(artifact.path))
     emit_events(home, manifest, event="complete", run_id=context.run_id, attempt_uuid=attempt)
     return artifact
+
+
+def _step_writers(context: RunContext, plan: StagePlan[C]) -> list[StepWriter]:
+    """All that the settings ask to write the numbers of every step to; trackers get those of a training."""
+    settings, name = context.settings, f"{plan.label}-{plan.key[:8]}"
+    writers: list[StepWriter] = []
+    if settings.tensorboard is not None:
+        writers.append(EventFile(settings.tensorboard / name))
+    if isinstance(plan.config, TrainingConfig):
+        writers += [TrackedRun(tracker, f"{context.profile}-{name}", plan.slice) for tracker in settings.trackers]
+    return writers
 
 
 def _draft_manifest(context: RunContext, plan: StagePlan[C]) -> Manifest:
