@@ -35,7 +35,7 @@ from tests.integration.driver import LABELS
 def server(place: Path) -> Iterator[None]:
     """A server with a database and a result store of its own."""
     changed = {PREFECT_HOME: place, PREFECT_LOCAL_STORAGE_PATH: place / "storage"}
-    with temporary_settings(updates=changed), prefect_test_harness(server_startup_timeout=120):
+    with temporary_settings(updates=changed), prefect_test_harness(server_startup_timeout=400):
         yield
 
 
@@ -65,13 +65,13 @@ def newest_run() -> Recorded:
 
 
 def events_of(recorded: Recorded, *prefixes: str, at_least: int) -> list[Event]:
-    """Events of a flow run whose names begin so; the server writes them a moment after the run: waits up to 30 s."""
+    """Events of a flow run whose names begin so; the server writes them a moment after the run: waits up to 2 min."""
     wanted = EventFilter(
         event=EventNameFilter(prefix=list(prefixes)),
         related=EventRelatedFilter(id=[f"prefect.flow-run.{recorded.flow_run.id}"]),
     )
     found: list[Event] = []
-    for _ in range(60):
+    for _ in range(240):
         with get_client(sync_client=True) as client:
             found = list(client.read_events(wanted, limit=50).events)
         if len(found) >= at_least:

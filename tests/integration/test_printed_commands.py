@@ -61,7 +61,7 @@ NOT_EXECUTED = {
     "prefect worker start --pool thinkless": A_SERVER,
     "prefect deployment run thinkless/full --watch": A_SERVER,
     "prefect deployment run thinkless/full -p profile=smollm2 -p objective=hgpo -p limit=50": A_SERVER,
-    "prefect deployment run thinkless/full -p profile=my.toml -p 'overrides=[\"rl.gamma=0.3\", \"seed=1\"]'": A_SERVER,
+    'prefect deployment run thinkless/full -p profile=my.toml -p \'overrides=["rl.gamma=0.3", "seed=1"]\'': A_SERVER,
     "prefect block ls": A_SERVER,
     "prefect automation create --from-file flows/prefect/automations.yaml": A_SERVER,
     "prefect deployment run thinkless/rl -p 'refresh=[\"rl\"]' --watch": A_SERVER,
