@@ -30,8 +30,6 @@ from tasks.running.context import RunContext
 
 MAX_NAME = 200
 """Characters of a flow run's name."""
-CACHED_BY_KEY = CacheKeyFnPolicy(cache_key_fn=lambda _, inputs: f"{inputs['plan'].stage}-{inputs['plan'].key}")
-"""Prefect's cache uses the key of the store, but the store alone decides whether a stage is done."""
 
 
 def _flow_run_name() -> str:
@@ -102,21 +100,28 @@ class TaskBuilder:
         """Run one stage's task; raises what the stage raised."""
         if done is not None and done.key != plan.key:  # kept by --keep: Prefect's cache has no entry under this key
             return done
+
+        # Without parameters: Prefect would recognise the text "teach" of one teacher's result in the plan of the other,
+        # and take the one for an input of the other.
+        def build() -> Artifact:
+            return build_and_tell(context, plan)
+
         stage = materialize(
             asset_key(plan),
             asset_deps=[asset_key(artifact) for artifact in plan.inputs],
             name=plan.stage,
             task_run_name=plan.label,
-            cache_policy=CACHED_BY_KEY,
+            # The key of the store; the store alone decides whether a stage is done.
+            cache_policy=CacheKeyFnPolicy(cache_key_fn=lambda *_: f"{plan.stage}-{plan.key}"),
             refresh_cache=done is None,
             persist_result=True,
             result_serializer="json",
             retries=len(RETRY_PAUSES_SECONDS),
             retry_delay_seconds=list(RETRY_PAUSES_SECONDS),
             retry_condition_fn=_is_transient,
-        )(build_and_tell)
+        )(build)
         before = [self.states[artifact.key] for artifact in plan.inputs if artifact.key in self.states]
-        state = stage(context, plan, return_state=True, wait_for=before)
+        state = stage(return_state=True, wait_for=before)
         self.states[plan.key] = state
         built: Artifact = state.result()
         return built

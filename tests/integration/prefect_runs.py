@@ -35,7 +35,7 @@ from tests.integration.driver import LABELS
 def server(place: Path) -> Iterator[None]:
     """A server with a database and a result store of its own."""
     changed = {PREFECT_HOME: place, PREFECT_LOCAL_STORAGE_PATH: place / "storage"}
-    with temporary_settings(updates=changed), prefect_test_harness(server_startup_timeout=120):
+    with temporary_settings(updates=changed), prefect_test_harness(server_startup_timeout=400):
         yield
 
 
@@ -54,10 +54,14 @@ class Recorded:
 
 
 def newest_run() -> Recorded:
-    """Read the newest flow run back."""
+    """Read the newest flow run back; the server hears of a task's last state a moment later: waits up to 2 min."""
     with get_client(sync_client=True) as client:
         (flow_run,) = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
-        tasks = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run.id])))
+        for _ in range(240):
+            tasks = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run.id])))
+            if all(task.state is not None and task.state.is_final() for task in tasks):
+                break
+            time.sleep(0.5)
         artifacts = client.read_artifacts(
             artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run.id]))
         )
@@ -65,13 +69,13 @@ def newest_run() -> Recorded:
 
 
 def events_of(recorded: Recorded, *prefixes: str, at_least: int) -> list[Event]:
-    """Events of a flow run whose names begin so; the server writes them a moment after the run: waits up to 30 s."""
+    """Events of a flow run whose names begin so; the server writes them a moment after the run: waits up to 2 min."""
     wanted = EventFilter(
         event=EventNameFilter(prefix=list(prefixes)),
         related=EventRelatedFilter(id=[f"prefect.flow-run.{recorded.flow_run.id}"]),
     )
     found: list[Event] = []
-    for _ in range(60):
+    for _ in range(240):
         with get_client(sync_client=True) as client:
             found = list(client.read_events(wanted, limit=50).events)
         if len(found) >= at_least:

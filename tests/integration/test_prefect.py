@@ -75,10 +75,11 @@ def test_every_task_waits_for_the_tasks_of_its_inputs(finished: tuple[Path, Reco
     _, recorded = finished
     label_of = {task.id: label for label, task in recorded.tasks.items()}
     arrows = {
-        label: {label_of[before.id] for before in task.task_inputs.get("wait_for", []) if hasattr(before, "id")}
+        label: {label_of[before.id] for kind in task.task_inputs.values() for before in kind if hasattr(before, "id")}
         for label, task in recorded.tasks.items()
     }
     assert arrows["base"] == arrows["problems"] == set()
+    assert arrows["teach-think"] == arrows["teach-short"] == {"base", "problems"}
     assert arrows["pairs"] == {"problems", "teach-think", "teach-short"}
     assert arrows["rl"] >= {"sft", "problems"}
     assert all(arrows[label] for label in LABELS if label not in ("base", "problems"))
