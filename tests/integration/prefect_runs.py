@@ -54,10 +54,14 @@ class Recorded:
 
 
 def newest_run() -> Recorded:
-    """Read the newest flow run back."""
+    """Read the newest flow run back; the server hears of a task's last state a moment later: waits up to 2 min."""
     with get_client(sync_client=True) as client:
         (flow_run,) = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
-        tasks = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run.id])))
+        for _ in range(240):
+            tasks = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run.id])))
+            if all(task.state is not None and task.state.is_final() for task in tasks):
+                break
+            time.sleep(0.5)
         artifacts = client.read_artifacts(
             artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run.id]))
         )
