@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import os
 
-WAIT_POLICY = "OMP_WAIT_POLICY"
-CHOICES = (WAIT_POLICY, "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+SPIN_COUNT = "GOMP_SPINCOUNT"
+SHORT = "10000"
+"""Turns of the loop before a thread sleeps, about a thirtieth of the library's own number."""
+CHOICES = ("OMP_WAIT_POLICY", SPIN_COUNT, "KMP_BLOCKTIME")
 """Variables by which a user decides this; the last is of Intel's library, which some builds use."""
 
 
 def sleep_while_waiting() -> None:
-    """Make threads sleep while they wait, unless the user has decided otherwise. Has no effect once torch is loaded."""
+    """Make threads sleep soon while they wait, unless the user has decided otherwise. Has no effect once torch is
+    loaded."""
     if not any(name in os.environ for name in CHOICES):
-        os.environ[WAIT_POLICY] = "passive"
+        os.environ[SPIN_COUNT] = SHORT
