@@ -30,7 +30,7 @@ from thinkless_core.training.sided_samples import SidedSamples, pair_samples, si
 PAIRS_AT_ONCE = 500
 CHARACTERS_AT_ONCE = 1 << 21
 """Pairs that are tokenised together; a tokenizer needs about 100 bytes per token while it works."""
-BYTES_PER_BATCH = 64 << 20
+BYTES_PER_BATCH = 16 << 20
 """Record batches of a file are large, because opening it touches a few pages of each."""
 _MADE_FROM = b"made_from"
 """Key in a file's metadata."""
