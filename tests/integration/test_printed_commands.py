@@ -54,6 +54,7 @@ NOT_EXECUTED = {
     "python -m tests.gpu run FOLDER --out DIR": "a GPU; tests/gpu runs both halves with two steps",
     "pip install 'thinkless-flows[gym]'": "a package index",
     "pip install vllm": "a package index, and a GPU",
+    "THINKLESS_TRACKERS=trackio,wandb thinkless run": "two extras, and an account; test_trackers.py writes to both",
     "prefect server start": A_SERVER,
     "prefect config set PREFECT_API_URL=http://127.0.0.1:4200/api": A_SERVER,
     "prefect work-pool create thinkless --type process": A_SERVER,
