@@ -51,18 +51,24 @@ class TrainSft(Stage[SftConfig]):
 
 def _left_out(plan: StagePlan[SftConfig], pairs: TokenisedPairs) -> Iterator[DroppedRow]:
     """The pairs that are longer than the student's context."""
-    from thinkless_core.student.context_length import context_length
-    from thinkless_core.student.model_files import load_student_config
     from thinkless_core.training.fitting_pairs import left_out
 
     too_long = set(pairs.too_long.tolist())
     if not too_long:
         return
     base, source = (Path(artifact.path) for artifact in plan.inputs)
-    context = context_length(load_student_config(base / "model"))
+    context = _context_of(base)
     for row, pair in enumerate(iter_records(source / Pair.FILE, Pair)):
         if row in too_long:
             yield left_out(pair, context=context)
+
+
+def _context_of(base: Path) -> int | None:
+    """Most tokens of the student of an artifact of stage `base`."""
+    from thinkless_core.student.context_length import context_length
+    from thinkless_core.student.model_files import load_student_config
+
+    return context_length(load_student_config(base / "model"))
 
 
 def tokenise(plan: StagePlan[SftConfig], workspace: Path, progress: Progress) -> TokenisedPairs:
@@ -71,8 +77,7 @@ def tokenise(plan: StagePlan[SftConfig], workspace: Path, progress: Progress) ->
     A file that is damaged, or was made from another tokenizer or other pairs, is written anew. Raises StoreError for a
     full disk, and ConfigError if no pair fits into the student's context.
     """
-    from thinkless_core.student.context_length import context_length
-    from thinkless_core.student.model_files import load_student_config, load_student_tokenizer
+    from thinkless_core.student.model_files import load_student_tokenizer
     from thinkless_core.training.tokenised_pairs import PAIRS_AT_ONCE, TokenisedPairs, write_tokenised
 
     base, pairs = (Path(artifact.path) for artifact in plan.inputs)
@@ -91,7 +96,7 @@ def tokenise(plan: StagePlan[SftConfig], workspace: Path, progress: Progress) ->
             progress(0, plan.config.steps, {"tokenised": num_done / num_pairs})
 
     tokenizer = load_student_tokenizer(base / "model")
-    context = context_length(load_student_config(base / "model"))
+    context = _context_of(base)
     with writing(file):
         write_tokenised(
             file,

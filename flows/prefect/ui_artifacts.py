@@ -28,18 +28,19 @@ def publish_artifacts(artifacts: Mapping[str, Artifact]) -> None:
         create_table_artifact(table=rounded, key="result-table", description="Model x benchmark x mode")
     if "report" in artifacts:
         lines = result_table_text(Path(artifacts["evaluate"].path) / EvalSummary.FILE)
-        shown = in_markdown(Path(artifacts["report"].path) / REPORT_FILE, table=f"```\n{lines}\n```")
+        served, page = Settings.from_environment().report_url, Path(artifacts["report"].path) / REPORT_FILE
+        address = served and f"{served.rstrip('/')}/{artifacts['report'].key}/{REPORT_FILE}"
+        shown = in_markdown(page, table=f"```\n{lines}\n```", address=address)
         create_markdown_artifact(shown, key="report", description="Result and report")
 
 
-def in_markdown(page: Path, *, table: str) -> str:
+def in_markdown(page: Path, *, table: str, address: str | None = None) -> str:
     """The headline and main picture of a page, its result table, and where it is: a browser opens no file of another
-    machine.
+    machine, so `address` is where it is served, if it is.
 
     The picture is a data URI, which Prefect's UI shows; its experimental V2 UI leaves the picture out.
     """
     place = f"The page is the file `{page}` on {socket.gethostname()}."
-    served = Settings.from_environment().report_url
-    if served is not None and page.parent.parent.name == "report":
-        place = f"[Report]({served.rstrip('/')}/{page.parent.name}/{page.name}), there from the file `{page}`."
+    if address:
+        place = f"[Report]({address}), there from the file `{page}`."
     return "\n\n".join([*excerpt(page.read_text(encoding="utf-8")), table, place])

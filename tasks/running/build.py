@@ -12,7 +12,6 @@ import os
 import platform
 import time
 import uuid
-from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -149,7 +148,8 @@ def _dropped_by_reason(workspace: Path) -> dict[str, int]:
         return {}
     import pyarrow.parquet as pq  # a slow import, needed only to build
 
-    return dict(sorted(Counter(pq.read_table(file, columns=["reason"])["reason"].to_pylist()).items()))
+    counts = pq.read_table(file, columns=["reason"])["reason"].value_counts()
+    return {count["values"]: count["counts"] for count in sorted(counts.to_pylist(), key=lambda c: c["values"])}
 
 
 def _validate(store: ArtifactStore, workspace: Path, outcome: StageOutcome) -> tuple[CheckResult, ...]:

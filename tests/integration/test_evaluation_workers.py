@@ -17,7 +17,7 @@ from tasks.evaluate_models import EvaluateModels, EvaluationWork
 from tasks.running.chunks import unfinished
 from tests.integration.conftest import BuiltHome
 from tests.integration.driver import SMALL, command, run_pipeline
-from tests.integration.processes import environment, family_of, kill_9, started, still_alive, wait_until
+from tests.integration.processes import environment, family_of, started, still_alive, stop, wait_until
 from tests.integration.test_kill_and_resume import chunks
 
 GONE_AFTER_SECONDS = 15.0
@@ -104,11 +104,7 @@ def test_a_stopped_command_leaves_no_worker_and_keeps_the_chunks(
         wait_until(lambda: len(chunks(directory)) >= 1, process=process, log=log)
         family = family_of(process.pid)
         assert workers_in(family)
-        if sent is signal.SIGKILL:
-            kill_9(process)
-        else:
-            process.send_signal(sent)
-            process.wait(timeout=60)
+        stop(process, sent)
         assert still_alive(family, after_seconds=GONE_AFTER_SECONDS) == []
     kept = {path: path.stat().st_mtime_ns for path in chunks(directory)}
     assert kept
