@@ -40,12 +40,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.profile:
         command = [sys.executable, "-m", "tests.benchmarks.profiling", str(setting.folder), str(int(setting.quick))]
         return subprocess.run([*command, str(setting.threads)], cwd=ROOT).returncode
-    if missing := missing_peers():
-        print(f"not installed: {', '.join(missing)}; `make bench` makes an environment with them", file=sys.stderr)
-        return 2
     wanted = arguments.rows.split(",") if arguments.rows else [row.name for row in ROWS]
     if unknown := sorted(set(wanted) - {row.name for row in ROWS}):
         print(f"unknown rows {unknown}; there are: {', '.join(row.name for row in ROWS)}", file=sys.stderr)
+        return 2
+    if missing := missing_peers(row for row in ROWS if row.name in wanted):
+        print(f"not installed: {', '.join(missing)}; `make bench` makes an environment with them", file=sys.stderr)
         return 2
     machine = describe_machine()
     failed = [row.name for row in ROWS if row.name in wanted and not _measure(row, setting, arguments, machine)]

@@ -6,10 +6,12 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from infra.installed import installed_version
+from tests.benchmarks.row import Row
 
 PACKAGES = (
     "torch", "transformers", "trl", "accelerate", "datasets", "pandas", "pyarrow", "duckdb", "math-verify", "prefect",
@@ -47,9 +49,10 @@ def num_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def missing_peers() -> list[str]:
-    """Peers that are not installed."""
-    return [name for name in ("trl", "math-verify", "pandas", "datasets") if not installed_version(name)]
+def missing_peers(rows: Iterable[Row]) -> list[str]:
+    """Peers of these rows that are not installed."""
+    peers = dict.fromkeys(peer for row in rows for peer in row.peers)
+    return [name for name in peers if not installed_version(name)]
 
 
 def _cpu_name() -> str:

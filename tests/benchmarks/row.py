@@ -38,6 +38,8 @@ class Row:
     """Rounds, where the command line does not say otherwise."""
     prepare: Callable[[Setting], None] = field(default=lambda setting: None)
     """Makes what the contestants share, once: models, data."""
+    peers: Sequence[str] = ("trl", "math-verify", "pandas", "datasets")
+    """Distributions that have to be installed; by default those of all rows."""
 
 
 def source_tag(*names: str) -> str:
