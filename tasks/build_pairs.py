@@ -25,10 +25,7 @@ class BuildPairs(Stage[PairsConfig]):
     config = PairsConfig
     needs = ("problems", "teach-think", "teach-short")
     tables = (Pair,)
-    resources = tuple(
-        f"infra/catalog/sql/{query}.sql"
-        for query in ("paired_generations", "aligned_generations", "pair_faults", "pairs")
-    )
+    resources = tuple(f"infra/catalog/sql/{query}.sql" for query in ("paired_generations", "pair_faults", "pairs"))
 
     def build(
         self, plan: StagePlan[PairsConfig], context: RunContext, workspace: Path, progress: Progress
