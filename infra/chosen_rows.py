@@ -7,8 +7,8 @@ numbers in no order -> the file is read once as well -> runs, each sorted and wr
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, chain, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +64,7 @@ def _ascending(
                 num_rows, num_bytes = num_rows + len(batch), num_bytes + batch.nbytes
 
 
-def _sorted(tables: Iterable[pa.Table], scratch: Path) -> Iterator[pa.Table]:
+def _sorted(tables: Iterator[pa.Table], scratch: Path) -> Iterator[pa.Table]:
     """The same rows by place; meanwhile they are on disk, uncompressed."""
     with tempfile.TemporaryDirectory(prefix="rows-", dir=scratch) as folder:
         spill = Path(folder) / "runs.arrow"
@@ -75,20 +75,18 @@ def _sorted(tables: Iterable[pa.Table], scratch: Path) -> Iterator[pa.Table]:
             yield from _merged([(pa.Table.from_batches([reader.get_batch(i)]) for i in run) for run in runs])
 
 
-def _write_runs(tables: Iterable[pa.Table], spill: Path) -> list[range]:
+def _write_runs(tables: Iterator[pa.Table], spill: Path) -> list[range]:
     """Writes an Arrow file of small batches; returns which of them make up a run, whose places rise."""
-    runs: list[range] = []
-    num_batches = 0
-    with pa.OSFile(str(spill), "wb") as sink, ExitStack() as stack:
-        writer = None
-        for run in in_parts(tables, most_bytes=_RUN_BYTES):
-            writer = writer or stack.enter_context(pa.ipc.new_file(sink, run.schema))
-            first = num_batches
-            for piece in in_parts([run.sort_by(_PLACE)], most_bytes=_PIECE_BYTES):
-                writer.write_table(piece)  # one batch, because its columns are in one chunk
-                num_batches += 1
-            runs.append(range(first, num_batches))
-    return runs
+    first = next(tables)
+    with pa.OSFile(str(spill), "wb") as sink, pa.ipc.new_file(sink, first.schema) as writer:
+
+        def write(run: pa.Table) -> int:
+            pieces = in_parts([run.sort_by(_PLACE)], most_bytes=_PIECE_BYTES)
+            return sum(1 for _ in map(writer.write_table, pieces))  # a batch each: its columns are in one chunk
+
+        # No loop, whose variable would hold a run while the next one is gathered.
+        ends = accumulate(map(write, in_parts(chain([first], tables), most_bytes=_RUN_BYTES)), initial=0)
+        return [range(low, high) for low, high in pairwise(ends)]
 
 
 def _merged(runs: Sequence[Iterator[pa.Table]]) -> Iterator[pa.Table]:

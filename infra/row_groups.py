@@ -5,7 +5,7 @@ tables of any size -> the same rows in parts of at most so many rows and bytes -
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +21,18 @@ BYTES_PER_GROUP = 64 << 20
 """A row group ends at whichever comes first; a reader holds one group at a time."""
 
 
-def write_groups(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> int:
+def write_groups(path: Path, schema: pa.Schema, tables: Iterable[pa.Table], *, unlike: Collection[str] = ()) -> int:
     """Write tables of one schema to a Parquet file; returns the number of rows. The file appears only if complete.
 
-    The same rows give the same bytes, whatever tables they come in. Raises StoreError on a full disk.
+    `unlike` are columns whose values rarely repeat: a dictionary of them would take time and room. The same rows give
+    the same bytes, whatever tables they come in. Raises StoreError on a full disk.
     """
     unfinished = path.with_suffix(".unfinished")
-    with writing(path), pq.ParquetWriter(unfinished, schema, compression="zstd") as writer:
+    repeated = [name for name in schema.names if name not in unlike]
+    with (
+        writing(path),
+        pq.ParquetWriter(unfinished, schema, compression="zstd", use_dictionary=repeated) as writer,
+    ):
 
         def write(group: pa.Table) -> int:
             writer.write_table(group, row_group_size=len(group))

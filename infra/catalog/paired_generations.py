@@ -20,6 +20,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from infra.catalog.catalog_file import explained
@@ -31,6 +32,8 @@ from schemas.records.pairs import Pair
 
 MEMORY_LIMIT = "1GB"
 """Of the join of ids; a million problems take a tenth of it."""
+
+_UNLIKE = ("problem_id", "prompt", "answer", "think_completion", "short_completion")
 
 FaultCounts = dict[tuple[str | None, str | None], int]
 """Problems by what is wrong with their think and their short side: see infra/catalog/sql/pair_faults.sql."""
@@ -63,9 +66,10 @@ class PairedGenerations:
             chosen_rows(self._files[side], columns, rows[f"{side}_row"], scratch=self._scratch)
             for side, columns in sides.items()
         ]
-        split = np.full(len(rows["problem_row"]), "train", dtype=object)
-        split[held_out] = "validation"
-        return write_groups(path, arrow_schema(Pair), _pairs(_side_by_side(found), split))
+        is_held_out = np.zeros(len(rows["problem_row"]), bool)
+        is_held_out[held_out] = True
+        pairs = _pairs(_side_by_side(found), is_held_out)
+        return write_groups(path, arrow_schema(Pair), pairs, unlike=_UNLIKE)
 
 
 @contextmanager
@@ -104,7 +108,7 @@ def _side_by_side(sources: Sequence[Iterator[pa.Table]]) -> Iterator[list[pa.Tab
     assert not any(heads), "a side has fewer rows than another"
 
 
-def _pairs(rows: Iterator[list[pa.Table]], split: NDArray[np.object_]) -> Iterator[pa.Table]:
+def _pairs(rows: Iterator[list[pa.Table]], is_held_out: NDArray[np.bool_]) -> Iterator[pa.Table]:
     """Rows of the three files as rows of pairs."""
     schema = arrow_schema(Pair)
     first = 0
@@ -114,7 +118,8 @@ def _pairs(rows: Iterator[list[pa.Table]], split: NDArray[np.object_]) -> Iterat
             columns[f"{side}_completion"] = generation["completion"]
             columns[f"{side}_tokens"] = generation["num_tokens"]
             columns[f"{side}_truncated"] = generation["truncated"]
-        columns["split"] = pa.array(split[first : first + len(problem)], pa.string())
+        validation = pa.array(is_held_out[first : first + len(problem)])
+        columns["split"] = pc.if_else(validation, "validation", "train")
         first += len(problem)
         yield pa.table(columns).select(schema.names).cast(schema)
 
