@@ -1,13 +1,13 @@
 """Stage `teach`: one teacher answers every warm-up problem in one mode; it runs once per mode.
 
-problems -> chunks -> teacher (an endpoint's replies go through <home>/replay) -> generations.parquet, dropped.jsonl
+problems -> chunks -> teacher (an endpoint's replies go through <home>/replay) -> generations.parquet, dropped.parquet
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -17,6 +17,7 @@ from schemas.configs.pipeline import PipelineConfig
 from schemas.configs.teach import OpenAITeacher, TeachSideConfig
 from schemas.errors import TeacherError
 from schemas.mode import Mode
+from schemas.records.dropped import DroppedRow
 from schemas.records.generations import Generation
 from schemas.records.problems import Problem, ProblemSplit
 from tasks.running.context import RunContext
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from thinkless_core.teachers.asking import DroppedAnswer
     from thinkless_core.teachers.reply import Teacher
 
-DROPPED_FILE = "dropped.jsonl"
-"""Answers that could not be kept, one JSON object per line; written only if there are any."""
-
 
 class AskTeachers(Stage[TeachSideConfig]):
     """Asks one teacher for an answer to every warm-up problem in one mode."""
@@ -39,7 +37,7 @@ class AskTeachers(Stage[TeachSideConfig]):
     name = "teach"
     config = TeachSideConfig
     needs = ("base", "problems")
-    tables = (Generation,)
+    tables = (Generation, DroppedRow)
     judges = True
 
     def __init__(self, mode: Mode) -> None:
@@ -161,24 +159,37 @@ def _outcome(
         for line in _drops_of(chunk).read_text(encoding="utf-8").split("\n")
         if line
     ]
-    reasons = Counter(drop.reason for drop in drops)
     note = _many_wrong(config, rows, drops, problems)
     if not rows:
         refuse_no_answers(drops, mode=config.mode, note=note)
     if note:
         progress(num_problems, num_problems, {}, [note])
     write_table(workspace, Generation, rows)
-    if drops:
-        write_whole(workspace / DROPPED_FILE, _lines(asdict(drop) for drop in drops))
+    write_table(workspace, DroppedRow, _dropped_rows(drops, problems))
     return StageOutcome(
         rows=len(rows),
-        drops={
-            "truncated": sum(g.truncated for g in rows),
-            "incorrect": sum(not g.correct and not g.truncated for g in rows),
-            **reasons,
+        marked={
+            "truncated_kept": sum(g.truncated for g in rows),
+            "incorrect_kept": sum(not g.correct and not g.truncated for g in rows),
         },
         gates=(Gate(Generation.FILE, generations_suite(mode=config.mode, num_problems=num_problems - len(drops))),),
     )
+
+
+def _dropped_rows(drops: Sequence[DroppedAnswer], problems: Sequence[Problem]) -> Iterator[DroppedRow]:
+    """One row per problem without an answer; of an answer that was judged, what was read comes first."""
+    asked = {problem.problem_id: problem for problem in problems}
+    for drop in drops:
+        problem = asked[drop.problem_id]
+        read = f"read {drop.answer}, expected {problem.answer}: " if drop.answer is not None else ""
+        yield DroppedRow(
+            stage=f"teach-{drop.mode}",
+            reason=drop.reason,
+            problem_id=drop.problem_id,
+            source=drop.teacher,
+            prompt=problem.prompt,
+            detail=read + drop.text,
+        )
 
 
 def _many_wrong(

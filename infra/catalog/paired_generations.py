@@ -1,8 +1,9 @@
 """Joins both teachers' generations to their problems in DuckDB, counts their faults and writes the file of pairs.
 
 ids in problems.parquet + think, short generations.parquet -> table `paired_generations`: numbers of rows, faults
-                                                              -> counts by fault
-                                                              -> rows of a pair -> their texts -> pairs.parquet
+    -> counts by fault
+    -> rows of the pairs                -> their texts -> pairs.parquet
+    -> rows of the others, with reasons -> their texts -> dropped.parquet
 DuckDB sees no text: it joins ids in any order of rows and spills to disk. Texts stream from file to file, so that
 memory grows with neither their number nor their length.
 """
@@ -27,13 +28,14 @@ from infra.catalog.catalog_file import explained
 from infra.catalog.sql_text import sql_text
 from infra.chosen_rows import chosen_rows
 from infra.row_groups import write_groups
-from schemas.base import arrow_schema
+from schemas.base import Record, arrow_schema
+from schemas.records.dropped import DroppedRow
 from schemas.records.pairs import Pair
 
 MEMORY_LIMIT = "1GB"
 """Of the join of ids; a million problems take a tenth of it."""
 
-_UNLIKE = ("problem_id", "prompt", "answer", "think_completion", "short_completion")
+_UNLIKE = ("problem_id", "prompt", "answer", "think_completion", "short_completion", "detail")
 
 FaultCounts = dict[tuple[str | None, str | None], int]
 """Problems by what is wrong with their think and their short side: see infra/catalog/sql/pair_faults.sql."""
@@ -55,21 +57,29 @@ class PairedGenerations:
         `held_out` are the numbers, counted from 0 over the pairs, of those for validation. A problem that lacks a side
         has no pair. The same rows give the same bytes. Raises StoreError on a full disk.
         """
-        with explained(path):
-            rows = self._connection.execute(sql_text("pairs"), {"dropping": list(dropping)}).fetchnumpy()
-        sides = {
-            "problem": ["problem_id", "prompt", "answer", "difficulty"],
-            "think": ["completion", "num_tokens", "truncated"],
-            "short": ["completion", "num_tokens", "truncated"],
-        }
+        rows = self._rows("pairs", path, dropping)
         found = [
-            chosen_rows(self._files[side], columns, rows[f"{side}_row"], scratch=self._scratch)
-            for side, columns in sides.items()
+            self._texts("problem", ["problem_id", "prompt", "answer", "difficulty"], rows),
+            self._texts("think", ["completion", "num_tokens", "truncated"], rows),
+            self._texts("short", ["completion", "num_tokens", "truncated"], rows),
         ]
-        is_held_out = np.zeros(len(rows["problem_row"]), bool)
+        is_held_out = np.zeros(len(rows), bool)
         is_held_out[held_out] = True
-        pairs = _pairs(_side_by_side(found), is_held_out)
-        return write_groups(path, arrow_schema(Pair), pairs, unlike=_UNLIKE)
+        return _write(path, Pair, _pairs(_side_by_side(found), is_held_out))
+
+    def write_dropped(self, path: Path, *, dropping: Sequence[str]) -> int:
+        """Write one row per problem and fault of `dropping` that it has, likewise; returns how many."""
+        rows = self._rows("dropped_pairs", path, dropping)
+        problems = self._texts("problem", ["problem_id", "source", "prompt", "answer"], rows)
+        return _write(path, DroppedRow, _dropped(_side_by_side([problems, iter([rows] if len(rows) else [])])))
+
+    def _rows(self, query: str, path: Path, dropping: Sequence[str]) -> pa.Table:
+        with explained(path):
+            return self._connection.sql(sql_text(query), params={"dropping": list(dropping)}).to_arrow_table()
+
+    def _texts(self, side: str, columns: Sequence[str], rows: pa.Table) -> Iterator[pa.Table]:
+        numbers = rows[f"{side}_row"].to_numpy()
+        return chosen_rows(self._files[side], columns, numbers, scratch=self._scratch)
 
 
 @contextmanager
@@ -108,9 +118,8 @@ def _side_by_side(sources: Sequence[Iterator[pa.Table]]) -> Iterator[list[pa.Tab
     assert not any(heads), "a side has fewer rows than another"
 
 
-def _pairs(rows: Iterator[list[pa.Table]], is_held_out: NDArray[np.bool_]) -> Iterator[pa.Table]:
-    """Rows of the three files as rows of pairs."""
-    schema = arrow_schema(Pair)
+def _pairs(rows: Iterator[list[pa.Table]], is_held_out: NDArray[np.bool_]) -> Iterator[dict[str, pa.ChunkedArray]]:
+    """Rows of the three files as columns of pairs."""
     first = 0
     for problem, think, short in rows:
         columns = {name: problem[name] for name in problem.column_names}
@@ -121,7 +130,26 @@ def _pairs(rows: Iterator[list[pa.Table]], is_held_out: NDArray[np.bool_]) -> It
         validation = pa.array(is_held_out[first : first + len(problem)])
         columns["split"] = pc.if_else(validation, "validation", "train")
         first += len(problem)
-        yield pa.table(columns).select(schema.names).cast(schema)
+        yield columns
+
+
+def _dropped(rows: Iterator[list[pa.Table]]) -> Iterator[dict[str, pa.ChunkedArray]]:
+    """Problems and why they have no pair as columns of dropped rows."""
+    for problem, why in rows:
+        answer = pc.if_else(why["expects_answer"], problem["answer"], "")
+        yield {
+            "stage": pa.array(["pairs"] * len(why)),
+            "reason": why["reason"],
+            **{name: problem[name] for name in ("problem_id", "source", "prompt")},
+            "detail": pc.binary_join_element_wise(why["detail"], answer, ""),
+        }
+
+
+def _write(path: Path, record: type[Record], parts: Iterator[dict[str, pa.ChunkedArray]]) -> int:
+    """The rows of all parts as a file of these records; returns how many."""
+    schema = arrow_schema(record)
+    tables = (pa.table(columns).select(schema.names).cast(schema) for columns in parts)
+    return write_groups(path, schema, tables, unlike=_UNLIKE)
 
 
 def _rows_of(path: Path) -> str:
