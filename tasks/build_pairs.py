@@ -27,8 +27,7 @@ class BuildPairs(Stage[PairsConfig]):
     needs = ("problems", "teach-think", "teach-short")
     tables = (Pair, DroppedRow)
     resources = tuple(
-        f"infra/catalog/sql/{query}.sql"
-        for query in ("paired_generations", "aligned_generations", "pair_faults", "pairs", "dropped_pairs")
+        f"infra/catalog/sql/{query}.sql" for query in ("paired_generations", "pair_faults", "pairs", "dropped_pairs")
     )
 
     def build(

@@ -76,10 +76,12 @@ def opened(
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Raises DuckDB's errors as DamagedCatalogError, as StoreError if the system refuses access, or unchanged."""
+    """Raises DuckDB's errors as DamagedCatalogError, as StoreError if access or memory is refused, or unchanged."""
     try:
         yield
     except duckdb.Error as error:
+        if isinstance(error, duckdb.OutOfMemoryException):
+            raise short_of_memory(first_line(error), path=path) from error
         if _is_refusal(error):
             raise _refused(error, path) from error
         if _is_damage(error):
@@ -155,6 +157,16 @@ def _refused(error: duckdb.Error, path: Path) -> StoreError:
     return StoreError(
         f"cannot use {path}: {first_line(error)}; expected a catalog that this user may read and write, on a disk "
         "with space: correct that, or set THINKLESS_HOME to another directory"
+    )
+
+
+def short_of_memory(message: str, *, path: Path, doing: str = "write") -> StoreError:
+    """The error for a query about `path` that ran out of memory, or of the disk that it spills to."""
+    if "failed to offload" in message:  # spilled rows fill nearly all of the free disk
+        return store_error(OSError(errno.ENOSPC, ""), path=path)
+    return StoreError(
+        f"cannot {doing} {path}: {message}; expected rows that DuckDB can work on within this limit of memory, "
+        "with the rest on disk: take fewer or shorter rows"
     )
 
 

@@ -1,9 +1,11 @@
 """Joins both teachers' generations to their problems in DuckDB, counts their faults and writes the file of pairs.
 
-problems.parquet + think, short generations.parquet -> view `paired_generations` -> counts by fault
-                                                                                 -> pairs.parquet, dropped.parquet
-Rows stream from file to file, so that memory does not grow with the number of problems. Only where generations are not
-in the order of the problems are they sorted first, which spills to disk.
+ids in problems.parquet + think, short generations.parquet -> table `paired_generations`: numbers of rows, faults
+    -> counts by fault
+    -> rows of the pairs                -> their texts -> pairs.parquet
+    -> rows of the others, with reasons -> their texts -> dropped.parquet
+DuckDB sees no text: it joins ids in any order of rows and spills to disk. Texts stream from file to file, so that
+memory grows with neither their number nor their length.
 """
 
 from __future__ import annotations
@@ -14,21 +16,26 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from infra.catalog.catalog_file import explained
 from infra.catalog.sql_text import sql_text
+from infra.chosen_rows import chosen_rows
+from infra.row_groups import write_groups
+from schemas.base import Record, arrow_schema
+from schemas.records.dropped import DroppedRow
+from schemas.records.pairs import Pair
 
-SIDES = ("think", "short")
-MEMORY_LIMIT = "512MB"
-"""Of sorting; streaming takes a tenth of it."""
-_PARQUET = "format parquet, compression zstd, compression_level 1, row_group_size 20480"
-"""A higher level takes twice the time for files of about the same size."""
-_MISSING = "missing"
+MEMORY_LIMIT = "1GB"
+"""Of the join of ids; a million problems take a tenth of it."""
+
+_UNLIKE = ("problem_id", "prompt", "answer", "think_completion", "short_completion", "detail")
 
 FaultCounts = dict[tuple[str | None, str | None], int]
 """Problems by what is wrong with their think and their short side: see infra/catalog/sql/pair_faults.sql."""
@@ -37,85 +44,115 @@ FaultCounts = dict[tuple[str | None, str | None], int]
 class PairedGenerations:
     """One row per warm-up problem with both sides; made by `paired_generations`."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, faults: FaultCounts) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, files: dict[str, Path], scratch: Path) -> None:
         self._connection = connection
-        self.faults = faults
+        self._files = files
+        self._scratch = scratch
+        rows = connection.execute(sql_text("pair_faults")).fetchall()
+        self.faults: FaultCounts = {(think, short): num_problems for think, short, num_problems in rows}
 
     def write_pairs(self, path: Path, *, dropping: Sequence[str], held_out: NDArray[np.int64]) -> int:
         """Write the pairs without a fault of `dropping`, whole or not at all; returns how many.
 
-        `held_out` are the numbers, counted from 0 over the pairs, of those for validation. The same rows give the
-        same bytes.
+        `held_out` are the numbers, counted from 0 over the pairs, of those for validation. A problem that lacks a side
+        has no pair. The same rows give the same bytes. Raises StoreError on a full disk.
         """
-        self._connection.register("held_out", pa.table({"number": pa.array(held_out, pa.int64())}))
-        return self._write("pairs", path, dropping)
+        rows = self._rows("pairs", path, dropping)
+        found = [
+            self._texts("problem", ["problem_id", "prompt", "answer", "difficulty"], rows),
+            self._texts("think", ["completion", "num_tokens", "truncated"], rows),
+            self._texts("short", ["completion", "num_tokens", "truncated"], rows),
+        ]
+        is_held_out = np.zeros(len(rows), bool)
+        is_held_out[held_out] = True
+        return _write(path, Pair, _pairs(_side_by_side(found), is_held_out))
 
     def write_dropped(self, path: Path, *, dropping: Sequence[str]) -> int:
         """Write one row per problem and fault of `dropping` that it has, likewise; returns how many."""
-        return self._write("dropped_pairs", path, dropping)
+        rows = self._rows("dropped_pairs", path, dropping)
+        problems = self._texts("problem", ["problem_id", "source", "prompt", "answer"], rows)
+        return _write(path, DroppedRow, _dropped(_side_by_side([problems, iter([rows] if len(rows) else [])])))
 
-    def _write(self, query: str, path: Path, dropping: Sequence[str]) -> int:
-        unfinished = path.with_suffix(".unfinished")
-        num_rows = _copy(self._connection, query, unfinished, {"dropping": list(dropping)})
-        unfinished.replace(path)
-        return num_rows
+    def _rows(self, query: str, path: Path, dropping: Sequence[str]) -> pa.Table:
+        with explained(path):
+            return self._connection.sql(sql_text(query), params={"dropping": list(dropping)}).to_arrow_table()
+
+    def _texts(self, side: str, columns: Sequence[str], rows: pa.Table) -> Iterator[pa.Table]:
+        numbers = rows[f"{side}_row"].to_numpy()
+        return chosen_rows(self._files[side], columns, numbers, scratch=self._scratch)
 
 
 @contextmanager
 def paired_generations(problems: Path, *, think: Path, short: Path, scratch: Path) -> Iterator[PairedGenerations]:
     """The warm-up problems of a problem file, with the generations of two files in any order.
 
-    `scratch` is a directory for what does not fit in memory; it is left as it was found.
+    `scratch` is a directory for what does not fit in memory; it is left as it was found. Raises StoreError if the
+    disk is full or the join of ids needs more than MEMORY_LIMIT.
     """
     with (
         tempfile.TemporaryDirectory(prefix="pairing-", dir=scratch) as spill,
-        # One thread, because side by side is a sequence: a second one would only take memory.
         duckdb.connect(
-            ":memory:", config={"memory_limit": MEMORY_LIMIT, "threads": 1, "temp_directory": spill}
+            ":memory:",
+            config={"memory_limit": MEMORY_LIMIT, "threads": min(4, os.cpu_count() or 1), "temp_directory": spill},
         ) as connection,
     ):
         connection.execute("set enable_progress_bar = false")
         connection.execute(f"create view problems as from {_rows_of(problems)} where split = 'sft'")
-        for side, path in zip(SIDES, (think, short), strict=True):
+        for side, path in (("think", think), ("short", short)):
             connection.execute(f"create view {side} as from {_rows_of(path)}")
-        connection.execute(f"create view paired_generations as {sql_text('paired_generations')}")
-        faults = _count_faults(connection)
-        if any(_MISSING in both for both in faults):
-            connection.execute(f"set threads = {os.cpu_count() or 1}")  # a sort is no sequence
-            for side, path in zip(SIDES, (think, short), strict=True):
-                _align(connection, side, path, aligned=Path(spill) / f"{side}.parquet")
-            connection.execute("set threads = 1")
-            faults = _count_faults(connection)
-        yield PairedGenerations(connection, faults)
+        with explained(scratch):
+            connection.execute(f"create table paired_generations as {sql_text('paired_generations')}")
+        yield PairedGenerations(connection, {"problem": problems, "think": think, "short": short}, scratch)
 
 
-def _count_faults(connection: duckdb.DuckDBPyConnection) -> FaultCounts:
-    rows = connection.execute(sql_text("pair_faults")).fetchall()
-    return {(think, short): num_problems for think, short, num_problems in rows}
+def _side_by_side(sources: Sequence[Iterator[pa.Table]]) -> Iterator[list[pa.Table]]:
+    """Equally long tables, one of each source; all sources have as many rows."""
+    heads: list[Any] = [next(source, None) for source in sources]
+    while all(heads):
+        num_rows = min(map(len, heads))
+        yield [head.slice(0, num_rows) for head in heads]
+        heads = [
+            head.slice(num_rows) if len(head) > num_rows else next(source, None)
+            for head, source in zip(heads, sources, strict=True)
+        ]
+    assert not any(heads), "a side has fewer rows than another"
 
 
-def _align(connection: duckdb.DuckDBPyConnection, side: str, path: Path, *, aligned: Path) -> None:
-    """Replaces a side by a copy in the order of the problems."""
-    connection.execute(f"create or replace view unaligned as from {_rows_of(path, 'file_row_number = true')}")
-    _copy(connection, "aligned_generations", aligned)
-    connection.execute(f"create or replace view {side} as from {_rows_of(aligned)}")
+def _pairs(rows: Iterator[list[pa.Table]], is_held_out: NDArray[np.bool_]) -> Iterator[dict[str, pa.ChunkedArray]]:
+    """Rows of the three files as columns of pairs."""
+    first = 0
+    for problem, think, short in rows:
+        columns = {name: problem[name] for name in problem.column_names}
+        for side, generation in (("think", think), ("short", short)):
+            columns[f"{side}_completion"] = generation["completion"]
+            columns[f"{side}_tokens"] = generation["num_tokens"]
+            columns[f"{side}_truncated"] = generation["truncated"]
+        validation = pa.array(is_held_out[first : first + len(problem)])
+        columns["split"] = pc.if_else(validation, "validation", "train")
+        first += len(problem)
+        yield columns
 
 
-def _copy(
-    connection: duckdb.DuckDBPyConnection, query: str, path: Path, parameters: dict[str, list[str]] | None = None
-) -> int:
-    """Streams the rows of one query of infra/catalog/sql into a Parquet file; returns how many. StoreError on a full
-    disk."""
-    with explained(path):
-        statement = f"copy ({sql_text(query)}) to {_quoted(str(path))} ({_PARQUET})"
-        ((num_rows,),) = connection.execute(statement, parameters).fetchall()
-    return int(num_rows)
+def _dropped(rows: Iterator[list[pa.Table]]) -> Iterator[dict[str, pa.ChunkedArray]]:
+    """Problems and why they have no pair as columns of dropped rows."""
+    for problem, why in rows:
+        answer = pc.if_else(why["expects_answer"], problem["answer"], "")
+        yield {
+            "stage": pa.array(["pairs"] * len(why)),
+            "reason": why["reason"],
+            **{name: problem[name] for name in ("problem_id", "source", "prompt")},
+            "detail": pc.binary_join_element_wise(why["detail"], answer, ""),
+        }
 
 
-def _rows_of(path: Path, *options: str) -> str:
+def _write(path: Path, record: type[Record], parts: Iterator[dict[str, pa.ChunkedArray]]) -> int:
+    """The rows of all parts as a file of these records; returns how many."""
+    schema = arrow_schema(record)
+    tables = (pa.table(columns).select(schema.names).cast(schema) for columns in parts)
+    return write_groups(path, schema, tables, unlike=_UNLIKE)
+
+
+def _rows_of(path: Path) -> str:
     """SQL: the rows of one Parquet file; brackets and stars in its path, and `name=value` folders, mean nothing."""
-    return f"read_parquet({', '.join([_quoted(glob.escape(str(path))), 'hive_partitioning = false', *options])})"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+    quoted = "'" + glob.escape(str(path)).replace("'", "''") + "'"
+    return f"read_parquet({quoted}, hive_partitioning = false, file_row_number = true)"

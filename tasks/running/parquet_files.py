@@ -7,17 +7,14 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
+from infra.row_groups import write_groups
 from schemas.base import Record, arrow_schema, records_to_table
 
 R = TypeVar("R", bound=Record)
-ROWS_PER_GROUP = 20_000
-BYTES_PER_GROUP = 64 << 20
-"""A row group ends at whichever comes first; a reader holds one group at a time."""
 _ROWS_AT_ONCE = 200
 """Rows that are turned between records and Arrow together."""
 
@@ -27,14 +24,9 @@ def write_records(path: Path, record: type[R], rows: Iterable[R]) -> int:
 
     The same rows give the same bytes.
     """
-    count = 0
-    unfinished = path.with_suffix(".unfinished")
-    with pq.ParquetWriter(unfinished, arrow_schema(record), compression="zstd") as writer:
-        for group in _groups(record, rows):
-            writer.write_table(group, row_group_size=len(group))
-            count += len(group)
-    unfinished.replace(path)
-    return count
+    iterator = iter(rows)
+    slabs = iter(lambda: list(islice(iterator, _ROWS_AT_ONCE)), [])
+    return write_groups(path, arrow_schema(record), (records_to_table(record, slab) for slab in slabs))
 
 
 def write_table(workspace: Path, record: type[R], rows: Iterable[R]) -> int:
@@ -55,19 +47,3 @@ def iter_records(path: Path, record: type[R], *, where: Sequence[tuple[str, str]
             for column, value in where:
                 batch = batch.filter(pc.equal(batch[column], str(value)))
             yield from validate(batch.to_pylist())
-
-
-def _groups(record: type[R], rows: Iterable[R]) -> Iterator[pa.Table]:
-    """The rows as tables, each a row group."""
-    iterator = iter(rows)
-    parts: list[pa.Table] = []
-    num_rows = num_bytes = 0
-    while slab := list(islice(iterator, _ROWS_AT_ONCE)):
-        part = records_to_table(record, slab)
-        parts.append(part)
-        num_rows, num_bytes = num_rows + len(part), num_bytes + part.nbytes
-        if num_rows >= ROWS_PER_GROUP or num_bytes >= BYTES_PER_GROUP:
-            yield pa.concat_tables(parts).combine_chunks()
-            parts, num_rows, num_bytes = [], 0, 0
-    if parts:
-        yield pa.concat_tables(parts).combine_chunks()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from schemas.configs.pairs import PairsConfig
+from schemas.records.dropped import DroppedRow
 from schemas.records.generations import Generation
 from schemas.records.pairs import Pair
 from schemas.records.problems import Problem
@@ -14,10 +15,11 @@ from thinkless_core.seeding import epoch_order
 
 
 class LoopedPairs(NamedTuple):
-    """Pairs in the order of the problems, and the rows each rule touched."""
+    """Pairs in the order of the problems, the rows each rule touched, and why the other problems have no pair."""
 
     pairs: list[Pair]
     touched: dict[str, int]
+    dropped: list[DroppedRow]
 
 
 def pairs_by_loop(
@@ -26,23 +28,44 @@ def pairs_by_loop(
     """Join both sides by problem, apply the rules in words of the configuration, hold a share out."""
     touched: Counter[str] = Counter()
     kept = []
+    dropped = []
+
+    def leave_out(problem: Problem, reason: str, detail: str) -> None:
+        dropped.append(
+            DroppedRow(
+                stage="pairs",
+                reason=reason,
+                problem_id=problem.problem_id,
+                source=problem.source,
+                prompt=problem.prompt,
+                detail=detail,
+            )
+        )
+
     for problem in problems:
         t = [g for g in think if g.problem_id == problem.problem_id]
         s = [g for g in short if g.problem_id == problem.problem_id]
         if not t or not s:
             touched["missing_side"] += 1
+            lacking = [f"no {side} answer" for side, rows in (("think", t), ("short", s)) if not rows]
+            leave_out(problem, "missing_side", " and ".join(lacking))
             continue
         drop = False
         for side, generation in (("think", t[-1]), ("short", s[-1])):
             if generation.truncated:
                 verb = "dropped" if config.truncated == "drop" else "kept"
-                touched[f"{side}_truncated_{verb}"] += 1
+                reason = f"{side}_truncated_{verb}"
+                detail = f"the {side} answer was cut off after {generation.num_tokens} tokens"
             elif not generation.correct:
                 verb = "dropped" if config.incorrect == "drop" else "kept"
-                touched[f"{side}_incorrect_{verb}"] += 1
+                reason = f"{side}_incorrect_{verb}"
+                detail = f"the {side} answer is not {problem.answer}"
             else:
                 continue
-            drop = drop or verb == "dropped"
+            touched[reason] += 1
+            if verb == "dropped":
+                drop = True
+                leave_out(problem, reason, detail)
         if not drop:
             kept.append((problem, t[-1], s[-1]))
     order = epoch_order(len(kept), seed=config.seed, epoch=0)
@@ -51,7 +74,7 @@ def pairs_by_loop(
         side_by_side(problem, think=t, short=s, held_out=number in held_out)
         for number, (problem, t, s) in enumerate(kept)
     ]
-    return LoopedPairs(pairs, dict(touched))
+    return LoopedPairs(pairs, dict(touched), dropped)
 
 
 def side_by_side(problem: Problem, *, think: Generation, short: Generation, held_out: bool) -> Pair:

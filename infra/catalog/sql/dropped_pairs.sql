@@ -1,6 +1,6 @@
--- One row: one reason why one warm-up problem has no pair, in the order of the problems; a row of table `dropped`.
+-- One row: one reason why one warm-up problem has no pair, in the order of the problems, with the problem's row in its file.
 -- A problem without an answer of a teacher has that one reason; another one has a reason for each side with a fault of
--- $dropping.
+-- $dropping, think first. Of an incorrect answer `detail` is what stands before the answer that was expected.
 with reasons as (
     select
         *,
@@ -16,20 +16,21 @@ with reasons as (
     from paired_generations
 )
 select
-    'pairs' as stage,
+    problem_row,
     reason,
-    problem_id,
-    source,
-    prompt,
     case reason
         when 'missing_side' then concat_ws(
             ' and ',
             case when think_fault = 'missing' then 'no think answer' end,
             case when short_fault = 'missing' then 'no short answer' end
         )
-        when 'think_truncated_dropped' then 'the think answer was cut off after ' || think_tokens || ' tokens'
-        when 'short_truncated_dropped' then 'the short answer was cut off after ' || short_tokens || ' tokens'
-        when 'think_incorrect_dropped' then 'the think answer is not ' || answer
-        when 'short_incorrect_dropped' then 'the short answer is not ' || answer
-    end as detail
+        when 'think_truncated_dropped' then 'the think answer was cut off after ' || think.num_tokens || ' tokens'
+        when 'short_truncated_dropped' then 'the short answer was cut off after ' || short.num_tokens || ' tokens'
+        when 'think_incorrect_dropped' then 'the think answer is not '
+        when 'short_incorrect_dropped' then 'the short answer is not '
+    end as detail,
+    ends_with(reason, '_incorrect_dropped') as expects_answer
 from reasons
+left join think on think.file_row_number = think_row
+left join short on short.file_row_number = short_row
+order by problem_row, starts_with(reason, 'short')

@@ -1,29 +1,31 @@
--- One row: one warm-up problem, in the order of `problems`, with what both teachers wrote about it.
--- think_fault, short_fault: why that side may be no use (missing, truncated or incorrect), null where nothing is wrong.
--- The three tables are laid side by side, row by row: that needs no memory, and is right where `think` and `short` have
--- the rows of `problems` in its order, which is how stage `teach` writes them. Where they have not, sides are `missing`.
+-- One row: one warm-up problem, with its row in the file of problems and those of its generations in theirs, counted from 0.
+-- think_fault, short_fault: why that side may be no use (missing, truncated or incorrect), null if nothing is wrong.
+-- Of two generations of one problem the last counts; code is four times its row, and its fault as 0, 1 or 2.
+-- No text is read, so that the join is small and the order of the rows does not matter.
+with last_think as (
+    select problem_id, max(4 * file_row_number + case when truncated then 1 when not correct then 2 else 0 end) as code
+    from think
+    group by problem_id
+),
+last_short as (
+    select problem_id, max(4 * file_row_number + case when truncated then 1 when not correct then 2 else 0 end) as code
+    from short
+    group by problem_id
+)
 select
-    problems.problem_id,
-    problems.prompt,
-    problems.answer,
-    problems.difficulty,
-    problems.source,
-    think.completion as think_completion,
-    short.completion as short_completion,
-    think.num_tokens as think_tokens,
-    short.num_tokens as short_tokens,
-    think.truncated as think_truncated,
-    short.truncated as short_truncated,
+    problems.file_row_number as problem_row,
+    last_think.code // 4 as think_row,
+    last_short.code // 4 as short_row,
     case
-        when think.problem_id is null or think.problem_id is distinct from problems.problem_id then 'missing'
-        when think.truncated then 'truncated'
-        when not think.correct then 'incorrect'
+        when last_think.code is null then 'missing'
+        when last_think.code % 4 = 1 then 'truncated'
+        when last_think.code % 4 = 2 then 'incorrect'
     end as think_fault,
     case
-        when short.problem_id is null or short.problem_id is distinct from problems.problem_id then 'missing'
-        when short.truncated then 'truncated'
-        when not short.correct then 'incorrect'
+        when last_short.code is null then 'missing'
+        when last_short.code % 4 = 1 then 'truncated'
+        when last_short.code % 4 = 2 then 'incorrect'
     end as short_fault
 from problems
-positional join think
-positional join short
+left join last_think on last_think.problem_id = problems.problem_id
+left join last_short on last_short.problem_id = problems.problem_id
