@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
+from infra.row_groups import write_groups
 from schemas.base import Record, arrow_schema, records_to_table
 
 R = TypeVar("R", bound=Record)
-ROWS_PER_GROUP = 20_000
-BYTES_PER_GROUP = 64 << 20
-"""A row group ends at whichever comes first; a reader holds one group at a time."""
-_ROWS_AT_ONCE = 200
-"""Rows that are turned between records and Arrow together."""
+_ROWS_AT_ONCE, _BYTES_AT_ONCE = 200, 16 << 20
+"""What is turned between records and Arrow together, at most."""
 
 
 def write_records(path: Path, record: type[R], rows: Iterable[R]) -> int:
@@ -27,14 +25,17 @@ def write_records(path: Path, record: type[R], rows: Iterable[R]) -> int:
 
     The same rows give the same bytes.
     """
-    count = 0
-    unfinished = path.with_suffix(".unfinished")
-    with pq.ParquetWriter(unfinished, arrow_schema(record), compression="zstd") as writer:
-        for group in _groups(record, rows):
-            writer.write_table(group, row_group_size=len(group))
-            count += len(group)
-    unfinished.replace(path)
-    return count
+    iterator = iter(rows)
+    slabs = iter(lambda: list(islice(iterator, _ROWS_AT_ONCE)), [])
+    return write_groups(path, arrow_schema(record), (records_to_table(record, slab) for slab in slabs))
+
+
+def join_records(path: Path, record: type[R], files: Iterable[Path]) -> int:
+    """Write the rows of several files of one record class to one; returns their number.
+
+    The bytes are those that `write_records` makes of the same rows.
+    """
+    return write_groups(path, arrow_schema(record), _tables(files))
 
 
 def write_table(workspace: Path, record: type[R], rows: Iterable[R]) -> int:
@@ -50,24 +51,35 @@ def read_records(path: Path, record: type[R], *, where: Sequence[tuple[str, str]
 def iter_records(path: Path, record: type[R], *, where: Sequence[tuple[str, str]] = ()) -> Iterator[R]:
     """The same rows one after the other; few of them are in memory."""
     validate = TypeAdapter(list[record]).validate_python  # type: ignore[valid-type]
+    for batch in _batches(path, where=where):
+        yield from validate(batch.to_pylist())
+
+
+def num_records(path: Path) -> int:
+    """The number of rows, without reading them."""
+    return int(pq.read_metadata(path).num_rows)
+
+
+def iter_columns(path: Path, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """The values of some columns, row after row; no other column is read."""
+    for batch in _batches(path, columns):
+        yield from zip(*(batch[column].to_pylist() for column in columns), strict=True)
+
+
+def _tables(files: Iterable[Path]) -> Iterator[pa.Table]:
+    for file in files:
+        for batch in _batches(file):
+            yield pa.Table.from_batches([batch])
+
+
+def _batches(
+    path: Path, columns: Sequence[str] | None = None, *, where: Sequence[tuple[str, str]] = ()
+) -> Iterator[pa.RecordBatch]:
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE):
+        groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
+        widest = max((group.total_byte_size / group.num_rows for group in groups if group.num_rows), default=1)
+        batch_size = max(1, min(_ROWS_AT_ONCE, int(_BYTES_AT_ONCE / widest)))
+        for batch in file.iter_batches(batch_size=batch_size, columns=columns):
             for column, value in where:
                 batch = batch.filter(pc.equal(batch[column], str(value)))
-            yield from validate(batch.to_pylist())
-
-
-def _groups(record: type[R], rows: Iterable[R]) -> Iterator[pa.Table]:
-    """The rows as tables, each a row group."""
-    iterator = iter(rows)
-    parts: list[pa.Table] = []
-    num_rows = num_bytes = 0
-    while slab := list(islice(iterator, _ROWS_AT_ONCE)):
-        part = records_to_table(record, slab)
-        parts.append(part)
-        num_rows, num_bytes = num_rows + len(part), num_bytes + part.nbytes
-        if num_rows >= ROWS_PER_GROUP or num_bytes >= BYTES_PER_GROUP:
-            yield pa.concat_tables(parts).combine_chunks()
-            parts, num_rows, num_bytes = [], 0, 0
-    if parts:
-        yield pa.concat_tables(parts).combine_chunks()
+            yield batch

@@ -1,0 +1,77 @@
+"""Writes tables to Parquet files in row groups of bounded bytes, so that their readers need little memory.
+
+tables of any size -> the same rows in parts of at most so many rows and bytes -> a row group each
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from infra.disk import sync, writing
+
+ROWS_PER_GROUP = 20_000
+BYTES_PER_GROUP = 64 << 20
+"""A row group ends at whichever comes first; a reader holds one group at a time."""
+
+
+def write_groups(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> int:
+    """Write tables of one schema to a Parquet file; returns the number of rows. The file appears only if complete.
+
+    The same rows give the same bytes, whatever tables they come in. Raises StoreError on a full disk.
+    """
+    unfinished = path.with_suffix(".unfinished")
+    with writing(path), pq.ParquetWriter(unfinished, schema, compression="zstd") as writer:
+
+        def write(group: pa.Table) -> int:
+            writer.write_table(group, row_group_size=len(group))
+            return len(group)
+
+        # No loop, whose variable would hold a group while the next one is made.
+        count = sum(map(write, in_parts(tables, most_bytes=BYTES_PER_GROUP, most_rows=ROWS_PER_GROUP)))
+    sync(unfinished)
+    unfinished.replace(path)
+    return count
+
+
+def in_parts(tables: Iterable[pa.Table], *, most_bytes: int, most_rows: int | None = None) -> Iterator[pa.Table]:
+    """The same rows in the same order; a part ends with the row that reaches either bound. No part is empty."""
+    parts: list[pa.Table] = []
+    num_rows = num_bytes = 0
+    for table in tables:
+        ends = np.cumsum(_row_bytes(table))
+        start = before = 0
+        while start < len(table):
+            stop = min(int(np.searchsorted(ends, before + most_bytes - num_bytes)) + 1, len(table))
+            if most_rows is not None:
+                stop = min(stop, start + most_rows - num_rows)
+            parts.append(table.slice(start, stop - start))
+            num_rows, num_bytes = num_rows + stop - start, num_bytes + int(ends[stop - 1]) - before
+            start, before = stop, int(ends[stop - 1])
+            if num_bytes >= most_bytes or num_rows == most_rows:
+                num_rows = num_bytes = 0
+                yield _joined(parts)
+    if parts:
+        yield _joined(parts)
+
+
+def _joined(parts: list[pa.Table]) -> pa.Table:
+    """One table with one chunk per column; the list is emptied, because one copy of the rows is enough."""
+    joined = pa.concat_tables(parts).combine_chunks()
+    parts.clear()
+    return joined
+
+
+def _row_bytes(table: pa.Table) -> NDArray[np.int64]:
+    """Bytes of each row's texts, and eight for each of its columns."""
+    sizes = np.full(len(table), 8 * table.num_columns, np.int64)
+    for column in table.columns:
+        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+            sizes += pc.fill_null(pc.binary_length(column), 0).to_numpy()
+    return sizes
