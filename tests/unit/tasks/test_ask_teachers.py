@@ -8,7 +8,6 @@ import os
 import resource
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -23,7 +22,7 @@ from schemas.configs.teach import TeacherSide, TeachSideConfig
 from schemas.errors import SourceError, StoreError, TeacherError
 from schemas.mode import Mode
 from schemas.records.generations import Generation
-from schemas.records.problems import Problem
+from schemas.records.problems import Problem, ProblemSplit
 from tasks import ask_teachers
 from tasks.ask_teachers import AskTeachers
 from tasks.running.context import RunContext
@@ -54,10 +53,11 @@ def inputs(tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -> tuple[Artifact
     """The student and the problems, as far as the stage reads them."""
     tokenizer.save_pretrained(tmp_path / "base" / "model")
     problems = [make_problem(question, answer=str(number + 1)) for number, question in enumerate(QUESTIONS)]
+    taught = [problem.model_copy(update={"split": ProblemSplit.SFT}) for problem in problems]
     (tmp_path / "problems").mkdir()
-    write_records(tmp_path / "problems" / Problem.FILE, Problem, problems)
+    write_records(tmp_path / "problems" / Problem.FILE, Problem, [*problems[:3], *taught, *problems[3:]])
     base, asked = (
-        Artifact(stage=name, key=name, digest=name, path=str(tmp_path / name)) for name in ("base", "problems")
+        Artifact(stage=name, key=name, digest=name, path=str(tmp_path / name), rows=1) for name in ("base", "problems")
     )
     return base, asked
 
@@ -187,23 +187,32 @@ def small_files(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], Non
     signal.signal(signal.SIGXFSZ, handler)
 
 
-@pytest.mark.parametrize("share", [0.3, 1.5], ids=["while the recording is read", "while the answers are written"])
+@pytest.mark.parametrize("moment", ["the recording is read", "a chunk is written", "chunks are joined"])
 def test_a_full_disk_is_named_and_the_next_build_goes_on(
-    share: float, tmp_path: Path, inputs: tuple[Artifact, ...], small_files: Callable[[int], None]
+    moment: str,
+    tmp_path: Path,
+    inputs: tuple[Artifact, ...],
+    small_files: Callable[[int], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    rows = rows_of()
-    for row in rows:  # bytes that cannot be compressed
-        row["completion"] = f"<think>{os.urandom(2000).hex()}</think>\\boxed{{1}}"
-    recording = write(tmp_path / "r.jsonl", rows)
-    plan = planned(recording, inputs, chunk_size=1000 if share > 1 else 10)
+    rows = [{**row, "completion": f"<think>{os.urandom(2000).hex()}</think>\\boxed{{1}}"} for row in rows_of()]
+    plan = planned(write(tmp_path / "r.jsonl", rows), inputs)
     build(plan, tmp_path / "whole")
-    size = (tmp_path / "whole" / Generation.FILE).stat().st_size
-    small_files(int(recording.stat().st_size * share) if share < 1 else size // 2)
-    if share > 1:  # the spool lies in another place
-        plan = replace(plan, config=plan.config)
-    with pytest.raises(StoreError, match="no space left on the device"), disk.writing(tmp_path / "made"):
-        build(plan, tmp_path / "made")
-    assert list((tmp_path / "made").rglob("*.parquet")) == []
+    whole = (tmp_path / "whole" / Generation.FILE).read_bytes()
+    made, real = tmp_path / "made", ask_teachers.ask_side
+    if moment == "the recording is read":
+        small_files(50_000)
+    elif moment == "a chunk is written":
+        monkeypatch.setattr(ask_teachers, "ask_side", lambda *asked: (real(*asked), small_files(5_000))[0])
+    else:
+        build(plan, made)
+        (made / Generation.FILE).unlink()
+        small_files(len(whole) // 2)
+    with pytest.raises(StoreError, match="no space left on the device"), disk.writing(made):
+        build(plan, made)
+    assert not (made / Generation.FILE).exists()
+    assert len(list(made.rglob("*.parquet"))) == (3 if moment == "chunks are joined" else 0)
     small_files(resource.RLIM_INFINITY)
-    build(plan, tmp_path / "made")
-    assert (tmp_path / "made" / Generation.FILE).read_bytes() == (tmp_path / "whole" / Generation.FILE).read_bytes()
+    monkeypatch.setattr(ask_teachers, "ask_side", real)
+    build(plan, made)
+    assert (made / Generation.FILE).read_bytes() == whole
