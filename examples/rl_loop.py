@@ -36,7 +36,8 @@ from thinkless_core.student.rendering import Sample, render_completion, render_p
 from thinkless_core.student.tiny_model import tiny_model, tiny_tokenizer
 from thinkless_core.training.logprobs import collate, completion_logprobs
 from thinkless_core.training.optimization import build_optimizer, clip_gradients
-from thinkless_core.training.sft_trainer import SidedSamples, accumulate_sft_loss
+from thinkless_core.training.sft_trainer import accumulate_sft_loss
+from thinkless_core.training.sided_samples import SidedSamples
 
 
 def main(*, warm_up_steps: int = 300, rl_steps: int = 30) -> list[dict[str, float]]:

@@ -13,7 +13,6 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
-from pathlib import Path
 
 from flows.grammar.whole_grammar import build_parser
 from flows.own_log import show_own_log
@@ -31,11 +30,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     from schemas.errors import ThinklessError
 
     try:
-        if getattr(arguments, "data", None) is not None:
-            from flows.local_copies import local_copy_overrides
+        if hasattr(arguments, "data"):  # a command that reads a configuration
+            from flows.shorthand import spelled_out
 
-            arguments.overrides += local_copy_overrides(
-                arguments.profile, overrides=arguments.overrides, folder=Path(arguments.data)
+            arguments.overrides = spelled_out(
+                arguments.profile,
+                overrides=arguments.overrides,
+                limit=getattr(arguments, "limit", None),
+                data=arguments.data,
             )
         return int(command.execute(arguments))
     except ThinklessError as error:

@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 
 from flows.recipe import RECIPE, stage_names
 from infra.processes.launcher import accelerate_config_path
+from infra.processes.waiting_threads import sleep_while_waiting
 from infra.settings import Settings
 from schemas.configs.loading import load_config
 from schemas.configs.pipeline import PipelineConfig
 from schemas.errors import ConfigError, nearest
 from tasks.running.context import RunContext
 from tasks.running.event_files import require_tensorboard
+from tasks.running.trackers import require_trackers
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ def check_request(
     flow_run_id: str | None = None,
 ) -> RunRequest:
     """Check all that can be checked before the first stage starts; raises ConfigError or StoreError."""
+    sleep_while_waiting()  # before anything, such as a plug-in, loads torch
     known = stage_names()
     for option, names in (("until", [until]), ("only", [only]), ("refresh", refresh), ("keep", keep)):
         for name in names:
@@ -106,6 +109,7 @@ def checked_settings() -> Settings:
     settings = Settings.from_environment().prepare()
     if settings.tensorboard is not None:
         require_tensorboard(settings.tensorboard)
+    require_trackers(settings.trackers)
     return settings
 
 

@@ -55,7 +55,7 @@ class Recorder:
         logger.info("%-12s %-6s %s  %d rows  %.1f s", plan.label, use.word, artifact.key[:8], artifact.rows, seconds)
         counted = ", ".join(f"{reason} {rows}" for reason, rows in manifest.drops.items() if rows)
         if counted and not cached:
-            logger.info("%-12s left out or marked, by reason: %s (table drops)", plan.label, counted)
+            logger.info("%-12s left out or marked, by reason: %s (tables drops, dropped)", plan.label, counted)
         if cached:
             for package, (made_with, installed) in version_changes(manifest).items():
                 logger.info(

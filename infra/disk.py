@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -62,8 +62,8 @@ def temporary_name(name: str, *, unique: str) -> str:
     return f".{name}.{unique}.part"
 
 
-def write_whole(path: Path, content: bytes | Iterable[bytes]) -> None:
-    """Replace the content of `path`, in pieces or at once: after a crash it holds the old bytes or the new ones.
+def write_whole(path: Path, content: bytes) -> None:
+    """Replace the content of `path`: after a crash at any point it holds the old bytes or the new ones.
 
     Raises StoreError if the disk is full, read-only or forbidden.
     """
@@ -72,7 +72,7 @@ def write_whole(path: Path, content: bytes | Iterable[bytes]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with part.open("wb") as stream:
-                stream.writelines([content] if isinstance(content, bytes) else content)
+                stream.write(content)
                 stream.flush()
                 os.fsync(stream.fileno())
             part.replace(path)

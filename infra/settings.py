@@ -1,7 +1,7 @@
 """Settings from environment variables. Besides this module only infra/endpoints/api_key.py reads the environment.
 
-THINKLESS_HOME, THINKLESS_LOCK_TIMEOUT_SECONDS, THINKLESS_TENSORBOARD, THINKLESS_REPORT_URL -> Settings -> the rest of
-`infra`, as arguments.
+THINKLESS_HOME, THINKLESS_LOCK_TIMEOUT_SECONDS, THINKLESS_TENSORBOARD, THINKLESS_TRACKERS, THINKLESS_REPORT_URL
+-> Settings -> the rest of `infra`, as arguments.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ class Settings:
     """Longest wait for another process to release the catalog."""
     tensorboard: Path | None = None
     """Absolute directory for TensorBoard event files; None writes none."""
+    trackers: tuple[str, ...] = ()
+    """Experiment trackers that get the numbers of a training (tasks/running/trackers.py)."""
     report_url: str | None = None
     """Address at which the folder `<home>/artifacts/report` is served, for links in Prefect's UI."""
 
@@ -39,12 +41,9 @@ class Settings:
             home=_absolute(os.environ.get("THINKLESS_HOME") or DEFAULT_HOME),
             lock_timeout_seconds=_timeout_from_environment(),
             tensorboard=_absolute(events) if events else None,
+            trackers=_names(os.environ.get("THINKLESS_TRACKERS", "")),
             report_url=os.environ.get("THINKLESS_REPORT_URL") or None,
         )
-
-    def event_dir(self, name: str) -> Path | None:
-        """Directory of the event files of one stage; None if none are requested."""
-        return self.tensorboard / name if self.tensorboard is not None else None
 
     def prepare(self) -> Settings:
         """Create the home, and write a test file, so that a fault shows before any work.
@@ -68,6 +67,11 @@ class Settings:
 
 def _absolute(path: str) -> Path:
     return Path(os.path.abspath(Path(path).expanduser()))
+
+
+def _names(listed: str) -> tuple[str, ...]:
+    """The names of a list with commas, each once."""
+    return tuple(dict.fromkeys(name.strip() for name in listed.split(",") if name.strip()))
 
 
 def _timeout_from_environment() -> float:

@@ -61,6 +61,10 @@ class TrainingError(Terminal):
     """Training cannot go on: a loss that is not finite, an empty batch."""
 
 
+class WorkerError(Terminal):
+    """A process that took a share of a stage's work failed."""
+
+
 class CollapseError(Terminal):
     """A mode was lost in RL, and the collapse guard's policy is `stop`."""
 

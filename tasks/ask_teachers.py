@@ -1,12 +1,12 @@
 """Stage `teach`: one teacher answers every warm-up problem in one mode; it runs once per mode.
 
-problems -> chunks -> teacher (an endpoint's replies go through <home>/replay) -> generations.parquet, dropped.jsonl
+problems -> chunks -> teacher (an endpoint's replies go through <home>/replay) -> generations.parquet, dropped.parquet
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -15,9 +15,10 @@ from schemas.configs.pipeline import PipelineConfig
 from schemas.configs.teach import OpenAITeacher, TeachSideConfig
 from schemas.errors import TeacherError, ThinklessError
 from schemas.mode import Mode
+from schemas.records.dropped import DroppedRow
 from schemas.records.generations import Generation
 from schemas.records.problems import Problem, ProblemSplit
-from tasks.running.answer_chunks import Chunk, answer_chunks, dropped_answers, join_chunks, judged_answers
+from tasks.running.answer_chunks import Chunk, answer_chunks, join_chunks, judged_answers
 from tasks.running.context import RunContext
 from tasks.running.parquet_files import iter_columns, iter_records
 from tasks.running.stage import Gate, Stage, StageOutcome, StagePlan, refuse_changed_files
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from thinkless_core.teachers.asking import DroppedAnswer
     from thinkless_core.teachers.reply import Teacher
 
-DROPPED_FILE = "dropped.jsonl"
-"""Answers that could not be kept, one JSON object per line; written only if there are any."""
-
 
 class AskTeachers(Stage[TeachSideConfig]):
     """Asks one teacher for an answer to every warm-up problem in one mode."""
@@ -38,7 +36,7 @@ class AskTeachers(Stage[TeachSideConfig]):
     name = "teach"
     config = TeachSideConfig
     needs = ("base", "problems")
-    tables = (Generation,)
+    tables = (Generation, DroppedRow)
     judges = True
 
     def __init__(self, mode: Mode) -> None:
@@ -124,7 +122,7 @@ class _Asking:
         if not self._is_checked:
             refuse_changed_files(self._plan)
             self._is_checked = True
-        chunk.write(generations, dropped)
+        chunk.write(generations, dropped, problems)
 
 
 def ask_side(
@@ -181,18 +179,19 @@ def _outcome(
     """Join the chunks, list the dropped answers, and say if many are wrong."""
     from infra.validation.suites import generations_suite
 
-    reasons = Counter(drop.reason for drop in dropped_answers(chunks))
+    reasons = Counter(reason for chunk in chunks for (reason,) in iter_columns(chunk.drop_file, ["reason"]))
     note = _many_wrong(config, chunks, problems)
     if reasons.total() == num_problems:
-        refuse_no_answers(dropped_answers(chunks), mode=config.mode, note=note)
+        first = next(iter_columns(chunks[0].drop_file, ["problem_id", "detail"]))
+        refuse_no_answers(reasons, first=first, mode=config.mode, note=note)
     if note:
         progress(num_problems, num_problems, {}, [note])
     table = workspace / Generation.FILE
-    num_rows = join_chunks(chunks, generations=table, dropped=workspace / DROPPED_FILE)
+    num_rows = join_chunks(chunks, generations=table, dropped=workspace / DroppedRow.FILE)
     verdicts = Counter(iter_columns(table, ["truncated", "correct"]))
-    drops = {"truncated": verdicts[True, False], "incorrect": verdicts[False, False], **reasons}
+    marked = {"truncated_kept": verdicts[True, False], "incorrect_kept": verdicts[False, False]}
     suite = generations_suite(mode=config.mode, num_problems=num_problems - reasons.total())
-    return StageOutcome(rows=num_rows, drops=drops, gates=(Gate(Generation.FILE, suite),))
+    return StageOutcome(rows=num_rows, marked=marked, gates=(Gate(Generation.FILE, suite),))
 
 
 def _many_wrong(config: TeachSideConfig, chunks: Sequence[Chunk], problems: Path) -> str | None:
@@ -210,15 +209,17 @@ def _many_wrong(config: TeachSideConfig, chunks: Sequence[Chunk], problems: Path
     )
 
 
-def refuse_no_answers(drops: Iterable[DroppedAnswer], *, mode: Mode, note: str | None = None) -> NoReturn:
-    """Raise TeacherError, with the reasons, if no answer to any problem can be used; `note` says more of wrong ones."""
-    iterator = iter(drops)
-    first = next(iterator)
-    reasons = Counter({first.reason: 1})
-    reasons.update(drop.reason for drop in iterator)
+def refuse_no_answers(
+    reasons: Counter[str], *, first: tuple[str, str], mode: Mode, note: str | None = None
+) -> NoReturn:
+    """Raise TeacherError, if no answer to any problem can be used.
+
+    `first` is the id of the first problem and what was written about it; `note` says more of wrong answers.
+    """
+    problem_id, text = first
     raise TeacherError(
         f"not one of {reasons.total()} {mode} answers can be used: {dict(reasons)}; the first, to problem "
-        f"{first.problem_id}, reads {first.text[:80]!r}: correct teach.{mode}.teacher (short_reasoned: take an "
+        f"{problem_id}, reads {text[:80]!r}: correct teach.{mode}.teacher (short_reasoned: take an "
         "instruct model, or switch thinking off; no_reasoning: take one that thinks; not_recorded: take the problems "
         "from the data set that is replayed; empty, reasoning_not_ended: the rows are there and hold no whole answer; "
         "marked_wrong: the data set calls them wrong; unknown_notation: write <think>thought</think>answer, or "

@@ -1,15 +1,16 @@
 """Stage `evaluate`: the models on every benchmark, in auto, forced short and forced think; then tables of the results.
 
-models x benchmarks -> completions in all modes (one file per chunk) -> summary, routers, accuracy-token curves
+models x benchmarks -> completions in all modes (one file per chunk, by one process or several)
+                    -> summary, routers, accuracy-token curves
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from schemas.configs.evaluate import EvaluateConfig, ModelName
 from schemas.configs.pipeline import PipelineConfig
@@ -19,14 +20,18 @@ from schemas.records.eval_pareto import ParetoPoint
 from schemas.records.eval_routers import RouterScore
 from schemas.records.eval_summary import EvalSummary
 from schemas.records.problems import Problem, ProblemSplit
+from tasks.running.chunks import Chunk, SharedWork
 from tasks.running.context import RunContext
 from tasks.running.parquet_files import read_records, write_records, write_table
+from tasks.running.share_out import share_out
 from tasks.running.stage import Gate, Stage, StageOutcome, StagePlan
 from thinkless_core.progress import Progress
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from tasks.running.samplers import SamplerSource
+    from thinkless_core.sampling.sampler import Sampler
 
 CHUNK_BATCHES = 4
 """Batches of completions in a chunk, the unit of what a stopped evaluation keeps and of its progress."""
@@ -39,6 +44,7 @@ class EvaluateModels(Stage[EvaluateConfig]):
     config = EvaluateConfig
     tables = (EvalCompletion, EvalSummary, RouterScore, ParetoPoint)
     judges = True
+    outside_key = frozenset({"launch"})
 
     def inputs(self, config: PipelineConfig) -> tuple[str, ...]:
         """The problems and the models to evaluate; the stage depends on no other model."""
@@ -51,17 +57,14 @@ class EvaluateModels(Stage[EvaluateConfig]):
         from infra.validation.suites import eval_completions_suite
 
         config = plan.config
-        folders = {artifact.stage: Path(artifact.path) for artifact in plan.inputs}
-        tests = read_records(folders["problems"] / Problem.FILE, Problem, where=[("split", ProblemSplit.TEST)])
-        asked = asked_problems(tests, config)
-        chunks = _chunks(config, asked, scratch=workspace / "scratch")
-        _answer(chunks, config, asked, folders=folders, progress=progress)
-        answers = _read(chunks)
-        if notes := [note for name, problems in asked.items() if (note := _all_wrong(name, problems, answers))]:
+        work = EvaluationWork(config, {artifact.stage: Path(artifact.path) for artifact in plan.inputs}, workspace)
+        share_out(work, plan, workspace, progress, launch=config.launch, gpus_each=config.gpus_each)
+        answers = _read(work.chunks)
+        if notes := [note for name, problems in work.asked.items() if (note := _all_wrong(name, problems, answers))]:
             num_answers = sum(map(len, answers))
             progress(num_answers, num_answers, {}, notes)
         rows = _write_tables(answers, workspace, router_threshold=config.router_threshold)
-        suite = eval_completions_suite(benchmarks=tuple(asked), models=config.models)
+        suite = eval_completions_suite(benchmarks=tuple(work.asked), models=config.models)
         return StageOutcome(rows=rows, gates=(Gate(EvalCompletion.FILE, suite),))
 
 
@@ -94,73 +97,88 @@ def refuse_long_prompts(
 
 
 @dataclass(frozen=True)
-class _Chunk:
-    """Some problems of a benchmark, to be answered by one model in all modes; done if its file exists."""
+class _EvaluationChunk(Chunk):
+    """Some problems of a benchmark, to be answered by one model in all modes; its size is the number of answers."""
 
     model: ModelName
     benchmark: str
     problems: Sequence[Problem]
-    file: Path
 
 
-def _chunks(config: EvaluateConfig, asked: Mapping[str, Sequence[Problem]], *, scratch: Path) -> list[_Chunk]:
+class _Student(NamedTuple):
+    """A model that answers."""
+
+    name: ModelName
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    sampler: Sampler
+
+
+class EvaluationWork(SharedWork[EvaluateConfig, _EvaluationChunk]):
     """All that is to be answered: model by model, and benchmark by benchmark."""
-    size = max(1, CHUNK_BATCHES * config.batch_size // (config.num_samples * len(EvalMode)))
-    return [
-        _Chunk(model, name, problems[start : start + size], scratch / f"chunk-{model}-{name}-{start}.parquet")
-        for model in config.models
-        for name, problems in asked.items()
-        for start in range(0, len(problems), size)
-    ]
+
+    config_class = EvaluateConfig
+
+    def __init__(self, config: EvaluateConfig, inputs: Mapping[str, Path], workspace: Path) -> None:
+        """The answers of the models in the folders `inputs`, in files of the workspace's `scratch/`."""
+        self._config, self._inputs = config, inputs
+        tests = read_records(inputs["problems"] / Problem.FILE, Problem, where=[("split", ProblemSplit.TEST)])
+        self.asked = asked_problems(tests, config)
+        answers_each = config.num_samples * len(EvalMode)
+        size = max(1, CHUNK_BATCHES * config.batch_size // answers_each)
+        self.chunks = [
+            _EvaluationChunk(
+                file=workspace / "scratch" / f"chunk-{model}-{name}-{start}.parquet",
+                size=len(problems[start : start + size]) * answers_each,
+                model=model,
+                benchmark=name,
+                problems=problems[start : start + size],
+            )
+            for model in config.models
+            for name, problems in self.asked.items()
+            for start in range(0, len(problems), size)
+        ]
+
+    def do(self, turns: Iterator[_EvaluationChunk], *, processes: int) -> None:
+        """Write the completions of chunks; a model is loaded when the first of its chunks comes."""
+        from tasks.running.samplers import sampler_source
+        from thinkless_core.evaluation.evaluate_problems import evaluate_problems
+        from thinkless_core.training.acceleration import use_threads
+
+        use_threads(self._config.num_threads, processes=processes)
+        student: _Student | None = None
+        with sampler_source(self._config.sampler, batch_size=self._config.batch_size) as source:
+            for chunk in turns:
+                if student is None or student.name != chunk.model:
+                    student = self._load(chunk.model, source)
+                completions = evaluate_problems(
+                    student.model,
+                    chunk.problems,
+                    sampler=student.sampler,
+                    tokenizer=student.tokenizer,
+                    model_name=chunk.model,
+                    benchmark=chunk.benchmark,
+                    config=self._config,
+                )
+                write_records(chunk.file, EvalCompletion, completions)
+
+    def _load(self, name: ModelName, source: SamplerSource) -> _Student:
+        """A model on this process's device; raises ConfigError if a prompt leaves no room for its answer."""
+        import torch
+
+        from thinkless_core.student.context_length import context_length
+        from thinkless_core.student.model_files import load_student, load_student_tokenizer
+        from thinkless_core.training.acceleration import in_bfloat16, single_process_accelerator
+
+        config, folder = self._config, self._inputs[name] / "model"
+        dtype = torch.bfloat16 if in_bfloat16(config.precision) else torch.float32
+        model = load_student(folder, dtype=dtype).to(single_process_accelerator().device)
+        tokenizer = load_student_tokenizer(folder)
+        refuse_long_prompts(self.asked, config=config, model=name, tokenizer=tokenizer, context=context_length(model))
+        return _Student(name, model, tokenizer, source.sampler_of(model, tokenizer=tokenizer, folder=folder))
 
 
-def _answer(
-    chunks: Sequence[_Chunk],
-    config: EvaluateConfig,
-    asked: dict[str, list[Problem]],
-    *,
-    folders: dict[str, Path],
-    progress: Progress,
-) -> None:
-    """Write the files of all chunks that have none yet."""
-    import torch
-
-    from tasks.running.samplers import sampler_source
-    from thinkless_core.evaluation.evaluate_problems import evaluate_problems
-    from thinkless_core.student.context_length import context_length
-    from thinkless_core.student.model_files import load_student, load_student_tokenizer
-    from thinkless_core.training.acceleration import in_bfloat16, single_process_accelerator, use_threads
-
-    use_threads(config.num_threads)
-    device = single_process_accelerator().device
-    dtype = torch.bfloat16 if in_bfloat16(config.precision) else torch.float32
-    answers_each = config.num_samples * len(EvalMode)
-    total, done = sum(len(chunk.problems) for chunk in chunks) * answers_each, 0
-    with sampler_source(config.sampler, batch_size=config.batch_size) as source:
-        for name, own in groupby(chunks, key=lambda chunk: chunk.model):
-            folder = folders[name] / "model"
-            model = load_student(folder, dtype=dtype).to(device)
-            tokenizer = load_student_tokenizer(folder)
-            refuse_long_prompts(asked, config=config, model=name, tokenizer=tokenizer, context=context_length(model))
-            sampler = source.sampler_of(model, tokenizer=tokenizer, folder=folder)
-            for chunk in own:
-                if not chunk.file.exists():
-                    progress(done, total, {})
-                    completions = evaluate_problems(
-                        model,
-                        chunk.problems,
-                        sampler=sampler,
-                        tokenizer=tokenizer,
-                        model_name=name,
-                        benchmark=chunk.benchmark,
-                        config=config,
-                    )
-                    write_records(chunk.file, EvalCompletion, completions)
-                done += len(chunk.problems) * answers_each
-    progress(done, total, {})
-
-
-def _read(chunks: Sequence[_Chunk]) -> list[list[EvalCompletion]]:
+def _read(chunks: Sequence[_EvaluationChunk]) -> list[list[EvalCompletion]]:
     """The rows of each model on each benchmark, mode by mode."""
     groups = groupby(chunks, key=lambda chunk: (chunk.model, chunk.benchmark))
     found = [[row for chunk in group for row in read_records(chunk.file, EvalCompletion)] for _, group in groups]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from schemas.configs.problems import ProblemsConfig
 from schemas.records.conflicting_answers import ConflictingAnswer
+from schemas.records.dropped import DroppedRow
 from schemas.records.problems import Problem
 from schemas.records.removed_problems import RemovedProblem
 from schemas.records.unreadable_answers import UnreadableAnswer
@@ -20,20 +21,21 @@ class PrepareProblems(Stage[ProblemsConfig]):
 
     name = "problems"
     config = ProblemsConfig
-    tables = (Problem, RemovedProblem, UnreadableAnswer, ConflictingAnswer)
+    tables = (Problem, DroppedRow, RemovedProblem, UnreadableAnswer, ConflictingAnswer)
 
     def build(
         self, plan: StagePlan[ProblemsConfig], context: RunContext, workspace: Path, progress: Progress
     ) -> StageOutcome:
-        """Write the problems, and tables of the removed ones with the reasons."""
+        """Write the problems, the rows that were left out, and tables with more about some of these."""
         from infra.validation.suites import problems_suite
         from thinkless_core.problems.problem_set import build_problem_set
 
         problem_set = build_problem_set(plan.config)
         rows = write_table(workspace, Problem, problem_set.problems)
+        write_table(workspace, DroppedRow, problem_set.dropped)
         write_table(workspace, RemovedProblem, problem_set.removed)
         write_table(workspace, UnreadableAnswer, problem_set.unreadable)
         write_table(workspace, ConflictingAnswer, problem_set.conflicts)
         progress(1, 1, {"problems": float(rows)}, problem_set.notes)
         suite = problems_suite(benchmarks=tuple(plan.config.benchmarks))
-        return StageOutcome(rows=rows, drops=problem_set.drops, gates=(Gate(Problem.FILE, suite),))
+        return StageOutcome(rows=rows, gates=(Gate(Problem.FILE, suite),))

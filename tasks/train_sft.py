@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow.parquet as pq
+
+from infra.disk import writing
+from infra.store.workspace import SCRATCH_NAME
 from schemas.configs.sft import SftConfig
+from schemas.errors import CheckpointError
+from schemas.records.dropped import DroppedRow
 from schemas.records.metrics import Metric
 from schemas.records.pairs import Pair
 from tasks.running.context import RunContext
-from tasks.running.parquet_files import read_records, write_table
+from tasks.running.parquet_files import iter_records, write_table
 from tasks.running.stage import Stage, StageOutcome, StagePlan
 from thinkless_core.progress import Progress
 
 if TYPE_CHECKING:
-    from thinkless_core.training.fitting_pairs import FittingPairs
+    from thinkless_core.training.tokenised_pairs import TokenisedPairs
+
+TOKENS = f"{SCRATCH_NAME}/tokens.arrow"
+"""The pairs as token ids, which every process of a training maps."""
 
 
 class TrainSft(Stage[SftConfig]):
@@ -24,36 +33,80 @@ class TrainSft(Stage[SftConfig]):
     name = "sft"
     config = SftConfig
     needs = ("base", "pairs")
-    tables = (Metric,)
+    tables = (Metric, DroppedRow)
 
     def build(
         self, plan: StagePlan[SftConfig], context: RunContext, workspace: Path, progress: Progress
     ) -> StageOutcome:
-        """Write `model/` and the metrics; resumes from the newest checkpoint in `scratch/`."""
+        """Write `model/`, the metrics and the pairs left out; resumes from the newest checkpoint in `scratch/`."""
         from tasks.running.run_training import run_training
         from thinkless_core.training import sft_trainer
-        from thinkless_core.training.fitting_pairs import OVER_CONTEXT
 
+        pairs = tokenise(plan, workspace, progress)
         run_training(plan, workspace, progress, train=train)
         write_table(workspace, Metric, sft_trainer.metrics_log(workspace / "scratch"))
-        fitting = pairs_that_fit(*(Path(artifact.path) for artifact in plan.inputs))
-        return StageOutcome(
-            rows=sum(pair.split == "train" for pair in fitting.pairs),
-            drops={OVER_CONTEXT: fitting.num_dropped} if fitting.num_dropped else {},
-        )
+        write_table(workspace, DroppedRow, _left_out(plan, pairs))
+        return StageOutcome(rows=len(pairs.rows("train")))
 
 
-def pairs_that_fit(base: Path, pairs: Path) -> FittingPairs:
-    """The pairs that fit into the student's context; raises ConfigError if there are none."""
+def _left_out(plan: StagePlan[SftConfig], pairs: TokenisedPairs) -> Iterator[DroppedRow]:
+    """The pairs that are longer than the student's context."""
+    from thinkless_core.training.fitting_pairs import left_out
+
+    too_long = set(pairs.too_long.tolist())
+    if not too_long:
+        return
+    base, source = (Path(artifact.path) for artifact in plan.inputs)
+    context = _context_of(base)
+    for row, pair in enumerate(iter_records(source / Pair.FILE, Pair)):
+        if row in too_long:
+            yield left_out(pair, context=context)
+
+
+def _context_of(base: Path) -> int | None:
+    """Most tokens of the student of an artifact of stage `base`."""
     from thinkless_core.student.context_length import context_length
-    from thinkless_core.student.model_files import load_student_config, load_student_tokenizer
-    from thinkless_core.training.fitting_pairs import fitting_pairs
+    from thinkless_core.student.model_files import load_student_config
 
-    return fitting_pairs(
-        read_records(pairs / Pair.FILE, Pair),
-        tokenizer=load_student_tokenizer(base / "model"),
-        context=context_length(load_student_config(base / "model")),
-    )
+    return context_length(load_student_config(base / "model"))
+
+
+def tokenise(plan: StagePlan[SftConfig], workspace: Path, progress: Progress) -> TokenisedPairs:
+    """The pairs as token ids, mapped from a file in `scratch/`; written first, unless an interrupted build did it.
+
+    A file that is damaged, or was made from another tokenizer or other pairs, is written anew. Raises StoreError for a
+    full disk, and ConfigError if no pair fits into the student's context.
+    """
+    from thinkless_core.student.model_files import load_student_tokenizer
+    from thinkless_core.training.tokenised_pairs import PAIRS_AT_ONCE, TokenisedPairs, write_tokenised
+
+    base, pairs = (Path(artifact.path) for artifact in plan.inputs)
+    file, source = workspace / TOKENS, pairs / Pair.FILE
+    made_from = " ".join(artifact.digest for artifact in plan.inputs)
+    try:
+        return TokenisedPairs.mapped(file, made_from=made_from)
+    except FileNotFoundError:
+        pass
+    except CheckpointError as error:
+        progress(0, plan.config.steps, {}, notes=[f"{error}; pairs are tokenised anew"])
+    num_pairs = pq.read_metadata(source).num_rows
+
+    def tell(num_done: int) -> None:
+        if num_pairs > PAIRS_AT_ONCE:
+            progress(0, plan.config.steps, {"tokenised": num_done / num_pairs})
+
+    tokenizer = load_student_tokenizer(base / "model")
+    context = _context_of(base)
+    with writing(file):
+        write_tokenised(
+            file,
+            iter_records(source, Pair),
+            tokenizer=tokenizer,
+            context=context,
+            made_from=made_from,
+            on_done=tell,
+        )
+    return TokenisedPairs.mapped(file)
 
 
 def train(
@@ -69,13 +122,14 @@ def train(
     checkpoints."""
     from tasks.running.student_folder import load_for_training, save_trained
     from thinkless_core.training import sft_trainer
+    from thinkless_core.training.tokenised_pairs import TokenisedPairs
 
-    base, pairs = inputs
+    base, _ = inputs
     model, tokenizer = load_for_training(base, config, processes=processes)
     sft_trainer.train_sft(
         model,
         tokenizer=tokenizer,
-        pairs=pairs_that_fit(base, pairs).pairs,
+        pairs=TokenisedPairs.mapped(workspace / TOKENS),
         config=config,
         scratch=workspace / "scratch",
         progress=progress,

@@ -24,9 +24,10 @@ class WriteReport(Stage[ReportConfig]):
     def build(
         self, plan: StagePlan[ReportConfig], context: RunContext, workspace: Path, progress: Progress
     ) -> StageOutcome:
-        """Write `report.html`, `model_card.md` and `dataset_card.md`."""
+        """Write `report.html`, `dropped.csv` if rows were left out, `model_card.md` and `dataset_card.md`."""
         from infra.report.cards.dataset_card import dataset_card
         from infra.report.cards.model_card import model_card
+        from infra.report.data.evidence import write_dropped_rows
         from infra.report.page import render_report
         from infra.report.run_inputs import inputs_of_artifacts
         from tasks.source_licences import source_licences
@@ -41,6 +42,7 @@ class WriteReport(Stage[ReportConfig]):
         )
         inputs = replace(inputs, licences=source_licences(inputs.ordered_manifests()))
         (workspace / REPORT_FILE).write_text(render_report(inputs), encoding="utf-8")
+        write_dropped_rows(inputs, workspace / inputs.dropped_file)
         (workspace / "model_card.md").write_text(model_card(inputs), encoding="utf-8")
         (workspace / "dataset_card.md").write_text(dataset_card(inputs), encoding="utf-8")
         progress(1, 1, {})

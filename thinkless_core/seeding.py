@@ -6,9 +6,11 @@ stream depends on how work was split into batches or processes.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 def derive_seed(*parts: str | int) -> int:
@@ -24,8 +26,14 @@ def random_stream(*parts: str | int) -> np.random.Generator:
 
 def epoch_order(num_items: int, *, seed: int, epoch: int) -> list[int]:
     """The order in which epoch `epoch` visits `num_items` items."""
-    order: list[int] = random_stream("order", seed, epoch).permutation(num_items).tolist()
+    order: list[int] = _order(num_items, seed, epoch).tolist()
     return order
+
+
+@functools.lru_cache(maxsize=2)
+def _order(num_items: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    """Kept, because every step of an epoch asks for it: a million items take longer to shuffle than some steps."""
+    return random_stream("order", seed, epoch).permutation(num_items)
 
 
 def batch_indices(num_items: int, *, batch_size: int, step: int, seed: int) -> list[int]:
@@ -36,7 +44,8 @@ def batch_indices(num_items: int, *, batch_size: int, step: int, seed: int) -> l
     """
     if num_items >= batch_size:
         epoch, place = divmod(step, num_items // batch_size)
-        return epoch_order(num_items, seed=seed, epoch=epoch)[place * batch_size : (place + 1) * batch_size]
+        batch: list[int] = _order(num_items, seed, epoch)[place * batch_size : (place + 1) * batch_size].tolist()
+        return batch
     positions = range(step * batch_size, (step + 1) * batch_size)
     orders = {p // num_items: epoch_order(num_items, seed=seed, epoch=p // num_items) for p in positions}
     return [orders[p // num_items][p % num_items] for p in positions]

@@ -37,8 +37,6 @@ PREFECT_DEFAULTS = {
 
 def execute(arguments: argparse.Namespace) -> int:
     """Run the pipeline: from the store if it holds everything, else as a Prefect flow."""
-    if arguments.limit is not None:
-        arguments.overrides += [f"evaluate.limit={arguments.limit}"]
     request = check_request(
         arguments.profile,
         overrides=arguments.overrides,

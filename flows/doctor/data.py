@@ -148,6 +148,6 @@ def _whole(config: PipelineConfig, into: list[ProblemSet]) -> str:
     notes = "".join(f"\n{note}" for note in made.notes)
     return (
         f"{len(made.problems)}: {sizes[ProblemSplit.SFT]} for warm-up, {sizes[ProblemSplit.RL]} for RL, "
-        f"{sizes[ProblemSplit.TEST]} held out; drops {made.drops}; for example {shortened(first.question)!r} -> "
+        f"{sizes[ProblemSplit.TEST]} held out; drops {dict(made.drops)}; for example {shortened(first.question)!r} -> "
         f"{first.answer!r}{notes}"
     )

@@ -109,7 +109,11 @@ def memory(
         return
     if plan.gpus_missing:
         return
-    processes = {"sft": num_processes(config.sft), "rl": num_processes(config.rl)}
+    processes = {
+        "sft": num_processes(config.sft),
+        "rl": num_processes(config.rl),
+        "evaluate": config.evaluate.num_processes,
+    }
     available = plan.gpu_bytes or hardware.ram_bytes
     too_large = []
     for stage in stages:

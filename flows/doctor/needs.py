@@ -100,14 +100,12 @@ def optional_packages(config: PipelineConfig) -> Iterator[OptionalPackage]:
 
 def gpus(config: PipelineConfig) -> dict[str, int]:
     """GPUs that each stage would use at the same time, where there are any."""
-    wanted = {"sft": 1, "rl": 1, "evaluate": 1}
+    wanted = {"sft": 1, "rl": 1, "evaluate": config.evaluate.num_processes * config.evaluate.gpus_each}
     for name, stage in (("sft", config.sft), ("rl", config.rl)):
         if stage.launch is not None:
             wanted[name] = stage.launch.processes
-    samplers = {"rl": config.rl.sampler, "evaluate": config.evaluate.sampler}
-    for name, sampler in samplers.items():
-        if isinstance(sampler, VllmSamplerConfig):
-            wanted[name] = max(wanted[name], sampler.tensor_parallel_size)
+    if isinstance(config.rl.sampler, VllmSamplerConfig):
+        wanted["rl"] = max(wanted["rl"], config.rl.sampler.tensor_parallel_size)
     for name, teacher in teachers(config):
         if teacher.num_gpus():
             wanted[name] = teacher.num_gpus()

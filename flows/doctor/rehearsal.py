@@ -31,7 +31,7 @@ from schemas.records.problems import Problem, ProblemSplit
 from tasks.ask_teachers import AskTeachers, ask_side, refuse_no_answers
 from tasks.build_pairs import write_pairs
 from tasks.evaluate_models import asked_problems, refuse_long_prompts
-from tasks.running.parquet_files import read_records, write_records
+from tasks.running.parquet_files import iter_records, write_records
 
 NUM_ASKED = 20_000
 """Warm-up problems up to which teachers are asked all of them."""
@@ -79,21 +79,22 @@ def _ask(
         answers, dropped = ask_side(teacher, problems, settings)
     finally:
         teacher.close()
+    reasons = Counter(drop.reason for drop in dropped)
     if not answers:
-        refuse_no_answers(dropped, mode=mode)
+        refuse_no_answers(reasons, first=(dropped[0].problem_id, dropped[0].text), mode=mode)
     write_records(folder / Generation.FILE, Generation, answers)
-    reasons = dict(Counter(drop.reason for drop in dropped))
     wrong = sum(not answer.correct for answer in answers)
-    return f"{teacher.name}: answers {len(answers)} of {len(problems)} problems, {wrong} wrong or cut; drops {reasons}"
+    verdict = f"answers {len(answers)} of {len(problems)} problems, {wrong} wrong or cut; drops {dict(reasons)}"
+    return f"{teacher.name}: {verdict}"
 
 
 def _pairs(config: PipelineConfig, folder: Path, tokenizer: PreTrainedTokenizerBase, context: int | None) -> str:
-    from thinkless_core.training.fitting_pairs import fitting_pairs
+    from thinkless_core.training.tokenised_pairs import TokenisedPairs
 
     sides = [folder, folder / Mode.THINK, folder / Mode.SHORT]
     rules = write_pairs(config.pairs, sides, folder=folder, scratch=folder)
-    fitting = fitting_pairs(read_records(folder / Pair.FILE, Pair), tokenizer=tokenizer, context=context)
-    return f"{rules.num_pairs}, of which {fitting.num_dropped} are longer than the context; rules {rules.touched}"
+    tokens = TokenisedPairs.of(iter_records(folder / Pair.FILE, Pair), tokenizer=tokenizer, context=context)
+    return f"{rules.num_pairs}, of which {len(tokens.too_long)} are longer than the context; rules {rules.touched}"
 
 
 def _rl(

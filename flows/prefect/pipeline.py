@@ -5,85 +5,81 @@ profile + overrides -> request -> each stage: found in the store or built, as a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
-from prefect import Task, flow, task
+from prefect import Task, flow
+from prefect.assets import materialize
 from prefect.cache_policies import CacheKeyFnPolicy
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import flow_run
 
 from flows.direct import RETRY_PAUSES_SECONDS
+from flows.prefect.form import Count, ObjectiveName, Override, ProfileName, StageName, refused
+from flows.prefect.stage_events import asset_key, build_and_tell
 from flows.prefect.temporary_server import guard_temporary_servers
 from flows.prefect.ui_artifacts import publish_artifacts
-from flows.recipe import AnyPlan, stage_names
+from flows.recipe import AnyPlan
 from flows.request import check_request
 from flows.run_stages import run_stages
+from flows.shorthand import spelled_out
 from schemas.artifact import Artifact
-from schemas.errors import Transient
-from tasks.running.build import run_stage
+from schemas.errors import ThinklessError, Transient
 from tasks.running.context import RunContext
 
 MAX_NAME = 200
 """Characters of a flow run's name."""
-if TYPE_CHECKING:
-    StageName = str
-else:
-    StageName = Literal[stage_names()]
-    """The form of a deployment offers the stages' names."""
-
-
-@task(
-    name="stage",
-    cache_policy=CacheKeyFnPolicy(cache_key_fn=lambda _, inputs: f"{inputs['plan'].stage}-{inputs['plan'].key}"),
-    persist_result=True,
-    result_serializer="json",
-)
-def stage_task(context: RunContext, plan: AnyPlan) -> Artifact:
-    """Build one stage. Prefect's cache uses the same key, but the store alone decides whether a stage is done."""
-    return run_stage(context, plan)
 
 
 def _flow_run_name() -> str:
     """Profile, what was asked for, and what was changed: `smollm2, until sft, rl.gamma=0.3`."""
     given = flow_run.parameters
-    options = [f"{word} {given[word]}" for word in ("until", "only") if given.get(word)]
+    options = [f"{word} {given[word]}" for word in ("until", "only", "objective", "limit", "data") if given.get(word)]
     rebuilt = [f"refresh {' '.join(given['refresh'])}"] if given.get("refresh") else []
     return ", ".join([given["profile"], *options, *rebuilt, *(given.get("overrides") or [])])[:MAX_NAME]
 
 
 @flow(name="thinkless", flow_run_name=_flow_run_name, log_prints=False, persist_result=False)
 def thinkless(
-    profile: str = "tiny",
-    overrides: list[str] | None = None,
+    profile: ProfileName = "tiny",
+    objective: ObjectiveName | None = None,
+    limit: Count | None = None,
+    data: str | None = None,
+    overrides: Sequence[Override] = (),
     until: StageName | None = None,
     only: StageName | None = None,
-    refresh: list[StageName] | None = None,
-    keep: list[StageName] | None = None,
+    refresh: Sequence[StageName] = (),
+    keep: Sequence[StageName] = (),
     same_versions: bool = False,
 ) -> Mapping[str, str]:
     """Run the pipeline and return the keys of its artifacts by stage.
 
     Args:
         profile: A shipped profile, such as tiny or smollm2, or the path of a TOML file.
-        overrides: Keys to change, as KEY=VALUE, for example rl.gamma=0.3; docs/reference.md lists them all.
+        objective: What RL learns from: a shipped objective, or FILE.py:Class. Stands for rl.objective=...
+        limit: Evaluate on the first N problems of each benchmark, for a quick look. Stands for evaluate.limit=N
+        data: Folder with copies of well-known data sets (gsm8k_train.jsonl, math500.json...), on the worker's machine.
+        overrides: Keys to change, each as KEY=VALUE, for example rl.gamma=0.3; docs/reference.md lists them all.
         until: Stop after this stage.
         only: Build this stage alone, from what the store holds.
         refresh: Rebuild these stages even if the store has them.
         keep: Take the newest artifact of these stages although their sources changed.
         same_versions: Rebuild what other versions of torch, transformers, vllm or math-verify made.
     """
-    request = check_request(
-        profile,
-        overrides=overrides or (),
-        until=until,
-        only=only,
-        refresh=refresh or (),
-        keep=keep or (),
-        same_versions=same_versions,
-        flow_run_id=flow_run.id,
-    )
+    try:
+        request = check_request(
+            profile,
+            overrides=spelled_out(profile, overrides=overrides, objective=objective, limit=limit, data=data),
+            until=until,
+            only=only,
+            refresh=refresh,
+            keep=keep,
+            same_versions=same_versions,
+            flow_run_id=flow_run.id,
+        )
+    except ThinklessError as error:
+        return refused(error)  # type: ignore[return-value]  # Prefect ends the run in this state
     guard_temporary_servers()
     artifacts = run_stages(request, TaskBuilder()).artifacts
     publish_artifacts(artifacts)
@@ -104,16 +100,28 @@ class TaskBuilder:
         """Run one stage's task; raises what the stage raised."""
         if done is not None and done.key != plan.key:  # kept by --keep: Prefect's cache has no entry under this key
             return done
-        named = stage_task.with_options(
+
+        # Without parameters: Prefect would recognise the text "teach" of one teacher's result in the plan of the other,
+        # and take the one for an input of the other.
+        def build() -> Artifact:
+            return build_and_tell(context, plan)
+
+        stage = materialize(
+            asset_key(plan),
+            asset_deps=[asset_key(artifact) for artifact in plan.inputs],
             name=plan.stage,
             task_run_name=plan.label,
+            # The key of the store; the store alone decides whether a stage is done.
+            cache_policy=CacheKeyFnPolicy(cache_key_fn=lambda *_: f"{plan.stage}-{plan.key}"),
             refresh_cache=done is None,
+            persist_result=True,
+            result_serializer="json",
             retries=len(RETRY_PAUSES_SECONDS),
             retry_delay_seconds=list(RETRY_PAUSES_SECONDS),
             retry_condition_fn=_is_transient,
-        )
+        )(build)
         before = [self.states[artifact.key] for artifact in plan.inputs if artifact.key in self.states]
-        state = named(context, plan, return_state=True, wait_for=before)
+        state = stage(return_state=True, wait_for=before)
         self.states[plan.key] = state
         built: Artifact = state.result()
         return built

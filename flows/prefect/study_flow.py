@@ -11,31 +11,45 @@ from pathlib import Path
 from typing import cast
 
 from prefect import flow, task
-from prefect.artifacts import create_link_artifact, create_markdown_artifact
+from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectConcurrentFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.prefect.form import Count, Override, ProfileName, StudyName, refused
+from flows.prefect.ui_artifacts import in_markdown
 from flows.study.members import MemberRun, StudyRequest, check_study, member_command
 from flows.study.run_study import StudyResult, run_study
 from flows.study.study_table import claims_as_markdown
 from infra.processes.child_process import ChildCommand, end_children, run_logged
 from schemas.configs.study import MemberSpec
-from schemas.errors import TrainingError
+from schemas.errors import ThinklessError, TrainingError
 from schemas.records.study_claims import StudyClaim
 
 
-@flow(name="thinkless-study", log_prints=False, persist_result=False)
+@flow(name="thinkless-study", flow_run_name="study {study}, {seeds} seeds", log_prints=False, persist_result=False)
 def thinkless_study(
-    study: str = "claims",
-    profile: str | None = None,
-    seeds: int = 5,
-    jobs: int | None = None,
+    study: StudyName = "claims",
+    profile: ProfileName | None = None,
+    seeds: Count = 5,
+    jobs: Count | None = None,
     only: str | None = None,
-    overrides: list[str] | None = None,
+    overrides: Sequence[Override] = (),
 ) -> str | None:
-    """Run a study and return the key of its summary; fails at the end if a member is missing."""
-    request = check_study(study, profile=profile, num_seeds=seeds, jobs=jobs, claim=only, overrides=overrides or ())
+    """Run a study and return the key of its summary; fails at the end if a member is missing.
+
+    Args:
+        study: A shipped study, or the path of a TOML file.
+        profile: A shipped profile, or the path of a TOML file; none: the study's own.
+        seeds: Runs of each condition, each with a seed of its own.
+        jobs: Members that run at the same time; none: one per core.
+        only: Run only what this claim needs, for example reaches-oracle.
+        overrides: Keys to change in every member, each as KEY=VALUE, for example rl.gamma=0.3.
+    """
+    try:
+        request = check_study(study, profile=profile, num_seeds=seeds, jobs=jobs, claim=only, overrides=overrides)
+    except ThinklessError as error:
+        return refused(error)  # type: ignore[return-value]  # Prefect ends the run in this state
     result = _run_and_publish(request)
     if result.missing:
         logs = ", ".join(str(run.log) for run in result.failed)
@@ -59,9 +73,10 @@ def run_member(command: ChildCommand) -> float:
 def _run_and_publish(request: StudyRequest) -> StudyResult:
     result = run_study(request, _run_as_tasks)
     if result.summary is not None:
-        folder, key = Path(result.summary.path), _as_key(request.study.name)
-        create_markdown_artifact(claims_as_markdown(folder / StudyClaim.FILE), key=f"claims-{key}")
-        create_link_artifact(link=(folder / "report.html").as_uri(), link_text="Study", key=f"study-{key}")
+        folder = Path(result.summary.path)
+        table = claims_as_markdown(folder / StudyClaim.FILE)
+        shown = in_markdown(folder / "report.html", table=table)
+        create_markdown_artifact(shown, key=f"study-{_as_key(request.study.name)}")
     return result
 
 

@@ -1,4 +1,4 @@
-"""Artifacts that Prefect's UI shows for a finished run: the result table, and the report's headline with its place."""
+"""Artifacts that Prefect's UI shows for a finished run: the result table, and the report's headline and picture."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.context import FlowRunContext
 
 from infra.report.data.result_table import result_table_text
+from infra.report.excerpt import excerpt
 from infra.settings import Settings
 from schemas.artifact import Artifact
 from schemas.records.eval_summary import EvalSummary
@@ -26,19 +27,20 @@ def publish_artifacts(artifacts: Mapping[str, Artifact]) -> None:
         rounded = [{k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()} for row in table.to_pylist()]
         create_table_artifact(table=rounded, key="result-table", description="Model x benchmark x mode")
     if "report" in artifacts:
-        create_markdown_artifact(_report_in_markdown(artifacts), key="report", description="Result and report")
+        lines = result_table_text(Path(artifacts["evaluate"].path) / EvalSummary.FILE)
+        served, page = Settings.from_environment().report_url, Path(artifacts["report"].path) / REPORT_FILE
+        address = served and f"{served.rstrip('/')}/{artifacts['report'].key}/{REPORT_FILE}"
+        shown = in_markdown(page, table=f"```\n{lines}\n```", address=address)
+        create_markdown_artifact(shown, key="report", description="Result and report")
 
 
-def _report_in_markdown(artifacts: Mapping[str, Artifact]) -> str:
-    """The lines that a run prints at its end, and where the report is: a browser opens no file of another machine."""
-    report = Path(artifacts["report"].path) / REPORT_FILE
-    lines = ["# Result"]
-    if "evaluate" in artifacts:
-        table = result_table_text(Path(artifacts["evaluate"].path) / EvalSummary.FILE)
-        lines += [f"```\n{table}\n```"]
-    served = Settings.from_environment().report_url
-    if served is not None:
-        address = f"{served.rstrip('/')}/{artifacts['report'].key}/{REPORT_FILE}"
-        lines += [f"[Report]({address})"]
-    lines += [f"The report is the file `{report}` on {socket.gethostname()}; `thinkless report --open` opens it there."]
-    return "\n\n".join(lines)
+def in_markdown(page: Path, *, table: str, address: str | None = None) -> str:
+    """The headline and main picture of a page, its result table, and where it is: a browser opens no file of another
+    machine, so `address` is where it is served, if it is.
+
+    The picture is a data URI, which Prefect's UI shows; its experimental V2 UI leaves the picture out.
+    """
+    place = f"The page is the file `{page}` on {socket.gethostname()}."
+    if address:
+        place = f"[Report]({address}), there from the file `{page}`."
+    return "\n\n".join([*excerpt(page.read_text(encoding="utf-8")), table, place])

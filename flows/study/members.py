@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows.recipe import AnyPlan, stages_until
+from flows.request import checked_settings
 from infra.processes.child_process import ChildCommand, run_logged
 from infra.settings import Settings
 from infra.store.artifact_store import ArtifactStore
@@ -130,7 +131,7 @@ def check_study(
                     f"name one of {known}"
                 )
         threads = max(threads, config.rl.num_threads or num_cores())
-    settings = Settings.from_environment().prepare()
+    settings = checked_settings()
     return StudyRequest(study, profile, members, num_seeds, jobs or max(1, num_cores() // threads), settings)
 
 

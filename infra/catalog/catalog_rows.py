@@ -81,7 +81,7 @@ def register_rows(connection: duckdb.DuckDBPyConnection, manifest: Manifest, dir
             ],
         )
     for reason, rows in manifest.drops.items():
-        connection.execute("insert into drops values (?, ?, ?, ?)", [manifest.key, manifest.stage, reason, rows])
+        connection.execute("insert into drops values (?, ?, ?, ?)", [manifest.key, manifest.label, reason, rows])
     _count_cached_hits(connection)
 
 

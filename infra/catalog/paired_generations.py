@@ -1,7 +1,7 @@
 """Joins both teachers' generations to their problems in DuckDB, counts their faults and writes the file of pairs.
 
 problems.parquet + think, short generations.parquet -> view `paired_generations` -> counts by fault
-                                                                                 -> pairs.parquet
+                                                                                 -> pairs.parquet, dropped.parquet
 Rows stream from file to file, so that memory does not grow with the number of problems. Only where generations are not
 in the order of the problems are they sorted first, which spills to disk.
 """
@@ -47,11 +47,18 @@ class PairedGenerations:
         `held_out` are the numbers, counted from 0 over the pairs, of those for validation. The same rows give the
         same bytes.
         """
-        unfinished = path.with_suffix(".unfinished")
         self._connection.register("held_out", pa.table({"number": pa.array(held_out, pa.int64())}))
-        num_pairs = _copy(self._connection, "pairs", unfinished, {"dropping": list(dropping)})
+        return self._write("pairs", path, dropping)
+
+    def write_dropped(self, path: Path, *, dropping: Sequence[str]) -> int:
+        """Write one row per problem and fault of `dropping` that it has, likewise; returns how many."""
+        return self._write("dropped_pairs", path, dropping)
+
+    def _write(self, query: str, path: Path, dropping: Sequence[str]) -> int:
+        unfinished = path.with_suffix(".unfinished")
+        num_rows = _copy(self._connection, query, unfinished, {"dropping": list(dropping)})
         unfinished.replace(path)
-        return num_pairs
+        return num_rows
 
 
 @contextmanager

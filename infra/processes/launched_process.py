@@ -3,27 +3,31 @@
 job.json -> work -> messages.jsonl (progress of the main process)
                  -> process-R.log (output of process R), failure-R.json (its error)
 
-The process ends when its launcher ends, even if that one is killed. The other side is infra/processes/launcher.py.
+The process ends when its launcher ends, even if that one is killed. The other side is infra/processes/launcher.py for
+processes that work together, and infra/processes/workers.py for workers, each of which works alone.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import schemas.errors
 from schemas.errors import ThinklessError
 
 JOB_FILE, MESSAGES_FILE = "job.json", "messages.jsonl"
 SECONDS_BETWEEN_LOOKS = 0.5
+LAST_LINES = 12
 
 
 def log_file(folder: Path, rank: int) -> Path:
@@ -36,6 +40,40 @@ def failure_file(folder: Path, rank: int) -> Path:
     return folder / f"failure-{rank}.json"
 
 
+def last_lines(log: Path) -> str:
+    """The end of a log, for an error."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+    return "\n".join(lines[-LAST_LINES:]) or "(it wrote nothing)"
+
+
+def signal_words(number: int) -> str:
+    """What to say of a signal that ended a process."""
+    name = signal.Signals(number).name
+    return f"was ended by {name}{' (the kernel sends it if memory runs out)' if name == 'SIGKILL' else ''}"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The error that ended a process, as it wrote it down."""
+
+    at: float
+    kind: str
+    message: str
+    ours: bool
+    """Whether it is an error of schemas/errors.py."""
+
+    @classmethod
+    def of(cls, folder: Path, rank: int) -> Failure | None:
+        """The failure of process `rank`; None if it reported none."""
+        path = failure_file(folder, rank)
+        return cls(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+
+    def as_error(self, *, otherwise: type[ThinklessError], where: str = "") -> ThinklessError:
+        """The same error in this process, if it is ours; `where` says who met it."""
+        known: type[ThinklessError] = getattr(schemas.errors, self.kind, otherwise)
+        return known(f"{self.message} ({where})" if where else self.message)
+
+
 @dataclass(frozen=True)
 class LaunchedProcess:
     """This process, one of those that share a job."""
@@ -45,11 +83,11 @@ class LaunchedProcess:
     """0 is the main process."""
 
     @classmethod
-    def start(cls, folder: Path) -> LaunchedProcess:
+    def start(cls, folder: Path, *, rank: int | None = None) -> LaunchedProcess:
         """Join the job in `folder`. From now on all output of this process goes to its log, and it ends with its
-        parent.
+        parent. Without a `rank` it has the one that torchrun gave it.
         """
-        process = cls(folder, int(os.environ.get("RANK", "0")))  # set by torchrun; a single process has none
+        process = cls(folder, int(os.environ.get("RANK", "0")) if rank is None else rank)
         log = os.open(log_file(folder, process.rank), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
         for stream in (1, 2):
             os.dup2(log, stream)
@@ -87,14 +125,9 @@ class LaunchedProcess:
 
 
 def _write_failure(path: Path, error: BaseException) -> None:
-    failure = {
-        "at": time.time(),
-        "kind": type(error).__name__,
-        "ours": isinstance(error, ThinklessError),
-        "message": str(error),
-    }
+    failure = Failure(time.time(), type(error).__name__, str(error), isinstance(error, ThinklessError))
     part = path.with_suffix(".part")
-    part.write_text(json.dumps(failure), encoding="utf-8")
+    part.write_text(json.dumps(asdict(failure)), encoding="utf-8")
     part.replace(path)
 
 

@@ -24,17 +24,15 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import schemas.errors
 from infra.disk import writing
 from infra.processes.child_process import ends_with_this_process
-from infra.processes.launched_process import JOB_FILE, MESSAGES_FILE, failure_file, log_file
+from infra.processes.launched_process import JOB_FILE, MESSAGES_FILE, Failure, last_lines, log_file, signal_words
 from schemas.configs.training import ACCELERATE_CONFIGS
 from schemas.errors import ConfigError, ThinklessError, TrainingError, nearest
 
 POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 40.0
 """Time between asking the launcher to end and killing it; the launcher itself gives its processes 30 s."""
-LAST_LINES = 12
 LAUNCHER_LOG = "launcher.log"
 _ENDED_BY_SIGNAL = re.compile(r"rank\s*: (\d+) \(local_rank: \d+\)\s+exitcode\s*: -(\d+)")
 """A process in the table of failures that the launcher prints when it ends."""
@@ -155,37 +153,24 @@ def _failure(launch: Launch, *, code: int) -> ThinklessError:
     table = (launch.folder / LAUNCHER_LOG).read_text(encoding="utf-8", errors="replace")
     for rank, number in _ENDED_BY_SIGNAL.findall(table):
         if int(number) not in _CONSEQUENCES:
-            name = signal.Signals(int(number)).name
-            hint = " (the kernel sends it if memory runs out)" if name == "SIGKILL" else ""
-            return _process_error(launch, rank=int(rank), what=f"was ended by {name}{hint}")
+            return _process_error(launch, rank=int(rank), what=signal_words(int(number)))
     failures = {
-        rank: json.loads(failure_file(launch.folder, rank).read_text(encoding="utf-8"))
-        for rank in range(launch.processes)
-        if failure_file(launch.folder, rank).exists()
+        rank: failure for rank in range(launch.processes) if (failure := Failure.of(launch.folder, rank)) is not None
     }
     if not failures:
         return TrainingError(
             f"{launch.label}: accelerate launch of {launch.processes} processes ended with exit code {code} before "
-            f"any of them reported an error; its last lines:\n{_tail(launch.folder / LAUNCHER_LOG)}"
+            f"any of them reported an error; its last lines:\n{last_lines(launch.folder / LAUNCHER_LOG)}"
         )
-    rank = min(failures, key=lambda r: float(failures[r]["at"]))
-    kind, message = failures[rank]["kind"], failures[rank]["message"]
-    if failures[rank]["ours"]:
-        known: type[ThinklessError] = getattr(schemas.errors, kind, TrainingError)
-        return known(message)
-    return _process_error(launch, rank=rank, what=f"met {kind}: {message}")
+    rank, first = min(failures.items(), key=lambda item: item[1].at)
+    if first.ours:
+        return first.as_error(otherwise=TrainingError)
+    return _process_error(launch, rank=rank, what=f"met {first.kind}: {first.message}")
 
 
 def _process_error(launch: Launch, *, rank: int, what: str) -> TrainingError:
     log = log_file(launch.folder, rank)
     return TrainingError(
         f"{launch.label}: process {rank} of {launch.processes} {what}; the last good checkpoint is kept, and the same "
-        f"command goes on from there. Last lines of {log}:\n{_tail(log)}"
+        f"command goes on from there. Last lines of {log}:\n{last_lines(log)}"
     )
-
-
-def _tail(path: Path) -> str:
-    if not path.exists():
-        return "(it wrote nothing)"
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    return "\n".join(lines[-LAST_LINES:]) or "(it wrote nothing)"

@@ -15,7 +15,7 @@ from infra.report.charts.pareto_charts import pareto_chart
 from infra.report.charts.training_charts import probe_chart, reinforcement_charts, warmup_charts
 from infra.report.data import wording
 from infra.report.data.answers import answers
-from infra.report.data.evidence import Evidence, gather_evidence
+from infra.report.data.evidence import MOST_DROPPED, Evidence, gather_evidence
 from infra.report.data.examples import TRAINING, browser_json
 from infra.report.data.inputs import ReportInputs
 from infra.report.data.provenance import funnel_rows, kept_stages, validation_suites, versions_by_stage
@@ -25,6 +25,7 @@ from infra.report.data.verdicts import (
     LOST_ACCURACY,
     NUM_ERRORS,
     SAVED_SHARE,
+    SOLVED_SHARE,
     UNDECIDED_STDERR,
     headline,
     judge_benchmarks,
@@ -84,6 +85,7 @@ def render_report(inputs: ReportInputs) -> str:
         rules={
             "errors": f"{NUM_ERRORS:g}",
             "lost": f"{LOST_ACCURACY:g}",
+            "solved": wording.percent(SOLVED_SHARE),
             "saved": wording.percent(SAVED_SHARE),
             "undecided": f"{UNDECIDED_STDERR:g}",
         },
@@ -107,6 +109,7 @@ def render_report(inputs: ReportInputs) -> str:
             "verdicts": {v: words for v, words in VERDICT_FILTERS.items() if any(v in e.tags for e in browsed)},
         },
         funnel=funnel_rows(inputs),
+        most_dropped=MOST_DROPPED,
         kept=kept_stages(inputs),
         suites=validation_suites(inputs),
         lineage=lineage_svg(manifests),

@@ -37,10 +37,10 @@ def write_pictures(page: Path, folder: Path) -> list[Path]:
 
 
 def _file(chart: re.Match[str]) -> str:
-    used = set(re.findall(r"var\(--([\w-]+)\)", chart["body"]))
+    used = {"paper", *re.findall(r"var\(--([\w-]+)\)", chart["body"])}
     light, dark = ("".join(f"--{name}:{code};" for name, code in colours if name in used) for colours in _colours())
     style = (
-        f":root{{{light}}}@media(prefers-color-scheme:dark){{:root{{{dark}}}}}"
+        f":root{{{light}}}@media(prefers-color-scheme:dark){{:root{{{dark}}}}}svg{{background:var(--paper)}}"
         "text{font-family:system-ui,'Segoe UI',Roboto,'Noto Sans','Liberation Sans',sans-serif}"
     )
     size = f'width="{chart["width"]}" height="{chart["height"]}"'

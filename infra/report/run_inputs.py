@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from infra.disk import write_whole, writing
+from infra.report.data.evidence import write_dropped_rows
 from infra.report.data.inputs import TABLES, ReportInputs, Unfinished
 from infra.report.page import render_report
 from infra.runs import RunRecord
@@ -72,7 +73,7 @@ def inputs_of_artifacts(
 def write_unfinished_report(
     store: ArtifactStore, record: RunRecord, *, at_work: Mapping[str, str] | None = None
 ) -> Path:
-    """A page of what a run has reached so far, in `reports/<run_id>.html` of its home.
+    """A page of what a run has reached so far, in `reports/<run_id>.html` of its home, beside it the rows left out.
 
     at_work: stage -> key of stages that were begun; the logs in their workspaces are shown as far as they go. An
     artifact that has been removed since counts as missing. Raises StoreError if the page cannot be written.
@@ -101,11 +102,12 @@ def write_unfinished_report(
         unfinished=Unfinished(record.status, record.error, missing),
     )
     begun = {name: files for found in logs.values() for name, files in found.items()}
-    inputs = replace(inputs, tables={**begun, **inputs.tables})
     path = store.home / FOLDER / f"{record.run_id}.html"
+    inputs = replace(inputs, tables={**begun, **inputs.tables}, dropped_file=f"{record.run_id}-dropped.csv")
     page = render_report(inputs)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        write_dropped_rows(inputs, path.with_name(inputs.dropped_file))
     write_whole(path, page.encode())
     return path
 

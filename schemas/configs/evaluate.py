@@ -6,8 +6,9 @@ from typing import Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
-from schemas.configs.sampler import SamplerConfig, TransformersSamplerConfig
+from schemas.configs.sampler import SamplerConfig, TransformersSamplerConfig, VllmSamplerConfig
 from schemas.configs.stage import ComputeConfig
+from schemas.configs.workers import WorkersConfig
 
 ModelName = Literal["base", "sft", "rl"]
 """A model of the pipeline, by the stage that made it."""
@@ -43,6 +44,18 @@ class EvaluateConfig(ComputeConfig):
     `auto` takes what the machine is faster in."""
     sampler: SamplerConfig = TransformersSamplerConfig()
     """Sampler of the completions."""
+    launch: WorkersConfig | None = None
+    """Evaluate in several processes. None evaluates in this one."""
+
+    @property
+    def num_processes(self) -> int:
+        """Processes that evaluate."""
+        return self.launch.processes if self.launch is not None else 1
+
+    @property
+    def gpus_each(self) -> int:
+        """GPUs that each of them uses, if there are any."""
+        return self.sampler.tensor_parallel_size if isinstance(self.sampler, VllmSamplerConfig) else 1
 
     @field_validator("models")
     @classmethod

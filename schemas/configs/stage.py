@@ -76,7 +76,7 @@ def resources_in(config: object) -> tuple[str, ...]:
 
 
 class StageConfig(Table):
-    """A stage's slice of the pipeline configuration: all of it, and nothing else, is part of the stage's key."""
+    """A stage's slice of the pipeline configuration. It is part of the stage's key, but for `Stage.outside_key`."""
 
     seed: int = Field(0, ge=0, le=MAX_SEED)
     """Seed of everything random in this stage; the pipeline's `seed` if not set."""

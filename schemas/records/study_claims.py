@@ -26,7 +26,7 @@ class StudyClaim(Record):
     measured: float
     """The estimate."""
     low: float
-    """Lower end of the 95% interval over seeds."""
+    """Lower end of the 95% interval over seeds; over problems (Wilson) if every seed has a share of 0 or of 1."""
     high: float
     """Upper end of its 95% interval."""
     num_seeds: int

@@ -24,10 +24,15 @@ from infra.store.load_card import CARD_NAME, write_load_card
 from schemas.artifact import MANIFEST_VERSION, Artifact, CheckResult, InputRef, Manifest
 from schemas.base import tables_of
 from schemas.configs.stage import StageConfig
+from schemas.configs.training import TrainingConfig
+from schemas.records.dropped import DroppedRow
 from tasks.running.context import RunContext
+from tasks.running.event_files import EventFile
 from tasks.running.find import RESULT_PACKAGES, find_done
 from tasks.running.progress_display import stage_progress
 from tasks.running.stage import StageOutcome, StagePlan
+from tasks.running.step_writer import StepWriter
+from tasks.running.trackers import TrackedRun
 
 C = TypeVar("C", bound=StageConfig)
 logger = logging.getLogger("thinkless")
@@ -67,8 +72,7 @@ def _build(store: ArtifactStore, context: RunContext, plan: StagePlan[C]) -> Art
         workspace = store.open_workspace(plan.stage, plan.key)
         with writing(workspace):
             clock = time.monotonic()
-            event_dir = context.settings.event_dir(f"{plan.label}-{plan.key[:8]}")
-            with stage_progress(plan.label, event_dir=event_dir) as progress:
+            with stage_progress(plan.label, writers=_step_writers(context, plan)) as progress:
                 outcome = plan.builder.build(plan, context, workspace, progress)
             timings = {"build": round(time.monotonic() - clock, 3)}
             clock = time.monotonic()
@@ -82,7 +86,7 @@ def _build(store: ArtifactStore, context: RunContext, plan: StagePlan[C]) -> Art
                 "digest": store.output_digest(files),
                 "created_at": datetime.now(UTC).isoformat(),
                 "rows": outcome.rows,
-                "drops": dict(outcome.drops),
+                "drops": {**_dropped_by_reason(workspace), **outcome.marked},
                 "checks": checks,
                 "timings": timings,
                 "files": files,
@@ -95,6 +99,17 @@ def _build(store: ArtifactStore, context: RunContext, plan: StagePlan[C]) -> Art
     context.catalog.register(manifest, Path(artifact.path))
     emit_events(home, manifest, event="complete", run_id=context.run_id, attempt_uuid=attempt)
     return artifact
+
+
+def _step_writers(context: RunContext, plan: StagePlan[C]) -> list[StepWriter]:
+    """All that the settings ask to write the numbers of every step to; trackers get those of a training."""
+    settings, name = context.settings, f"{plan.label}-{plan.key[:8]}"
+    writers: list[StepWriter] = []
+    if settings.tensorboard is not None:
+        writers.append(EventFile(settings.tensorboard / name))
+    if isinstance(plan.config, TrainingConfig):
+        writers += [TrackedRun(tracker, f"{context.profile}-{name}", plan.slice) for tracker in settings.trackers]
+    return writers
 
 
 def _draft_manifest(context: RunContext, plan: StagePlan[C]) -> Manifest:
@@ -124,6 +139,17 @@ def _draft_manifest(context: RunContext, plan: StagePlan[C]) -> Manifest:
         timings={},
         files=(),
     )
+
+
+def _dropped_by_reason(workspace: Path) -> dict[str, int]:
+    """Number of rows in a stage's table `dropped` by their reason; empty if it has no such table."""
+    file = workspace / DroppedRow.FILE
+    if not file.is_file():
+        return {}
+    import pyarrow.parquet as pq  # a slow import, needed only to build
+
+    counts = pq.read_table(file, columns=["reason"])["reason"].value_counts()
+    return {count["values"]: count["counts"] for count in sorted(counts.to_pylist(), key=lambda c: c["values"])}
 
 
 def _validate(store: ArtifactStore, workspace: Path, outcome: StageOutcome) -> tuple[CheckResult, ...]:

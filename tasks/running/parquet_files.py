@@ -31,11 +31,13 @@ def write_records(path: Path, record: type[R], rows: Iterable[R]) -> int:
 
 
 def join_records(path: Path, record: type[R], files: Iterable[Path]) -> int:
-    """Write the rows of several files of one record class to one; returns their number.
+    """Write the rows of several files to one, without columns that are not of the class; returns their number.
 
     The bytes are those that `write_records` makes of the same rows.
     """
-    return write_groups(path, arrow_schema(record), _tables(files))
+    schema = arrow_schema(record)
+    batches = (batch for file in files for batch in _batches(file, schema.names))
+    return write_groups(path, schema, (pa.Table.from_batches([batch]) for batch in batches))
 
 
 def write_table(workspace: Path, record: type[R], rows: Iterable[R]) -> int:
@@ -64,12 +66,6 @@ def iter_columns(path: Path, columns: Sequence[str]) -> Iterator[tuple[Any, ...]
     """The values of some columns, row after row; no other column is read."""
     for batch in _batches(path, columns):
         yield from zip(*(batch[column].to_pylist() for column in columns), strict=True)
-
-
-def _tables(files: Iterable[Path]) -> Iterator[pa.Table]:
-    for file in files:
-        for batch in _batches(file):
-            yield pa.Table.from_batches([batch])
 
 
 def _batches(

@@ -1,7 +1,7 @@
-"""Shows the progress of a stage: a bar on a terminal or lines in a log, an artifact in Prefect's UI, event files.
+"""Shows the progress of a stage: a bar on a terminal or lines in a log, an artifact in Prefect's UI, curves.
 
 Progress callback of the core -> headline of the stage -> terminal or log, Prefect
-                              -> all numbers           -> TensorBoard event files, if requested
+                              -> all numbers           -> event files and trackers, if requested
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, nullcontext
-from pathlib import Path
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 
 from rich.console import Console
 from rich.progress import (
@@ -26,7 +25,7 @@ from rich.progress import (
 from rich.table import Column
 
 from tasks.headline import Headline
-from tasks.running.event_files import EventFile
+from tasks.running.step_writer import StepWriter
 from thinkless_core.progress import Progress as ProgressCallback
 
 logger = logging.getLogger("thinkless")
@@ -69,24 +68,28 @@ def duration(seconds: float) -> str:
 
 
 @contextmanager
-def stage_progress(label: str, *, event_dir: Path | None = None) -> Iterator[ProgressCallback]:
+def stage_progress(label: str, *, writers: Sequence[StepWriter] = ()) -> Iterator[ProgressCallback]:
     """A callback that shows the progress of one stage on the terminal or in the log, and in Prefect's UI.
 
-    `event_dir` is the folder of the stage's TensorBoard event files. Raises ConfigError if their package is missing.
+    `writers` get all numbers of every step, and are closed at the end.
     """
     console = Console(stderr=True)
     headline = Headline(label)
     in_ui = _UiProgress(label)
-    events = closing(EventFile(event_dir)) if event_dir is not None else nullcontext()
-    on_screen = _bar(label, console) if console.is_terminal else nullcontext(_Lines(label))
-    with events as event_file, on_screen as show:
+    on_screen: AbstractContextManager[Callable[[int, int, str], None]] = (
+        _bar(label, console) if console.is_terminal else nullcontext(_Lines(label))
+    )
+    with ExitStack() as stack:
+        for writer in writers:
+            stack.enter_context(closing(writer))
+        show = stack.enter_context(on_screen)
 
         def progress(done: int, total: int, numbers: Mapping[str, float], notes: Sequence[str] = ()) -> None:
             text = headline.update(numbers)
             show(done, total, text)
             in_ui(done, total, text)
-            if event_file is not None:
-                event_file(done, numbers)
+            for writer in writers:
+                writer(done, numbers)
             for note in notes:
                 logger.warning("%s: %s", label, note)
 

@@ -10,13 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-import torch
-from accelerate.utils import parse_flag_from_env
-
 from infra.processes.launcher import Launch, Message, run_launched, shards_the_model
 from infra.store.workspace import SCRATCH_NAME
-from schemas.configs.training import LaunchConfig, TrainingConfig
-from schemas.errors import ConfigError
+from schemas.configs.training import TrainingConfig
+from tasks.running.gpus import gpus_for
 from tasks.running.stage import StagePlan
 from thinkless_core.progress import Progress
 
@@ -52,7 +49,7 @@ def run_training(plan: StagePlan[C], workspace: Path, progress: Progress, *, tra
     if launch is None:
         train(plan.config, inputs, workspace, progress)
         return
-    _check_gpus(launch, stage=plan.stage)
+    gpus_for(launch.processes, stage=plan.stage)
 
     def report_progress(message: Message) -> None:
         progress(message["done"], message["total"], message["numbers"], notes=tuple(message["notes"]))
@@ -76,13 +73,3 @@ def run_training(plan: StagePlan[C], workspace: Path, progress: Progress, *, tra
         ),
         on_message=report_progress,
     )
-
-
-def _check_gpus(launch: LaunchConfig, *, stage: str) -> None:
-    """Refuse more processes than GPUs; without a GPU, any number of processes may share the CPU."""
-    num_gpus = 0 if parse_flag_from_env("ACCELERATE_USE_CPU") else torch.cuda.device_count()
-    if 0 < num_gpus < launch.processes:
-        raise ConfigError(
-            f"{stage}.launch.processes: {launch.processes} processes need a GPU each, and this machine has "
-            f"{num_gpus}; set {stage}.launch.processes={num_gpus}"
-        )

@@ -42,10 +42,14 @@ class Gate:
 
 @dataclass(frozen=True)
 class StageOutcome:
-    """Result of a build: rows, dropped rows by reason, and gates to run."""
+    """Result of a build: rows, marked rows by reason, and gates to run.
+
+    Rows that were left out are no part of it: a stage lists them in table `dropped`, where they are counted.
+    """
 
     rows: int
-    drops: Mapping[str, int] = field(default_factory=dict)
+    marked: Mapping[str, int] = field(default_factory=dict)
+    """Reason -> rows that were kept although a rule found something; a reason ends in `_kept`."""
     gates: tuple[Gate, ...] = ()
 
 
@@ -114,6 +118,8 @@ class Stage(ABC, Generic[C]):
     """Record classes of its tables; each names its Parquet file and its table in SQL."""
     resources: ClassVar[tuple[str, ...]] = ()
     """Files and folders of this program, other than Python, that can change its output: SQL and templates."""
+    outside_key: ClassVar[frozenset[str]] = frozenset()
+    """Settings that are not part of its key, because they decide who computes and not what."""
     judges: ClassVar[bool] = False
     """Whether it judges answers: then the verifiers that the problems name are part of its key."""
 
@@ -123,7 +129,7 @@ class Stage(ABC, Generic[C]):
         return self.name
 
     def settings(self, config: PipelineConfig) -> C:
-        """Its slice of the configuration, the only part in its key. Raises ConfigError for an invalid one."""
+        """Its slice of the configuration, of which its key is made. Raises ConfigError for an invalid one."""
         found = getattr(config, self.name, None)
         return found if found is not None else config.added_stage(self.name, self.config)  # type: ignore[return-value]
 
@@ -170,7 +176,7 @@ def make_plan(
     files = _file_hashes(local_paths_in(settings))
     packages = _package_versions(package for kind in chosen for package in kind.packages)
     config_slice: dict[str, object] = {
-        **settings.model_dump(mode="json"),
+        **settings.model_dump(mode="json", exclude=set(stage.outside_key)),
         **({"files": files} if files else {}),
         **({"packages": packages} if packages else {}),
     }

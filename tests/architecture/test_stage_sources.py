@@ -33,7 +33,12 @@ INSIDE = {
     "problems": ("thinkless_core.problems.problem_set", "thinkless_core.problems.contamination"),
     "teach": (*GRADING, "thinkless_core.teachers.asking", "infra.endpoints.chat_response"),
     "pairs": ("infra.catalog.paired_generations", "thinkless_core.teachers.pairing", "schemas.records.pairs"),
-    "sft": (*TRAINING, "thinkless_core.training.sft_trainer", "schemas.records.pairs"),
+    "sft": (
+        *TRAINING,
+        "thinkless_core.training.sft_trainer",
+        "thinkless_core.training.tokenised_pairs",
+        "schemas.records.pairs",
+    ),
     "rl": (*SAMPLING, *GRADING, *TRAINING, "thinkless_core.rl.rl_trainer", "thinkless_core.rl.policy_loss"),
     "evaluate": (
         *SAMPLING,

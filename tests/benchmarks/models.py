@@ -86,6 +86,7 @@ def warm_up(size: str, *, steps: int, folder: Path) -> None:
     from thinkless_core.progress import no_progress
     from thinkless_core.student.model_files import save_folder
     from thinkless_core.training.sft_trainer import train_sft
+    from thinkless_core.training.tokenised_pairs import TokenisedPairs
 
     _, pairs_per_step, rate = WARM_UP[size]
     model, tokenizer = student_of(size)
@@ -97,8 +98,9 @@ def warm_up(size: str, *, steps: int, folder: Path) -> None:
         checkpoint_every=steps,
     )
     pairs = word_pairs(2000, seed=1) if size == "smollm2" else chain_pairs(4000, mix=WARM_UP_MIX, seed=1)
+    tokens = TokenisedPairs.of(pairs, tokenizer=tokenizer)
     with tempfile.TemporaryDirectory() as scratch:
-        train_sft(model, tokenizer=tokenizer, pairs=pairs, config=config, scratch=Path(scratch), progress=no_progress)
+        train_sft(model, tokenizer=tokenizer, pairs=tokens, config=config, scratch=Path(scratch), progress=no_progress)
     part = folder.with_suffix(".part")
     save_folder(model, tokenizer, part)
     part.rename(folder)

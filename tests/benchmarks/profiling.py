@@ -29,7 +29,8 @@ from thinkless_core.student.rendering import render_prompt
 from thinkless_core.student.tiny_model import tiny_tokenizer
 from thinkless_core.training.acceleration import single_process_accelerator, use_threads
 from thinkless_core.training.optimization import build_optimizer
-from thinkless_core.training.sft_trainer import accumulate_sft_loss, join, pair_samples
+from thinkless_core.training.sft_trainer import accumulate_sft_loss
+from thinkless_core.training.sided_samples import pair_samples
 
 TOP = 12
 """Operators shown."""
@@ -43,7 +44,7 @@ def sft_step(size: str, setting: Setting) -> Callable[[], int]:
     accelerator, optimizer = single_process_accelerator(), build_optimizer(model, config.optimizer)
     model.to(accelerator.device).train()
     pairs = pairs_of(spec | {"num_pairs": spec["pairs_per_step"]})
-    batch = join([pair_samples(pair, tokenizer=tokenizer) for pair in pairs])
+    batch = pair_samples(pairs, tokenizer=tokenizer)
     budget = config.micro_batch_tokens if size == "tiny" else type(config).model_fields["micro_batch_tokens"].default
 
     def step() -> int:

@@ -99,14 +99,15 @@ def samples_by_step(
     spec: Mapping[str, Any], *, num_steps: int, tokenizer: PreTrainedTokenizerBase
 ) -> list[list[Sample]]:
     """The samples of each optimiser step, in the order in which our trainer draws them: peers get the same."""
-    from thinkless_core.training.sft_trainer import pair_samples
+    from thinkless_core.training.sided_samples import pair_samples
 
-    encoded = [pair_samples(pair, tokenizer=tokenizer).samples for pair in pairs_of(spec)]
+    pairs = pairs_of(spec)
+    samples = pair_samples(pairs, tokenizer=tokenizer).samples
     return [
         [
             sample
-            for index in batch_indices(len(encoded), batch_size=spec["pairs_per_step"], step=step, seed=0)
-            for sample in encoded[index]
+            for index in batch_indices(len(pairs), batch_size=spec["pairs_per_step"], step=step, seed=0)
+            for sample in samples[2 * index : 2 * index + 2]
         ]
         for step in range(num_steps)
     ]

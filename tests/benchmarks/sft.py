@@ -53,6 +53,7 @@ def ours(spec: Spec, turns: Turns) -> None:
     from tests.benchmarks.flops import training_flops
     from thinkless_core.training.acceleration import use_threads
     from thinkless_core.training.sft_trainer import train_sft
+    from thinkless_core.training.tokenised_pairs import TokenisedPairs
 
     use_threads(spec["threads"])
     model, tokenizer = student_of(spec["size"])
@@ -80,7 +81,7 @@ def ours(spec: Spec, turns: Turns) -> None:
         train_sft(
             model,
             tokenizer=tokenizer,
-            pairs=pairs_of(spec),
+            pairs=TokenisedPairs.of(pairs_of(spec), tokenizer=tokenizer),
             config=config,
             scratch=Path(scratch),
             progress=progress,

@@ -39,10 +39,11 @@ def our_sft_loss() -> tuple[float, torch.Tensor, list[Any]]:
     """Loss and gradient of one step of pairs, and its samples."""
     from tests.benchmarks.samples import chain_pairs
     from thinkless_core.training.acceleration import single_process_accelerator
-    from thinkless_core.training.sft_trainer import accumulate_sft_loss, join, pair_samples
+    from thinkless_core.training.sft_trainer import accumulate_sft_loss
+    from thinkless_core.training.sided_samples import pair_samples
 
     tokenizer = tiny_tokenizer()
-    batch = join([pair_samples(pair, tokenizer=tokenizer) for pair in chain_pairs(6)])
+    batch = pair_samples(chain_pairs(6), tokenizer=tokenizer)
     model = make_student(scale=LIVELY).train()
     loss = accumulate_sft_loss(
         model,

@@ -17,6 +17,7 @@ from thinkless_core.progress import no_progress
 from thinkless_core.student.model_files import load_student, load_student_tokenizer
 from thinkless_core.training.processes import gather
 from thinkless_core.training.sft_trainer import train_sft
+from thinkless_core.training.tokenised_pairs import TokenisedPairs
 
 ELEMENTS = 1 << 24
 TRIES = 5
@@ -72,11 +73,11 @@ def _trained(job: dict[str, Any], *, sharded: bool) -> dict[str, Any]:
         "checkpoint_every": 10**9, "validate_every": 10**9,
     }  # fmt: skip
     train = [pair for pair in prepared.pairs if pair.split == "train"][: STEPS * job["pairs"]]
-    model = load_student(Path(job["base"]))
+    model, tokenizer = load_student(Path(job["base"])), load_student_tokenizer(Path(job["base"]))
     log = train_sft(
         model,
-        tokenizer=load_student_tokenizer(Path(job["base"])),
-        pairs=train,
+        tokenizer=tokenizer,
+        pairs=TokenisedPairs.of(train, tokenizer=tokenizer),
         config=SftConfig.model_validate(settings),
         scratch=Path(job["scratch"]) / ("sharded" if sharded else "plain"),
         progress=no_progress,

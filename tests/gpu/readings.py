@@ -29,7 +29,8 @@ from thinkless_core.training.acceleration import training_accelerator
 from thinkless_core.training.logprobs import collate, completion_logprobs
 from thinkless_core.training.micro_batches import micro_batches
 from thinkless_core.training.precision import Precision, autocast
-from thinkless_core.training.sft_trainer import SidedSamples, accumulate_sft_loss
+from thinkless_core.training.sft_trainer import accumulate_sft_loss
+from thinkless_core.training.sided_samples import SidedSamples
 
 MICRO_BATCH_TOKENS = 4096
 GROUP_SIZE = 4

@@ -31,8 +31,8 @@ from thinkless_core.student.context_length import context_length
 from thinkless_core.student.limits import Limit, set_limits
 from thinkless_core.student.model_files import build_base, load_student, load_student_tokenizer, save_folder
 from thinkless_core.student.rendering import render_prompt
-from thinkless_core.training.fitting_pairs import fitting_pairs
-from thinkless_core.training.sft_trainer import SidedSamples, join, pair_samples
+from thinkless_core.training.sided_samples import SidedSamples, pair_samples
+from thinkless_core.training.tokenised_pairs import TokenisedPairs
 
 FREE_BYTES = 16 * 2**30
 """Free space that makes shared memory the place of checkpoints."""
@@ -93,7 +93,7 @@ class Session:
         train = [pair for pair in self.pairs if pair.split == "train"]
         short = [p for p in train if longest is None or max(p.think_tokens, p.short_tokens) <= longest] or train
         chosen = [short[(start + i) % len(short)] for i in range(num_pairs)]
-        return join([pair_samples(pair, tokenizer=self.tokenizer) for pair in chosen])
+        return pair_samples(chosen, tokenizer=self.tokenizer)
 
 
 def changed(settings: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -184,15 +184,17 @@ def open_session(
     budget.say(f"{same} Work folder {work}.")
     tokenizer = load_student_tokenizer(base)
     problems, judged_by = judged_here(prepared.problems)
-    fitting = fitting_pairs(prepared.pairs, tokenizer=tokenizer, context=context_length(load_student(base)))
-    budget.say(f"{len(fitting.pairs)} pairs, {fitting.num_dropped} too long; {len(problems)} problems. {judged_by}")
+    tokens = TokenisedPairs.of(prepared.pairs, tokenizer=tokenizer, context=context_length(load_student(base)))
+    too_long = set(tokens.too_long.tolist())
+    pairs = [pair for row, pair in enumerate(prepared.pairs) if row not in too_long]
+    budget.say(f"{len(pairs)} pairs, {len(too_long)} too long; {len(problems)} problems. {judged_by}")
     return Session(
         options=options,
         prepared=prepared,
         settings=settings,
         base=base,
         tokenizer=tokenizer,
-        pairs=fitting.pairs,
+        pairs=pairs,
         problems=problems,
         judged_by=judged_by,
         same=same,

@@ -32,7 +32,8 @@ from thinkless_core.training.acceleration import in_bfloat16, training_accelerat
 from thinkless_core.training.micro_batches import memory_explained
 from thinkless_core.training.optimization import build_optimizer, clip_gradients
 from thinkless_core.training.precision import prepare_student
-from thinkless_core.training.sft_trainer import SidedSamples, accumulate_sft_loss, join
+from thinkless_core.training.sft_trainer import accumulate_sft_loss
+from thinkless_core.training.sided_samples import SidedSamples, sided
 
 STEPS = 3
 MICRO_BATCHES = 3
@@ -156,17 +157,17 @@ def _step(
 
 def _filling(session: Session, model: PreTrainedModel, num_tokens: int) -> SidedSamples:
     """Pairs with about so many tokens to compute, without those that would begin one more micro-batch."""
-    parts: list[SidedSamples] = []
+    chosen: list[Sample] = []
     tokens = 0
     while tokens < num_tokens:
-        more = session.samples(PAIRS_AT_ONCE, start=len(parts))
+        more = session.samples(PAIRS_AT_ONCE, start=len(chosen) // 2)
         for place in range(0, len(more.samples), 2):
-            part = SidedSamples(more.samples[place : place + 2], more.sides[place : place + 2])
-            tokens += _computed_tokens(model, part.samples, max_tokens=num_tokens)
-            parts.append(part)
+            both = more.samples[place : place + 2]
+            tokens += _computed_tokens(model, both, max_tokens=num_tokens)
+            chosen.extend(both)
             if tokens >= num_tokens:
                 break
-    return join(parts[:-1] if len(parts) > 1 else parts)
+    return sided(chosen[:-2] or chosen)
 
 
 def _computed_tokens(model: PreTrainedModel, samples: Sequence[Sample], *, max_tokens: int) -> int:

@@ -40,6 +40,7 @@ from thinkless_core.sampling.transformers_sampler import TransformersSampler
 from thinkless_core.training.acceleration import in_bfloat16, use_threads
 from thinkless_core.training.precision import merge_student, prepare_student
 from thinkless_core.training.sft_trainer import metrics_log, train_sft
+from thinkless_core.training.tokenised_pairs import TokenisedPairs
 
 LINES = 12
 """Lines of progress and rows of a curve, at most (each, and the last)."""
@@ -103,7 +104,8 @@ def _warm_up(session: Session) -> tuple[PreTrainedModel, dict[str, Any]]:
     scratch = session.work / "sft"
     held = forget_peak(session.device)
     watch = _Watch(session, "sft", CURVE, keep=0.0 if session.small else FIRST_EVALUATION)
-    pairs = session.pairs[:FEW_PAIRS] if session.small else session.pairs
+    some = session.pairs[:FEW_PAIRS] if session.small else session.pairs
+    pairs = TokenisedPairs.of(some, tokenizer=session.tokenizer)
     session.budget.say(f"sft: {config.steps} steps of {config.pairs_per_step} pairs, {config.precision}")
     try:
         train_sft(model, tokenizer=session.tokenizer, pairs=pairs, config=config, scratch=scratch, progress=watch)

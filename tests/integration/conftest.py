@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -31,6 +32,15 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> BuiltHome:
     return made_once(
         "built", lambda folder: BuiltHome(folder / "home", run_pipeline(folder / "home")), tmp_path_factory
     )
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
+    """tests/integration/prefect_runs.py, with its server up; imported only here, as that takes ten seconds."""
+    from tests.integration import prefect_runs
+
+    with prefect_runs.server(tmp_path_factory.mktemp("prefect")):
+        yield prefect_runs
 
 
 @pytest.fixture

@@ -90,6 +90,15 @@ def kill_9(process: ForkedPython) -> None:
     assert process.wait(timeout=30) == -signal.SIGKILL
 
 
+def stop(process: ForkedPython, sent: signal.Signals) -> None:
+    """Send a signal that ends the process, and wait for its end."""
+    if sent is signal.SIGKILL:
+        kill_9(process)
+    else:
+        process.send_signal(sent)
+        process.wait(timeout=60)
+
+
 def family_of(pid: int) -> list[psutil.Process]:
     """All living descendants of a process."""
     try:

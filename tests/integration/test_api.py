@@ -16,6 +16,7 @@ from schemas.errors import ConfigError, MissingArtifactError, QueryError
 from schemas.mode import Mode
 from tests.integration.conftest import BuiltHome
 from tests.integration.driver import SMALL
+from tests.integration.pages import blocks
 from tests.integration.processes import ROOT
 
 
@@ -106,3 +107,15 @@ def test_the_notebook_runs_as_it_is_printed(tmp_path: Path, monkeypatch: pytest.
     run = names["run"]
     assert isinstance(run, thinkless.Run)
     assert run.report().is_file()
+
+
+@pytest.mark.slow
+def test_the_readmes_python_runs_as_it_is_printed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THINKLESS_HOME", str(home))
+    (lines,) = blocks(ROOT / "README.md", "python")
+    run = thinkless.run
+    small = {key: int(value) for key, value in (override.split("=") for override in SMALL)}
+    monkeypatch.setattr(thinkless, "run", lambda profile, changed: run(profile, {**small, **changed}))
+    names: dict[str, object] = {}
+    exec(compile(lines, "README", "exec"), names)
+    assert isinstance(names["run"], thinkless.Run)

@@ -17,7 +17,7 @@ from schemas.artifact import Artifact
 from schemas.errors import ConfigError, TrainingError
 from tests.integration.conftest import BuiltHome
 from tests.integration.driver import command, run_pipeline
-from tests.integration.processes import environment, family_of, kill_9, started, still_alive, wait_until
+from tests.integration.processes import environment, family_of, started, still_alive, stop, wait_until
 from tests.integration.test_kill_and_resume import first_progress, newest_checkpoint
 
 GONE_AFTER_SECONDS = 15.0
@@ -92,11 +92,7 @@ def test_a_stopped_command_leaves_no_launched_process(sent: signal.Signals, home
         wait_until(lambda: newest_checkpoint(directory) >= 4, process=process, log=log)
         family = family_of(process.pid)
         assert [is_process(member, rank=rank) for rank in range(2) for member in family].count(True) == 2
-        if sent is signal.SIGKILL:
-            kill_9(process)
-        else:
-            process.send_signal(sent)
-            process.wait(timeout=60)
+        stop(process, sent)
         assert still_alive(family, after_seconds=GONE_AFTER_SECONDS) == []
     assert newest_checkpoint(directory) >= 4
 

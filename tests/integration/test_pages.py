@@ -1,4 +1,4 @@
-"""README and docs: every link leads somewhere, and every printed command is one."""
+"""README and docs: every link leads somewhere, every printed command is one, and every printed setting is one."""
 
 from __future__ import annotations
 
@@ -10,21 +10,13 @@ from pathlib import Path
 import pytest
 
 from flows.grammar.whole_grammar import build_parser
-from tests.integration.processes import ROOT
-
-PAGES = [*sorted(ROOT.glob("README*.md")), *sorted((ROOT / "docs").glob("*.md"))]
-CODE = re.compile(r"^```\w*\n(.*?)^```", re.DOTALL | re.MULTILINE)
-
-
-def commands(page: Path) -> list[str]:
-    """Every `thinkless ...` line of a page's code, continued lines joined."""
-    code = "\n".join(CODE.findall(page.read_text(encoding="utf-8"))).replace("\\\n", " ")
-    return [line for line in code.splitlines() if line.startswith("thinkless ")]
+from schemas.configs.loading import load_config
+from tests.integration.pages import PAGES, printed_commands, program_of, spans_of, text_of
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_leads_somewhere(page: Path) -> None:
-    text = CODE.sub("", page.read_text(encoding="utf-8"))
+    text = text_of(page)
     targets = [*re.findall(r"\]\(([^)\s]+)\)", text), *re.findall(r'src="([^"]+)"', text)]
     missing = []
     for target in targets:
@@ -39,16 +31,18 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 def anchors(page: Path) -> set[str]:
     """The anchors that GitHub gives a page's headings."""
-    headings = re.findall(r"^#+ (.*)$", CODE.sub("", page.read_text(encoding="utf-8")), flags=re.MULTILINE)
+    headings = re.findall(r"^#+ (.*)$", text_of(page), flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_printed_command_is_understood(page: Path) -> None:
     refused = []
-    for command in commands(page):
-        words = shlex.split(command, comments=True)[1:]
+    for command in printed_commands(page):
+        if program_of(command) != "thinkless":
+            continue
         try:
+            words = shlex.split(command.partition("thinkless ")[2])
             assert isinstance(build_parser().parse_args(words), argparse.Namespace)
         except SystemExit as ended:
             if ended.code != 0:
@@ -56,6 +50,14 @@ def test_every_printed_command_is_understood(page: Path) -> None:
     assert refused == []
 
 
+def test_every_setting_in_running_text_is_one() -> None:
+    printed = [span for page in PAGES for span in spans_of(page) if span.startswith("--set ") and "=" in span]
+    ours = [span for span in printed if "KEY=VALUE" not in span]
+    assert len(ours) > 3
+    for span in ours:
+        load_config("tiny", overrides=[word for word in shlex.split(span) if word != "--set"])
+
+
 def test_there_are_pages_and_commands() -> None:
     assert len(PAGES) > 10
-    assert sum(len(commands(page)) for page in PAGES) > 30
+    assert sum(len(printed_commands(page)) for page in PAGES) > 50

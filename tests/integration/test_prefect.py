@@ -5,9 +5,10 @@ Everything about stages themselves is tested without Prefect, in the files besid
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
-from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ import pytest
 from flows.cli import main
 from infra.runs import list_runs
 from infra.store.artifact_store import ArtifactStore
-from schemas.errors import ContractError, TrainingError
+from schemas.errors import CollapseError, ContractError, TrainingError
 from schemas.mode import Mode
 from tests.integration.conftest import BuiltHome
 from tests.integration.driver import LABELS, SMALL
@@ -28,15 +29,6 @@ if TYPE_CHECKING:
     from tests.integration.prefect_runs import Recorded
 
 pytestmark = [pytest.mark.prefect, pytest.mark.slow]
-
-
-@pytest.fixture(scope="session")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
-    """tests/integration/prefect_runs.py, with its server up; imported only here, as that takes ten seconds."""
-    from tests.integration import prefect_runs
-
-    with prefect_runs.server(tmp_path_factory.mktemp("prefect")):
-        yield prefect_runs
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +60,9 @@ def test_progress_result_table_and_report_are_artifacts_of_the_run(finished: tup
     shown = str(recorded.artifacts["report"].data)
     assert f"`{report}`" in shown
     assert "tiny-mixed: rl auto thinks on" in shown
+    headline = re.findall(r'class="big">.*?</span>(.*?)</p>', report.read_text(encoding="utf-8"))[0].strip()
+    assert headline in shown
+    assert "**P(think) by difficulty**\n\n![P(think) by difficulty](data:image/svg+xml;base64," in shown
 
 
 def test_the_runs_name_says_what_was_asked_for_and_the_record_has_its_id(finished: tuple[Path, Recorded]) -> None:
@@ -80,20 +75,47 @@ def test_every_task_waits_for_the_tasks_of_its_inputs(finished: tuple[Path, Reco
     _, recorded = finished
     label_of = {task.id: label for label, task in recorded.tasks.items()}
     arrows = {
-        label: {label_of[before.id] for before in task.task_inputs.get("wait_for", []) if hasattr(before, "id")}
+        label: {label_of[before.id] for kind in task.task_inputs.values() for before in kind if hasattr(before, "id")}
         for label, task in recorded.tasks.items()
     }
     assert arrows["base"] == arrows["problems"] == set()
+    assert arrows["teach-think"] == arrows["teach-short"] == {"base", "problems"}
     assert arrows["pairs"] == {"problems", "teach-think", "teach-short"}
     assert arrows["rl"] >= {"sft", "problems"}
     assert all(arrows[label] for label in LABELS if label not in ("base", "problems"))
 
 
-def test_the_form_of_a_deployment_explains_every_parameter_and_offers_the_stages(runs: ModuleType) -> None:
-    parameters = runs.thinkless.parameters.model_dump()["properties"]
-    assert all(parameter.get("description") for parameter in parameters.values()), parameters
-    assert "rl" in str(parameters["until"])
-    assert "evaluate" in str(parameters["refresh"])
+def test_every_artifact_is_an_asset_with_its_upstream_ones(finished: tuple[Path, Recorded], runs: ModuleType) -> None:
+    home, recorded = finished
+    made = {
+        event.resource["prefect.resource.id"]: {r["prefect.resource.id"] for r in event.related if r.role == "asset"}
+        for event in runs.events_of(recorded, "prefect.asset.materialization.succeeded", at_least=len(LABELS))
+    }
+    assert made == {
+        f"thinkless://{one.stage}/{one.key}": {f"thinkless://{ref.stage}/{ref.key}" for ref in one.inputs}
+        for one in ArtifactStore(home).manifests()
+    }
+
+
+@pytest.mark.parametrize("policy", ["warn", "stop"])
+def test_a_lost_mode_is_an_event_whether_or_not_the_run_goes_on(
+    policy: str, finished: tuple[Path, Recorded], runs: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(finished[0], home)
+    monkeypatch.setenv("THINKLESS_HOME", str(home))
+    losing = [f"rl.guard.policy={policy}", "rl.guard.window=1", "rl.guard.min_share=0.09", "rl.objective=grpo"]
+    settings = [*SMALL, *losing, "rl.optimizer.learning_rate=0.5"]
+    with pytest.raises(CollapseError) if policy == "stop" else nullcontext():
+        runs.thinkless(until="rl", overrides=settings)
+    recorded = runs.newest_run()
+    assert recorded.flow_run.state_name == ("Failed" if policy == "stop" else "Completed")
+    assert recorded.states["sft"] == "Cached"
+    (lost,) = runs.events_of(recorded, "thinkless.collapse", at_least=1)
+    assert "of the free rollouts" in lost.payload["reason"]
+    made = runs.events_of(recorded, "prefect.asset.materialization", at_least=1)
+    assert [event.resource["prefect.resource.id"] for event in made] == [lost.resource["prefect.resource.id"]]
+    assert any(r["prefect.resource.id"].startswith("thinkless://sft/") for r in made[0].related), "a cached upstream"
 
 
 def test_a_second_run_is_cached_task_by_task(
@@ -189,9 +211,11 @@ overrides = ["teach.short.teacher.kind=recorded", "teach.short.teacher.path=abse
         "works-seed0": "Completed",
         "cannot-seed0": "Failed",
     }
-    assert "reaches-oracle" in str(recorded.artifacts["claims-pair"].data)
+    assert recorded.flow_run.name == f"study {study}, 1 seeds"
     (page,) = home.glob("artifacts/study/*/report.html")
-    assert page.as_uri() in str(recorded.artifacts["study-pair"].data)
+    shown = str(recorded.artifacts["study-pair"].data)
+    assert "| reaches-oracle |" in shown
+    assert f"`{page}`" in shown
 
 
 def json_line(row: dict[str, str]) -> str:

@@ -96,6 +96,9 @@ def test_duplicates_are_dropped_and_counted(shared_home: Path, tmp_path: Path) -
         shared_home, written(tmp_path / "p.jsonl", [*ROWS, ROWS[0], {"prompt": "  1001+1001=? ", "answer": "2"}])
     )
     assert drops_of(shared_home, finished)["duplicate"] == 2
+    query = f"select stage, prompt from dropped where artifact_key = '{finished.artifacts['problems'].key}'"
+    listed = run_query(shared_home, query, timeout_seconds=20).to_pylist()
+    assert len([row for row in listed if row["prompt"] in ("1000+1000=?", "1001+1001=?")]) == 2
 
 
 def test_what_was_left_out_is_published_beside_the_problems(shared_home: Path, tmp_path: Path) -> None:

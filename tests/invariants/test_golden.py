@@ -27,6 +27,7 @@ from thinkless_core.progress import no_progress
 from thinkless_core.rl.rl_trainer import train_rl
 from thinkless_core.student.tiny_model import tiny_tokenizer
 from thinkless_core.training.sft_trainer import train_sft
+from thinkless_core.training.tokenised_pairs import TokenisedPairs
 
 GOLDEN = Path(__file__).parents[1] / "cases" / "golden.json"
 RELATIVE_TOLERANCE = 1e-4
@@ -45,7 +46,7 @@ def train(scratch: Path) -> dict[str, Numbers]:
     sft = train_sft(
         model,
         tokenizer=tokenizer,
-        pairs=make_pairs(16, mix=(0.5, 0.3, 0.2)),
+        pairs=TokenisedPairs.of(make_pairs(16, mix=(0.5, 0.3, 0.2)), tokenizer=tokenizer),
         config=sft_config(
             steps=20,
             pairs_per_step=6,

@@ -29,6 +29,7 @@ from thinkless_core.sampling.sampler import Sampler, SampleRequest
 from thinkless_core.sampling.think_probability import think_probabilities
 from thinkless_core.seeding import random_stream
 from thinkless_core.training.sft_trainer import train_sft
+from thinkless_core.training.tokenised_pairs import TokenisedPairs
 
 pytestmark = pytest.mark.learning
 
@@ -40,7 +41,7 @@ def warmed_up(tmp_path_factory: pytest.TempPathFactory, tokenizer: PreTrainedTok
     train_sft(
         model,
         tokenizer=tokenizer,
-        pairs=make_pairs(64),
+        pairs=TokenisedPairs.of(make_pairs(64), tokenizer=tokenizer),
         config=sft_config(steps=40, pairs_per_step=16, optimizer=optimizer_config(learning_rate=5e-3)),
         scratch=tmp_path_factory.mktemp("warm-up"),
         progress=no_progress,
@@ -136,7 +137,9 @@ def test_a_mode_that_was_lost_comes_back_under_force_split_where_it_pays_and_not
     train_sft(
         lost,
         tokenizer=tokenizer,
-        pairs=[p.model_copy(update={"think_completion": p.short_completion}) for p in make_pairs(64)],
+        pairs=TokenisedPairs.of(
+            [p.model_copy(update={"think_completion": p.short_completion}) for p in make_pairs(64)], tokenizer=tokenizer
+        ),
         config=sft_config(steps=160, pairs_per_step=16, optimizer=optimizer_config(learning_rate=5e-3)),
         scratch=tmp_path / "lost",
         progress=no_progress,
@@ -198,7 +201,7 @@ def test_sft_overfits_64_pairs(tmp_path: Path, tokenizer: PreTrainedTokenizerFas
     log = train_sft(
         model,
         tokenizer=tokenizer,
-        pairs=make_pairs(64),
+        pairs=TokenisedPairs.of(make_pairs(64), tokenizer=tokenizer),
         config=sft_config(
             steps=400,
             pairs_per_step=32,

@@ -24,9 +24,10 @@ from tests.specimens import (
 from thinkless_core.rl import policy_update
 from thinkless_core.rl.policy_batch import PolicyBatch
 from thinkless_core.student.rendering import Sample
-from thinkless_core.training import sft_trainer
+from thinkless_core.training import sft_trainer, sided_samples
 from thinkless_core.training.micro_batches import padded_micro_batches
-from thinkless_core.training.sft_trainer import SidedSamples, SideLosses, accumulate_sft_loss, join, pair_samples
+from thinkless_core.training.sft_trainer import SideLosses, accumulate_sft_loss
+from thinkless_core.training.sided_samples import SidedSamples, pair_samples
 
 
 def test_policy_updates_in_one_pass_and_in_many_have_the_same_gradient() -> None:
@@ -62,12 +63,16 @@ def _sft_gradient(batch: SidedSamples, *, micro_batch_tokens: int) -> tuple[Side
 
 
 def test_sft_in_one_pass_and_in_many_has_the_same_gradient(tokenizer: PreTrainedTokenizerFast) -> None:
-    batch = join([pair_samples(p, tokenizer=tokenizer) for p in make_pairs(6, mix=(0.4, 0.3, 0.3))])
+    batch = pair_samples(make_pairs(6, mix=(0.4, 0.3, 0.3)), tokenizer=tokenizer)
     whole, gradient = _sft_gradient(batch, micro_batch_tokens=4096)
     single, gradient_of_single = _sft_gradient(batch, micro_batch_tokens=1)
     training_checks.same_gradient(gradient, gradient_of_single)
     for name in ("all", "think", "short"):
         assert getattr(single, name) == pytest.approx(getattr(whole, name), rel=1e-5)  # float32 sums, other order
+
+
+def test_every_pair_is_two_samples() -> None:
+    training_checks.pairs_are_two_samples_each(sided_samples)
 
 
 def test_the_sft_loss_equals_the_oracle_on_plain_forward_passes() -> None:

@@ -17,7 +17,8 @@ from thinkless_core.rl import policy_update
 from thinkless_core.rl.schedules import settings_at
 from thinkless_core.student.rendering import Sample
 from thinkless_core.training import logprobs
-from thinkless_core.training.sft_trainer import SidedSamples, accumulate_sft_loss
+from thinkless_core.training.sft_trainer import accumulate_sft_loss
+from thinkless_core.training.sided_samples import SidedSamples
 
 
 def test_logprobs_of_a_padded_batch_equal_those_of_plain_forward_passes() -> None:

@@ -45,6 +45,7 @@ from thinkless_core.sampling.transformers_sampler import TransformersSampler
 from thinkless_core.seeding import random_stream
 from thinkless_core.student.tiny_model import tiny_tokenizer
 from thinkless_core.training.sft_trainer import train_sft
+from thinkless_core.training.tokenised_pairs import TokenisedPairs
 
 STEPS, CHECKPOINT_EVERY = 10, 3
 MOVING = optimizer_config(learning_rate=3e-3, warmup_steps=3, decay_fraction=0.4, weight_decay=0.1, max_grad_norm=1.0)
@@ -87,7 +88,7 @@ def run_sft(scratch: Path, *, config: SftConfig, pairs: Sequence[Pair], crash_at
     train_sft(
         model,
         tokenizer=tiny_tokenizer(),
-        pairs=pairs,
+        pairs=TokenisedPairs.of(pairs, tokenizer=tiny_tokenizer()),
         config=config,
         scratch=scratch,
         progress=no_progress if crash_at is None else CrashAt(crash_at),

@@ -34,6 +34,7 @@ from thinkless_core.student.model_files import load_model, save_folder
 from thinkless_core.student.tiny_model import tiny_tokenizer
 from thinkless_core.training.precision import frozen_for, merge_student, prepare_student
 from thinkless_core.training.sft_trainer import train_sft
+from thinkless_core.training.tokenised_pairs import TokenisedPairs
 
 LORA = LoraConfig(rank=8, alpha=16, dropout=0.1)
 OPTIONS: dict[str, dict[str, object]] = {
@@ -69,7 +70,8 @@ def run_sft(
     """The merged weights and the metrics of one launch."""
     model, tokenizer = make_student(), tiny_tokenizer()
     prepare_student(model, config, tokenizer=tokenizer)
-    log = train_sft(model, tokenizer=tokenizer, pairs=pairs, config=config, scratch=scratch, progress=crash_at(crash))
+    tokens = TokenisedPairs.of(pairs, tokenizer=tokenizer)
+    log = train_sft(model, tokenizer=tokenizer, pairs=tokens, config=config, scratch=scratch, progress=crash_at(crash))
     merge_student(model)
     return weights_of(model), list(log)
 
@@ -188,7 +190,8 @@ def test_rl_goes_on_from_plain_weights_that_adapters_were_merged_into(
     model, tokenizer = make_student(), tiny_tokenizer()
     config = sft_with("all")
     prepare_student(model, config, tokenizer=tokenizer)
-    train_sft(model, tokenizer=tokenizer, pairs=pairs, config=config, scratch=tmp_path, progress=no_progress)
+    tokens = TokenisedPairs.of(pairs, tokenizer=tokenizer)
+    train_sft(model, tokenizer=tokenizer, pairs=tokens, config=config, scratch=tmp_path, progress=no_progress)
     merge_student(model)
     save_folder(model, tokenizer, tmp_path / "model")
     warm_up = load_model(tmp_path / "model")

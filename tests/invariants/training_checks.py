@@ -37,6 +37,7 @@ from thinkless_core.rl.policy_batch import PolicyBatch
 from thinkless_core.rl.schedules import settings_at
 from thinkless_core.student.rendering import Sample
 from thinkless_core.student.tiny_model import tiny_tokenizer
+from thinkless_core.training.sided_samples import pair_samples
 
 
 def logprobs_equal_a_plain_forward(logprobs: ModuleType) -> None:
@@ -238,21 +239,34 @@ def clipped_tokens_are_counted_by_mode(update: ModuleType) -> None:
     assert "clip_fraction/think" not in alone["short"], "a mode nobody was in has no number"
 
 
-def sft_loss_equals_the_oracle(sft: ModuleType) -> None:
-    """Mean over all completion tokens, control token included, and over those of each side; no prompt token counts."""
-    tokenizer, model = tiny_tokenizer(), make_student(scale=2.0)
+def pairs_are_two_samples_each(sided_samples: ModuleType) -> None:
+    """Both sides of every pair, the long one first; only a side that was not cut ends with the end token."""
+    tokenizer = tiny_tokenizer()
     pairs = make_pairs(4, mix=(0.5, 0.5))
     pairs[0] = pairs[0].model_copy(update={"think_truncated": True, "think_completion": "<think>1+2"})
-    batch = sft.join([sft.pair_samples(p, tokenizer=tokenizer) for p in pairs])
-    expected: dict[Mode, list[float]] = {Mode.THINK: [], Mode.SHORT: []}
-    for pair in pairs:
-        prompt_ids = tokenizer(f"<user>{pair.prompt}<assistant>", add_special_tokens=False).input_ids
+    pairs[1] = pairs[1].model_copy(update={"short_truncated": True})
+    texts = [
+        (mode, f"<user>{pair.prompt}<assistant>", text if truncated else f"{text}<eos>")
+        for pair in pairs
         for mode, text, truncated in (
             (Mode.THINK, pair.think_completion, pair.think_truncated),
             (Mode.SHORT, pair.short_completion, pair.short_truncated),
-        ):
-            ids = tokenizer(text if truncated else f"{text}<eos>", add_special_tokens=False).input_ids
-            expected[mode] += [-x for x in sequence_logprobs(model, prompt_ids, ids)]
+        )
+    ]
+    found = sided_samples.pair_samples(pairs, tokenizer=tokenizer)
+    assert found.sides == tuple(mode for mode, *_ in texts)
+    assert [(s.prompt_ids, s.completion_ids) for s in found.samples] == [
+        tuple(tuple(tokenizer(text, add_special_tokens=False).input_ids) for text in both) for _, *both in texts
+    ]
+
+
+def sft_loss_equals_the_oracle(sft: ModuleType) -> None:
+    """Mean over all completion tokens, control token included, and over those of each side; no prompt token counts."""
+    model = make_student(scale=2.0)
+    batch = pair_samples(make_pairs(4, mix=(0.5, 0.5)), tokenizer=tiny_tokenizer())
+    expected: dict[Mode, list[float]] = {Mode.THINK: [], Mode.SHORT: []}
+    for sample, mode in zip(batch.samples, batch.sides, strict=True):
+        expected[mode] += [-x for x in sequence_logprobs(model, sample.prompt_ids, sample.completion_ids)]
     losses = sft.accumulate_sft_loss(model, batch, pad_id=0, micro_batch_tokens=100)
     every = expected[Mode.THINK] + expected[Mode.SHORT]
     for name, values in (("all", every), ("think", expected[Mode.THINK]), ("short", expected[Mode.SHORT])):
@@ -264,7 +278,7 @@ def sft_loss_equals_the_oracle(sft: ModuleType) -> None:
 def sft_gradient_is_that_of_the_loss(sft: ModuleType) -> None:
     """The gradient accumulated over micro-batches is that of the mean over all completion tokens."""
     tokenizer = tiny_tokenizer()
-    batch = sft.join([sft.pair_samples(p, tokenizer=tokenizer) for p in make_pairs(3)])
+    batch = pair_samples(make_pairs(3), tokenizer=tokenizer)
     gradients = []
     for accumulated in (True, False):
         model = make_student(scale=2.0)

@@ -42,8 +42,10 @@ from thinkless_core.training.acceleration import training_accelerator
 from thinkless_core.training.optimization import clip_gradients
 from thinkless_core.training.precision import merge_student, prepare_student
 from thinkless_core.training.processes import leave_group, sum_gradients
-from thinkless_core.training.sft_trainer import accumulate_sft_loss, join, pair_samples, train_sft
+from thinkless_core.training.sft_trainer import accumulate_sft_loss, train_sft
 from thinkless_core.training.sharding import shard_layers, whole
+from thinkless_core.training.sided_samples import pair_samples
+from thinkless_core.training.tokenised_pairs import TokenisedPairs
 
 MOVING = optimizer_config(learning_rate=1e-3, warmup_steps=2, weight_decay=0.1, max_grad_norm=1.0)
 SFT = sft_config(
@@ -102,7 +104,7 @@ def _prepared(model: PreTrainedModel, *, sharded: bool) -> PreTrainedModel:
 def sft_gradient(folder: Path, *, sharded: bool = False) -> Computed:
     """Losses and gradient of one warm-up step."""
     model, tokenizer = _prepared(make_student(scale=2.0), sharded=sharded), tiny_tokenizer()
-    batch = join([pair_samples(pair, tokenizer=tokenizer) for pair in make_pairs(6, mix=(0.4, 0.3, 0.3))])
+    batch = pair_samples(make_pairs(6, mix=(0.4, 0.3, 0.3)), tokenizer=tokenizer)
     accelerator = training_accelerator()
     losses = accumulate_sft_loss(model, batch, pad_id=0, micro_batch_tokens=64, accelerator=accelerator)
     sum_gradients(model, accelerator=accelerator)
@@ -147,7 +149,7 @@ def nan_update(folder: Path) -> Computed:
 def sft_run(folder: Path, *, sharded: bool = False, config: SftConfig = SFT) -> Computed:
     """A whole warm-up."""
     model, tokenizer = make_student(), tiny_tokenizer()
-    pairs = make_pairs(9, validation_share=0.3)
+    pairs = TokenisedPairs.of(make_pairs(9, validation_share=0.3), tokenizer=tokenizer)
     prepare_student(model, config, tokenizer=tokenizer)
     log = train_sft(
         model,

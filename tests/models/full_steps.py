@@ -23,7 +23,8 @@ from thinkless_core.training.acceleration import training_accelerator
 from thinkless_core.training.micro_batches import micro_batches
 from thinkless_core.training.optimization import build_optimizer
 from thinkless_core.training.precision import Precision, frozen_for
-from thinkless_core.training.sft_trainer import SidedSamples, accumulate_sft_loss
+from thinkless_core.training.sft_trainer import accumulate_sft_loss
+from thinkless_core.training.sided_samples import SidedSamples
 
 PROMPT, COMPLETIONS = 100, (250, 130)
 """Tokens: about those of GSM8K's pairs."""

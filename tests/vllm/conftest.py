@@ -18,6 +18,7 @@ from thinkless_core.student.control_tokens import add_control_tokens
 from thinkless_core.student.model_files import save_folder
 from thinkless_core.student.tiny_model import tiny_model, tiny_tokenizer
 from thinkless_core.training.sft_trainer import train_sft
+from thinkless_core.training.tokenised_pairs import TokenisedPairs
 
 HAS_VLLM = importlib.util.find_spec("vllm") is not None
 SHAPE = TinyModel(
@@ -56,7 +57,7 @@ def warmed_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
     train_sft(
         model,
         tokenizer=tokenizer,
-        pairs=make_pairs(64),
+        pairs=TokenisedPairs.of(make_pairs(64), tokenizer=tokenizer),
         config=sft_config(steps=120, pairs_per_step=16, optimizer=optimizer_config(learning_rate=3e-3)),
         scratch=tmp_path_factory.mktemp("warm-up"),
         progress=no_progress,

@@ -172,7 +172,7 @@ def _evaluate(config: PipelineConfig, shape: ModelShape, *, problems: Mapping[st
         answers * 2 * ev.max_new_tokens,
         round(answers * MEAN_SHARE * (ev.max_new_tokens + ev.short_max_tokens)),
         shape.parameters,
-        devices=_devices(ev.sampler),
+        devices=ev.num_processes * ev.gpus_each,
         own_sampler=not isinstance(ev.sampler, VllmSamplerConfig),
         note=f"without {', '.join(unknown)}: number of problems not known" if unknown else "",
     )

@@ -20,16 +20,18 @@ Repeated = tuple[SourceProblem, SourceProblem]
 """(the row of a question that is kept, another row of it)."""
 
 
-def find_conflicts(repeated: Sequence[Repeated]) -> list[ConflictingAnswer]:
-    """The pairs whose answers are not the same value; `1/2` and `0.5` are."""
+def find_conflicts(repeated: Sequence[Repeated]) -> list[ConflictingAnswer | None]:
+    """For each pair, the conflict if its answers are not the same value; `1/2` and `0.5` are."""
     differing = [(kept, row) for kept, row in repeated if kept.answer != row.answer]
     grades = grade_batch([row.answer for _, row in differing], [kept.answer for kept, _ in differing])
+    verdicts = iter(grades)
     return [
-        ConflictingAnswer(
+        None
+        if kept.answer == row.answer or next(verdicts).correct
+        else ConflictingAnswer(
             prompt=row.prompt, where=row.source, answer=row.answer, kept_where=kept.source, kept_answer=kept.answer
         )
-        for (kept, row), grade in zip(differing, grades, strict=True)
-        if not grade.correct
+        for kept, row in repeated
     ]
 
 

@@ -1,7 +1,7 @@
 """From sources to the problems of a run: normalised, deduplicated, decontaminated, split.
 
 benchmarks + training source -> drop duplicates -> drop what a benchmark also holds -> sft | rl | test
-Every dropped problem is counted by reason; what a benchmark holds, conflicts and unreadable rows are listed too.
+Every row that is dropped is listed with its reason; what a benchmark holds and conflicts are listed with more.
 
 A problem is known by its normalised text, which its id is made from; what is asked is the text as its source has it.
 """
@@ -20,6 +20,7 @@ from schemas.configs.problems import ProblemsConfig
 from schemas.configs.source import SourceConfig, SourceProblem
 from schemas.errors import SourceError
 from schemas.records.conflicting_answers import ConflictingAnswer
+from schemas.records.dropped import DroppedRow
 from schemas.records.problems import Problem, ProblemSplit
 from schemas.records.removed_problems import RemovedProblem
 from schemas.records.unreadable_answers import UnreadableAnswer
@@ -28,19 +29,27 @@ from thinkless_core.problems.contamination import HeldOut
 from thinkless_core.problems.problem_sources import SourceRead, read_source
 from thinkless_core.seeding import epoch_order
 
+TAUGHT = "rl_problem_taught_in_sft"
+"""Reason of a drop: the problem of the source for RL is one of the warm-up's."""
+
 
 @dataclass(frozen=True)
 class ProblemSet:
-    """All problems of a run, and what was left out: how many by reason, and which."""
+    """All problems of a run, and every row that was left out."""
 
     problems: tuple[Problem, ...]
-    drops: dict[str, int]
+    dropped: tuple[DroppedRow, ...]
     removed: tuple[RemovedProblem, ...]
     """Training problems that a benchmark holds, whole or in part."""
     unreadable: tuple[UnreadableAnswer, ...]
     conflicts: tuple[ConflictingAnswer, ...] = ()
     notes: tuple[str, ...] = ()
     """What the user should know of the sources, a line each."""
+
+    @property
+    def drops(self) -> Counter[str]:
+        """Reason -> number of rows that were left out."""
+        return Counter(row.reason for row in self.dropped)
 
 
 def normalise(text: str) -> str:
@@ -60,7 +69,7 @@ def asked(question: str, *, instruction: str) -> str:
 
 def build_problem_set(config: ProblemsConfig) -> ProblemSet:
     """Read every source and put the problems of a run together; raises SourceError, ConfigError or Transient."""
-    drops: Counter[str] = Counter(duplicate=0, contaminated=0, contaminated_ngram=0, unreadable_answer=0)
+    dropped: list[DroppedRow] = []
     unreadable: list[UnreadableAnswer] = []
     conflicts: list[ConflictingAnswer] = []
     removed: list[RemovedProblem] = []
@@ -68,21 +77,21 @@ def build_problem_set(config: ProblemsConfig) -> ProblemSet:
     doubt = doubtful_break(config.instruction)
     notes = [f"problems.instruction has {doubt}"] if doubt else []
 
-    def take_conflicts(repeated: Sequence[Repeated], num_rows: int) -> list[ConflictingAnswer]:
-        found = find_conflicts(repeated)
+    def drop_repeated(repeated: Sequence[Repeated], num_rows: int, *, name: str, same: str) -> list[ConflictingAnswer]:
+        judged = find_conflicts(repeated)
+        found = [conflict for conflict in judged if conflict is not None]
         refuse_conflicts(found, num_rows=num_rows, most=config.max_conflict_share)
         conflicts.extend(found)
-        if found:
-            drops["conflict"] += len(found)
+        for (kept, row), conflict in zip(repeated, judged, strict=True):
+            dropped.append(_repeated_row(row, kept=kept, conflict=conflict, name=name, same=same))
         return found
 
     def distinct(source: SourceConfig, name: str) -> dict[str, SourceProblem]:
         read = read_source(source, name=name, seed=config.seed)
         unreadable.extend(read.unreadable)
-        drops["unreadable_answer"] += len(read.unreadable)
+        dropped.extend(_unreadable_row(row) for row in read.unreadable)
         kept, repeated = _distinct(read.problems)
-        found = take_conflicts(repeated, len(read.problems))
-        drops["duplicate"] += len(repeated) - len(found)
+        found = drop_repeated(repeated, len(read.problems), name=name, same="duplicate")
         notes.extend(_notes(name, read, found))
         return kept
 
@@ -95,7 +104,14 @@ def build_problem_set(config: ProblemsConfig) -> ProblemSet:
         common_ngram_problems=config.common_ngram_problems,
         min_shared_share=config.min_shared_share,
     )
-    training = _clean(config.source, [*distinct(config.source, "train").values()], held_out, drops, removed)
+
+    def clean(source: SourceConfig, candidates: Sequence[SourceProblem], name: str) -> list[SourceProblem]:
+        free, shared = _decontaminated(source, candidates, held_out)
+        removed.extend(shared)
+        dropped.extend(_removed_row(row, name) for row in shared)
+        return free
+
+    training = clean(config.source, [*distinct(config.source, "train").values()], "train")
     if config.rl_source is None:
         order = [training[i] for i in epoch_order(len(training), seed=config.seed, epoch=0)]
         num_rl = round(config.rl_share * len(order))
@@ -104,38 +120,31 @@ def build_problem_set(config: ProblemsConfig) -> ProblemSet:
         sft, taught = training, {normalise(p.prompt): p for p in training}
         candidates = distinct(config.rl_source, "rl")
         repeated = [(taught[text], p) for text, p in candidates.items() if text in taught]
-        found = take_conflicts(repeated, len(candidates))
-        drops["rl_problem_taught_in_sft"] = len(repeated) - len(found)
+        found = drop_repeated(repeated, len(candidates), name="rl", same=TAUGHT)
         notes.extend(_conflict_note("rl", found, num_rows=len(candidates), earlier="a row of problems.source"))
-        clean = _clean(config.rl_source, [*candidates.values()], held_out, drops, removed)
-        rl = [p for p in clean if normalise(p.prompt) not in taught]
+        free = clean(config.rl_source, [*candidates.values()], "rl")
+        rl = [p for p in free if normalise(p.prompt) not in taught]
     rl_source = config.rl_source or config.source
     for split, origin, chosen in ((ProblemSplit.SFT, config.source, sft), (ProblemSplit.RL, rl_source, rl)):
         if not chosen:
+            drops = dict(Counter(row.reason for row in dropped))
             raise SourceError(
-                f"no problems are left for split {split} ({dict(drops)}); give problems.source and "
+                f"no problems are left for split {split} ({drops}); give problems.source and "
                 "problems.rl_source different problems, or change problems.rl_share"
             )
         problems.extend(_problem(p, origin, config, split=split, name=split, benchmark=None) for p in chosen)
-    return ProblemSet(tuple(problems), dict(drops), tuple(removed), tuple(unreadable), tuple(conflicts), tuple(notes))
+    return ProblemSet(
+        tuple(problems), tuple(dropped), tuple(removed), tuple(unreadable), tuple(conflicts), tuple(notes)
+    )
 
 
-def _clean(
-    source: SourceConfig,
-    problems: Sequence[SourceProblem],
-    held_out: HeldOut,
-    drops: Counter[str],
-    removed: list[RemovedProblem],
-) -> list[SourceProblem]:
-    """Problems that share nothing with a benchmark; raises SourceError if none is left."""
-    clean = []
-    texts = [(p.prompt, p.source) for p in problems]
-    for p, found in zip(problems, held_out.find(texts, whole_texts=source.made_by_a_program), strict=True):
-        if found is None:
-            clean.append(p)
-        else:
-            removed.append(found)
-            drops["contaminated" if found.match == "text" else "contaminated_ngram"] += 1
+def _decontaminated(
+    source: SourceConfig, problems: Sequence[SourceProblem], held_out: HeldOut
+) -> tuple[list[SourceProblem], list[RemovedProblem]]:
+    """Problems that share nothing with a benchmark, and the others; raises SourceError if none is left."""
+    found = held_out.find([(p.prompt, p.source) for p in problems], whole_texts=source.made_by_a_program)
+    clean = [p for p, shared in zip(problems, found, strict=True) if shared is None]
+    removed = [shared for shared in found if shared is not None]
     if not clean:
         last = removed[-1]
         raise SourceError(
@@ -143,7 +152,7 @@ def _clean(
             f"with one (the last with {last.benchmark_problem_id}: {last.shared!r:.100}); use another source or other "
             "benchmarks, or raise problems.ngram_words or problems.min_shared_share"
         )
-    return clean
+    return clean, removed
 
 
 def _distinct(raw: Sequence[SourceProblem]) -> tuple[dict[str, SourceProblem], list[Repeated]]:
@@ -157,6 +166,44 @@ def _distinct(raw: Sequence[SourceProblem]) -> tuple[dict[str, SourceProblem], l
         if first is not own:
             repeated.append((first, own))
     return kept, repeated
+
+
+def _row(reason: str, *, name: str, source: str, prompt: str, detail: str) -> DroppedRow:
+    return DroppedRow(
+        stage="problems",
+        reason=reason,
+        problem_id=problem_id(name, normalise(prompt)),
+        source=source,
+        prompt=prompt,
+        detail=detail,
+    )
+
+
+def _unreadable_row(row: UnreadableAnswer) -> DroppedRow:
+    return DroppedRow(
+        stage="problems",
+        reason="unreadable_answer",
+        problem_id=None,
+        source=row.where,
+        prompt=None,
+        detail=row.reason,
+    )
+
+
+def _repeated_row(
+    row: SourceProblem, *, kept: SourceProblem, conflict: ConflictingAnswer | None, name: str, same: str
+) -> DroppedRow:
+    warm_up = f"{problem_id(ProblemSplit.SFT, normalise(kept.prompt))}, " if same == TAUGHT else ""
+    reason, detail = same, f"the same as {warm_up}{kept.source}"
+    if conflict is not None:
+        reason, detail = "conflict", f"answer {row.answer}; {kept.source} has {kept.answer}, which is kept"
+    return _row(reason, name=name, source=row.source, prompt=row.prompt, detail=detail)
+
+
+def _removed_row(row: RemovedProblem, name: str) -> DroppedRow:
+    reason = "contaminated" if row.match == "text" else "contaminated_ngram"
+    detail = f"shares with {row.benchmark_problem_id}: {row.shared_text}"
+    return _row(reason, name=name, source=row.source, prompt=row.prompt, detail=detail)
 
 
 def _notes(name: str, read: SourceRead, conflicts: Sequence[ConflictingAnswer]) -> Iterator[str]:

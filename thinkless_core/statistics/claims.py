@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from schemas.configs.study import ClaimCheck, StudyBenchmarks
 from schemas.mode import EvalMode
 from schemas.records.study_claims import StudyClaim
-from thinkless_core.statistics.intervals import interval_over_seeds
 from thinkless_core.statistics.member_results import MemberResults
 from thinkless_core.statistics.need import choice_by_need
 from thinkless_core.statistics.readings import Members, Reading, at_least, at_most, difference, judge, of_each
@@ -21,6 +20,11 @@ from thinkless_core.statistics.readings import Members, Reading, at_least, at_mo
 def think_shares_on(benchmark: str, members: Iterable[MemberResults]) -> dict[int, float]:
     """Share of a benchmark that the policy thinks about when it is free to choose."""
     return of_each(members, lambda m: m.cell(benchmark, EvalMode.AUTO).think_share)
+
+
+def fewest_problems(benchmark: str, members: Iterable[MemberResults]) -> int | None:
+    """Distinct problems of a benchmark that every member answered; None if no answers were kept."""
+    return min((member.num_problems(benchmark) for member in members), default=0) or None
 
 
 def think_share_falls(members: Members, on: StudyBenchmarks) -> list[Reading]:
@@ -32,7 +36,13 @@ def think_share_falls(members: Members, on: StudyBenchmarks) -> list[Reading]:
         fall = {seed: 1 - cell.think_share for seed, cell in auto.items()}
         change = {seed: auto[seed].accuracy - think[seed].accuracy for seed in auto}
         readings += [
-            Reading("policy", f"fall of the think share on {benchmark}, from 1", fall, at_least(0.5)),
+            Reading(
+                "policy",
+                f"fall of the think share on {benchmark}, from 1",
+                fall,
+                at_least(0.5),
+                num_problems=fewest_problems(benchmark, members["policy"]),
+            ),
             Reading("policy", f"accuracy on {benchmark}, auto less forced think", change, at_least(-0.01)),
         ]
     return readings
@@ -41,7 +51,8 @@ def think_share_falls(members: Members, on: StudyBenchmarks) -> list[Reading]:
 def hard_keeps_thinking(members: Members, on: StudyBenchmarks) -> list[Reading]:
     """On problems that the short mode cannot do."""
     shares = think_shares_on(on.hard, members["policy"])
-    return [Reading("policy", f"think share on {on.hard}", shares, at_least(0.95))]
+    problems = fewest_problems(on.hard, members["policy"])
+    return [Reading("policy", f"think share on {on.hard}", shares, at_least(0.95), num_problems=problems)]
 
 
 def grpo_loses_a_mode(members: Members, on: StudyBenchmarks) -> list[Reading]:
@@ -50,8 +61,16 @@ def grpo_loses_a_mode(members: Members, on: StudyBenchmarks) -> list[Reading]:
     return [
         Reading("grpo", share, of_each(members["grpo"], MemberResults.rarer_mode_share), at_most(0.01)),
         Reading("degrpo", share, of_each(members["degrpo"], MemberResults.rarer_mode_share), at_least(0.02)),
-        Reading("grpo", held_out, think_shares_on(on.hard, members["grpo"]), at_most(0.5)),
-        Reading("degrpo", held_out, think_shares_on(on.hard, members["degrpo"]), at_least(0.9)),
+        *(
+            Reading(
+                part,
+                held_out,
+                think_shares_on(on.hard, members[part]),
+                threshold,
+                num_problems=fewest_problems(on.hard, members[part]),
+            )
+            for part, threshold in (("grpo", at_most(0.5)), ("degrpo", at_least(0.9)))
+        ),
     ]
 
 
@@ -104,7 +123,13 @@ def smooth_p_think(members: Members, on: StudyBenchmarks) -> list[Reading]:
     steps = of_each(members["policy"], lambda m: m.smallest_step_in_difficulty(on.mixed))
     rise = f"smallest rise of P(think) from one difficulty of {on.mixed} to the next"
     return [
-        Reading("policy", f"share of {on.mixed} with 0.05 < P(think) < 0.95", undecided, at_least(0.1)),
+        Reading(
+            "policy",
+            f"share of {on.mixed} with 0.05 < P(think) < 0.95",
+            undecided,
+            at_least(0.1),
+            num_problems=fewest_problems(on.mixed, members["policy"]),
+        ),
         Reading("policy", rise, steps, at_least(-0.02)),
     ]
 
@@ -155,7 +180,9 @@ def chooses_by_need(members: Members, on: StudyBenchmarks) -> list[Reading]:
     ):
         mean = {seed: share.mean for seed, share in shares.items()}
         note = "; ".join(f"seed {seed}: {share}" for seed, share in shares.items())
-        readings.append(Reading("policy", f"think share on {on.mixed} where {where}", mean, threshold, note))
+        problems = min((share.num_problems for share in shares.values()), default=None)
+        quantity = f"think share on {on.mixed} where {where}"
+        readings.append(Reading("policy", quantity, mean, threshold, note, num_problems=problems))
     return [
         *readings,
         Reading("policy", f"accuracy on {on.mixed}, auto less forced think", change, at_least(-0.02)),
@@ -239,10 +266,10 @@ def measure_claim(
     for reading in claim.read(by_part, benchmarks):
         if not reading.by_seed:
             continue
-        interval = interval_over_seeds(list(reading.by_seed.values()))
         condition, found = check.conditions[reading.part], len(reading.by_seed)
         asked = num_seeds[condition]
         judgement = judge(reading, by_part[reading.part], condition=condition)
+        interval = judgement.interval
         notes = [judgement.reason, reading.note, f"{found} of {asked} seeds" if found < asked else ""]
         rows.append(
             StudyClaim(

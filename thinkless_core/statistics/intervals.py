@@ -2,6 +2,7 @@
 
 samples of one problem -> their mean   (the problem is the unit, so its samples are averaged first)
 one number per seed -> Student's t -> Interval   (few, independent runs)
+a share of problems -> Wilson -> Interval   (also at 0 and 1)
 
 Claims, the report of a study and its pictures all use this module. Shapes: S seeds.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -61,6 +63,19 @@ def interval_over_seeds(values: Sequence[float] | Floats, *, confidence: float =
     margin = student_quantile(len(values_S) - 1, confidence=confidence) * float(values_S.std(ddof=1))
     margin /= math.sqrt(len(values_S))
     return Interval(mean, mean - margin, mean + margin)
+
+
+def wilson_interval(share: float, num_problems: int, *, confidence: float = 0.95) -> Interval:
+    """A share of independent problems with Wilson's interval, which has a width at 0 and 1 as well.
+
+    At 0 it ends at z^2 / (n + z^2), about 3.84 / n; Wilson 1927, eq. (2).
+    """
+    assert num_problems > 0, "no problems, no interval"
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    shrunk = (share + z**2 / (2 * num_problems)) / (1 + z**2 / num_problems)
+    margin = z * math.sqrt(share * (1 - share) / num_problems + z**2 / (4 * num_problems**2))
+    margin /= 1 + z**2 / num_problems
+    return Interval(share, max(0.0, shrunk - margin), min(1.0, shrunk + margin))
 
 
 def student_quantile(degrees: int, *, confidence: float) -> float:

@@ -100,6 +100,10 @@ class MemberResults:
                 return float(step)
         return float(len(smooth) + 1)
 
+    def num_problems(self, benchmark: str) -> int:
+        """Distinct problems of a benchmark that it answered in mode auto."""
+        return len({row.problem_id for row in self._free(benchmark)})
+
     def undecided_share(self, benchmark: str) -> float:
         """Share of a benchmark's problems with 0.05 < P(think) < 0.95."""
         chances = [row.p_think for row in self._free(benchmark)]

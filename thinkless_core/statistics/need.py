@@ -26,6 +26,7 @@ class Level:
     name: str
     num_answers: int
     """In mode auto."""
+    num_problems: int
     think_share: float
     """Of the answers in mode auto."""
     short_accuracy: float
@@ -54,6 +55,11 @@ class ThinkShare:
         return math.fsum(level.think_share * level.num_answers for level in self.levels) / sum(
             level.num_answers for level in self.levels
         )
+
+    @property
+    def num_problems(self) -> int:
+        """Of all levels."""
+        return sum(level.num_problems for level in self.levels)
 
     def __str__(self) -> str:
         """Such as `needle_haystack 1 4%, products 3 98%`."""
@@ -87,6 +93,7 @@ def levels_of(completions: Iterable[EvalCompletion], benchmark: str) -> list[Lev
         Level(
             name=" ".join(kind).strip(),
             num_answers=len(by_mode[EvalMode.AUTO]),
+            num_problems=len({row.problem_id for row in by_mode[EvalMode.AUTO]}),
             think_share=_share([row.chosen_mode is Mode.THINK for row in by_mode[EvalMode.AUTO]]),
             short_accuracy=_share([row.correct for row in by_mode[EvalMode.SHORT]]),
             think_accuracy=_share([row.correct for row in by_mode[EvalMode.THINK]]),

@@ -2,7 +2,8 @@
 
 A reading holds if the whole 95% interval over seeds satisfies its threshold, fails if the whole interval violates it,
 and is undecided otherwise. The interval is Student's t over seeds; differences are taken seed by seed. It says nothing
-about a model that solves nothing, nor if all seeds give one number: such a reading is undecided, with the reason.
+about a model that solves nothing, nor if all seeds give one number: such a reading is undecided, with the reason. A
+share of problems that is 0 or 1 under every seed has an interval all the same: Wilson's, over the problems.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from thinkless_core.statistics.intervals import Interval, interval_over_seeds
+from thinkless_core.statistics.intervals import Interval, interval_over_seeds, wilson_interval
 from thinkless_core.statistics.member_results import MemberResults
 
 Members = Mapping[str, Sequence[MemberResults]]
@@ -48,26 +49,35 @@ class Reading:
     by_seed: Mapping[int, float]
     threshold: Threshold
     note: str = ""
+    num_problems: int | None = None
+    """Distinct problems that it is a share of, under each seed; None if it is no share of problems."""
 
 
 class Judgement(NamedTuple):
-    """What a reading says, and the reason if it can say nothing."""
+    """What a reading says, by which interval, and the reason if that is not the one over seeds or says nothing."""
 
     outcome: ClaimOutcome
+    interval: Interval
     reason: str = ""
 
 
 def judge(reading: Reading, runs: Sequence[MemberResults], *, condition: str) -> Judgement:
     """The outcome of a reading over seeds; `runs` are those of the condition that it is about."""
     values = list(reading.by_seed.values())
+    interval = interval_over_seeds(values)
     if runs and all(run.solves_nothing for run in runs):
         return Judgement(
-            "undecided", f"{condition} solves no problem in any mode, so there is nothing to choose between"
+            "undecided", interval, f"{condition} solves no problem in any mode, so there is nothing to choose between"
         )
     if len(values) > 1 and max(values) - min(values) < SAME_NUMBER:
+        bound = round(values[0])
+        if reading.num_problems and abs(values[0] - bound) < SAME_NUMBER and bound in (0, 1):
+            interval = wilson_interval(bound, reading.num_problems)
+            reason = f"all {len(values)} seeds give {bound}: Wilson's interval over {reading.num_problems} problems"
+            return Judgement(reading.threshold.outcome(interval), interval, reason)
         same = f"all {len(values)} seeds give the same number"
-        return Judgement("undecided", f"{same}, so the spread over seeds is not known")
-    return Judgement(reading.threshold.outcome(interval_over_seeds(values)))
+        return Judgement("undecided", interval, f"{same}, so the spread over seeds is not known")
+    return Judgement(reading.threshold.outcome(interval), interval)
 
 
 def at_least(value: float) -> Threshold:

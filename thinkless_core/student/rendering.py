@@ -48,12 +48,26 @@ def render_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str) -> tuple[int,
     normaliser makes of what was spelt: a question about `<think>` is a question. Plain
     `apply_chat_template(tokenize=True)` does not do that; of all other prompts it makes the same ids.
     """
+    return render_prompts(tokenizer, [prompt])[0]
+
+
+def render_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]) -> list[tuple[int, ...]]:
+    """The same for many prompts at once, on all cores."""
+    spelling = _spelling(tokenizer)
+    ids_of = _encode(tokenizer, [_apply_template(tokenizer, prompt) for prompt in prompts])
+    expected = _of_the_template(tokenizer, str(tokenizer.chat_template))
+    return [
+        ids
+        if spelling.pattern.search(prompt) is None and spelling.found(ids) == expected
+        else _render_spelt_out(tokenizer, prompt)
+        for prompt, ids in zip(prompts, ids_of, strict=True)
+    ]
+
+
+def _render_spelt_out(tokenizer: PreTrainedTokenizerBase, prompt: str) -> tuple[int, ...]:
+    """Token ids of a prompt in which the user spelt out added tokens."""
     spelling = _spelling(tokenizer)
     text = _apply_template(tokenizer, prompt)
-    if spelling.pattern.search(prompt) is None:
-        ids = tuple(tokenizer(text, add_special_tokens=False).input_ids)
-        if spelling.found(ids) == _of_the_template(tokenizer, str(tokenizer.chat_template)):
-            return ids
     marker = next(character for character in MARKERS if character not in text)
     number = {token: index for index, token in enumerate(spelling.tokens)}
     masked = spelling.pattern.sub(lambda found: f"{marker}user{number[found[0]]}{marker}", prompt)
@@ -65,8 +79,23 @@ def render_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str) -> tuple[int,
 
 def render_completion(tokenizer: PreTrainedTokenizerBase, completion: str, *, finished: bool) -> tuple[int, ...]:
     """Token ids of a completion; a truncated one gets no end token, so that its end is not taught."""
-    ids = tokenizer(completion, add_special_tokens=False).input_ids
-    return (*ids, tokenizer.eos_token_id) if finished else tuple(ids)
+    return render_completions(tokenizer, [completion], finished=[finished])[0]
+
+
+def render_completions(
+    tokenizer: PreTrainedTokenizerBase, completions: Sequence[str], *, finished: Sequence[bool]
+) -> list[tuple[int, ...]]:
+    """The same for many completions at once, on all cores."""
+    end = tokenizer.eos_token_id
+    ids_of = _encode(tokenizer, completions)
+    return [(*ids, end) if ends else ids for ids, ends in zip(ids_of, finished, strict=True)]
+
+
+def _encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[tuple[int, ...]]:
+    if not texts:
+        return []
+    encoded = tokenizer(list(texts), add_special_tokens=False, return_attention_mask=False)
+    return [tuple(ids) for ids in encoded.input_ids]
 
 
 def decode_completion(tokenizer: PreTrainedTokenizerBase, completion_ids: Sequence[int]) -> str:

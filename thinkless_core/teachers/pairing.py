@@ -33,6 +33,11 @@ class PairRules:
     touched: dict[str, int]
     """Rows each rule applied to, by what it did: dropped or kept."""
 
+    @property
+    def marked(self) -> dict[str, int]:
+        """Those that were kept all the same."""
+        return {rule: rows for rule, rows in self.touched.items() if rule.endswith("_kept")}
+
 
 def apply_rules(faults: Mapping[tuple[str | None, str | None], int], *, config: PairsConfig) -> PairRules:
     """The rules over all problems; `faults` counts them by what is wrong with the think and the short side.
@@ -60,7 +65,7 @@ def apply_rules(faults: Mapping[tuple[str | None, str | None], int], *, config: 
             "truncated": "raise the teachers' max_tokens, or loosen pairs.truncated",
             "incorrect": 'compare the answers read with the references (`thinkless sql "select * from generations"`, '
             "`thinkless grade`), or loosen pairs.incorrect",
-            "missing": "see why a teacher's answers were dropped (dropped.jsonl beside its generations)",
+            "missing": 'see why a teacher\'s answers were dropped (`thinkless sql "select * from dropped"`)',
         }
         way_out = "; ".join(way for fault, way in ways_out.items() if any(fault in name for name in touched))
         raise SourceError(

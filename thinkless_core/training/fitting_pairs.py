@@ -1,52 +1,43 @@
-"""Pairs that are longer than the student's context are left out of the warm-up, and counted.
+"""Pairs that are longer than the student's context are left out of the warm-up, and listed.
 
-pairs -> pairs whose both sides fit, and how many do not
+samples of a pair -> whether both fit; a pair that does not -> a row of table `dropped`
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
-
-from transformers import PreTrainedTokenizerBase
 
 from schemas.errors import ConfigError
+from schemas.records.dropped import DroppedRow
 from schemas.records.pairs import Pair
-from thinkless_core.student.context_length import most_tokens
-from thinkless_core.student.rendering import render_completion, render_prompt
+from thinkless_core.student.rendering import Sample
 
 OVER_CONTEXT = "over_context"
-"""Reason under which dropped pairs are counted."""
+"""Reason of a drop: a side of the pair is longer than the context."""
 
 
-class FittingPairs(NamedTuple):
-    """Pairs whose prompt and completion fit into the context, on both sides, and how many others there were."""
-
-    pairs: list[Pair]
-    num_dropped: int
+def fits(samples: Sequence[Sample], *, context: int | None) -> bool:
+    """Whether a pair is trained on, given its two samples. Cut off, one would teach an answer that stops midway."""
+    return context is None or max(map(len, samples)) <= context
 
 
-def fitting_pairs(pairs: Sequence[Pair], *, tokenizer: PreTrainedTokenizerBase, context: int | None) -> FittingPairs:
-    """Leave out pairs of which a side does not fit: cut off, it would teach an answer that stops in the middle.
+def left_out(pair: Pair, *, context: int | None) -> DroppedRow:
+    """A pair that is longer than the context, as a row of table `dropped`."""
+    return DroppedRow(
+        stage="sft",
+        reason=OVER_CONTEXT,
+        problem_id=pair.problem_id,
+        source="pairs",
+        prompt=pair.prompt,
+        detail=f"longer than the context of {context} tokens: think {pair.think_tokens}, short {pair.short_tokens}, "
+        "and the prompt",
+    )
 
-    Raises ConfigError where none is left.
-    """
-    if context is None:
-        return FittingPairs(list(pairs), 0)
-    frame = len(render_prompt(tokenizer, "x"))
-    kept = []
-    for pair in pairs:
-        longest = max(most_tokens(pair.think_completion), most_tokens(pair.short_completion))
-        if frame + most_tokens(pair.prompt) + longest + 1 > context:
-            prompt = len(render_prompt(tokenizer, pair.prompt))
-            think = render_completion(tokenizer, pair.think_completion, finished=not pair.think_truncated)
-            short = render_completion(tokenizer, pair.short_completion, finished=not pair.short_truncated)
-            if prompt + max(len(think), len(short)) > context:
-                continue
-        kept.append(pair)
-    if pairs and not kept:
+
+def refuse_if_none_fits(num_pairs: int, *, num_dropped: int, context: int | None) -> None:
+    """Raise ConfigError if all pairs were dropped."""
+    if 0 < num_pairs == num_dropped:
         raise ConfigError(
-            f"sft: all {len(pairs)} pairs are longer than the model's context of {context} tokens; lower "
+            f"sft: all {num_pairs} pairs are longer than the model's context of {context} tokens; lower "
             "teach.think.max_tokens, or choose a base model with a longer context"
         )
-    return FittingPairs(kept, len(pairs) - len(kept))

@@ -11,7 +11,6 @@ Shapes: B samples, T completion tokens.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,10 +22,8 @@ from schemas.configs.sft import SftConfig
 from schemas.errors import TrainingError
 from schemas.mode import Mode
 from schemas.records.metrics import Metric
-from schemas.records.pairs import Pair
-from thinkless_core.progress import Progress, no_progress
+from thinkless_core.progress import Progress
 from thinkless_core.seeding import batch_indices, derive_seed
-from thinkless_core.student.rendering import Sample, render_completion, render_prompt
 from thinkless_core.training.acceleration import training_accelerator
 from thinkless_core.training.checkpoints import load_checkpoint, save_checkpoint
 from thinkless_core.training.logprobs import collate, completion_logprobs
@@ -36,17 +33,8 @@ from thinkless_core.training.precision import Precision, autocast
 from thinkless_core.training.processes import process_stream, sum_gradients, summed, turns, wait_for_all
 from thinkless_core.training.record_log import RecordLog
 from thinkless_core.training.sharding import gathered, make_whole, shard_layers
-
-PAIRS_BETWEEN_NEWS = 500
-"""Tokenised pairs between two words about how far it is."""
-
-
-@dataclass(frozen=True)
-class SidedSamples:
-    """Both sides of some pairs, as samples; sides[i] is the mode of samples[i]."""
-
-    samples: tuple[Sample, ...]
-    sides: tuple[Mode, ...]
+from thinkless_core.training.sided_samples import SidedSamples
+from thinkless_core.training.tokenised_pairs import TokenisedPairs
 
 
 @dataclass(frozen=True)
@@ -56,21 +44,6 @@ class SideLosses:
     all: float
     think: float
     short: float
-
-
-def pair_samples(pair: Pair, *, tokenizer: PreTrainedTokenizerBase) -> SidedSamples:
-    """The two samples of one pair."""
-    prompt_ids = render_prompt(tokenizer, pair.prompt)
-    think = render_completion(tokenizer, pair.think_completion, finished=not pair.think_truncated)
-    short = render_completion(tokenizer, pair.short_completion, finished=not pair.short_truncated)
-    return SidedSamples((Sample(prompt_ids, think), Sample(prompt_ids, short)), (Mode.THINK, Mode.SHORT))
-
-
-def join(parts: Sequence[SidedSamples]) -> SidedSamples:
-    """Several pairs' samples as one."""
-    return SidedSamples(
-        tuple(s for part in parts for s in part.samples), tuple(m for part in parts for m in part.sides)
-    )
 
 
 def accumulate_sft_loss(
@@ -123,7 +96,7 @@ def train_sft(
     model: PreTrainedModel,
     *,
     tokenizer: PreTrainedTokenizerBase,
-    pairs: Sequence[Pair],
+    pairs: TokenisedPairs,
     config: SftConfig,
     scratch: Path,
     progress: Progress,
@@ -138,11 +111,8 @@ def train_sft(
     """
     accelerator = training_accelerator()
     writes = accelerator.is_main_process
-    by_split = _tokenised(
-        pairs, tokenizer=tokenizer, num_steps=config.steps, progress=progress if writes else no_progress
-    )
-    encoded, held_out = by_split["train"], by_split["validation"]
-    if not encoded:
+    training, held_out = pairs.rows("train"), pairs.samples(pairs.rows("validation"))
+    if not len(training):
         raise TrainingError('no training pairs to learn from; see `thinkless sql "select * from drops"` for why')
     model.to(accelerator.device)
     if sharded:
@@ -156,13 +126,13 @@ def train_sft(
     pad_id = tokenizer.pad_token_id
     model.train()
     for step in range(done + 1, config.steps + 1):
-        chosen = batch_indices(len(encoded), batch_size=config.pairs_per_step, step=step - 1, seed=config.seed)
-        batch = join([encoded[i] for i in chosen])
+        chosen = batch_indices(len(training), batch_size=config.pairs_per_step, step=step - 1, seed=config.seed)
+        batch = pairs.samples(training[chosen]).in_memory()
         numbers = _train_step(
             model, batch, optimizer=optimizer, accelerator=accelerator, config=config, pad_id=pad_id, step=step
         )
-        if held_out and (step % config.validate_every == 0 or step == config.steps):
-            numbers |= _validation_losses(model, join(held_out), accelerator=accelerator, config=config, pad_id=pad_id)
+        if held_out.samples and (step % config.validate_every == 0 or step == config.steps):
+            numbers |= _validation_losses(model, held_out, accelerator=accelerator, config=config, pad_id=pad_id)
         if writes:
             log.append([Metric(stage="sft", step=step, name=name, value=value) for name, value in numbers.items()])
         if step % config.checkpoint_every == 0 or step == config.steps:
@@ -171,19 +141,6 @@ def train_sft(
             progress(step, config.steps, numbers)
     make_whole(model, keeps=writes)
     return log
-
-
-def _tokenised(
-    pairs: Sequence[Pair], *, tokenizer: PreTrainedTokenizerBase, num_steps: int, progress: Progress
-) -> dict[str, list[SidedSamples]]:
-    """The samples of each split. Of many pairs it is said now and then how many are done."""
-    found: dict[str, list[SidedSamples]] = {"train": [], "validation": []}
-    for number, pair in enumerate(pairs):
-        if number % PAIRS_BETWEEN_NEWS == 0 and len(pairs) > PAIRS_BETWEEN_NEWS:
-            progress(0, num_steps, {"tokenised": number / len(pairs)})
-        if pair.split in found:
-            found[pair.split].append(pair_samples(pair, tokenizer=tokenizer))
-    return found
 
 
 def _train_step(

@@ -7,6 +7,7 @@ select
     problems.prompt,
     problems.answer,
     problems.difficulty,
+    problems.source,
     think.completion as think_completion,
     short.completion as short_completion,
     think.num_tokens as think_tokens,

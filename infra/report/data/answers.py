@@ -91,6 +91,11 @@ def _cost(result: BenchmarkResult) -> str:
     others = {other.other: other for other in result.against if other.other in OTHERS}
     if result.accuracy == 0 and not any(other.other_accuracy for other in others.values()):
         return f"On {result.benchmark} no answer is right, here or of a model that is forced to think."
+    if not result.solved and not result.lost:
+        return (
+            f"On {result.benchmark} it solves nearly nothing in any mode (its accuracy is {share(result.accuracy)}): "
+            "there is next to nothing to lose, so what its choice costs cannot be said."
+        )
     parts = [_difference(others[model]) for model in OTHERS if model in others]
     return f"On {result.benchmark} its accuracy is {share(result.accuracy)}: {listing(parts)}."
 

@@ -16,7 +16,6 @@ from infra.report.data.evidence_rows import (
     AgainstThink,
     Comparison,
     Disagreement,
-    DroppedRow,
     GraderCount,
     ProblemCount,
     RolloutCount,
@@ -31,6 +30,7 @@ from infra.report.data.examples import Example, read_examples
 from infra.report.data.in_memory_tables import connect, read_rows
 from infra.report.data.inputs import TABLES, ReportInputs
 from schemas.errors import EvaluationError
+from schemas.records.dropped import DroppedRow
 from schemas.records.eval_pareto import ParetoPoint
 from schemas.records.eval_routers import RouterScore
 from schemas.records.eval_summary import EvalSummary
@@ -48,6 +48,10 @@ VIEWS = (
 """Views of the catalog that the report reads."""
 MOST_DISAGREEMENTS = 24
 """Completions listed on which the graders disagree; all are counted."""
+MOST_DROPPED = 300
+"""Rows listed that one stage left out for one reason; all are counted, and stand in the file beside the page."""
+DROPPED_LENGTH = 300
+"""Characters of a problem or an answer in that list."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,9 @@ class Evidence:
     still_wrong: tuple[StillWrong, ...]
     """Of the model the page is about."""
     dropped: tuple[DroppedRow, ...]
+    """The first `MOST_DROPPED` of each stage and reason."""
+    num_dropped: int
+    """All of them."""
     routing: tuple[RoutingGroup, ...]
     routers: tuple[RouterScore, ...]
     pareto: tuple[ParetoPoint, ...]
@@ -91,6 +98,10 @@ class Evidence:
     def benchmarks(self) -> tuple[str, ...]:
         """Names of the benchmarks, in the order of the result table."""
         return tuple(dict.fromkeys(cell.benchmark for cell in self.cells))
+
+    def place(self, benchmark: str) -> int:
+        """Number of a benchmark in that order; one without a result comes last."""
+        return self.benchmarks.index(benchmark) if benchmark in self.benchmarks else len(self.benchmarks)
 
     @property
     def subject(self) -> str | None:
@@ -160,7 +171,11 @@ def gather_evidence(inputs: ReportInputs) -> Evidence:
             comparisons={row.benchmark: row for row in view("eval_comparison", Comparison, where="model = 'rl'")},
             against_think=view("eval_against_think", AgainstThink),
             still_wrong=view("eval_still_wrong", StillWrong, order="benchmark, task, difficulty NULLS LAST"),
-            dropped=tuple(DroppedRow(*row) for row in rows(queries.DROPPED_ROWS)),
+            dropped=tuple(
+                DroppedRow(**dict(zip(DroppedRow.model_fields, row, strict=True)))
+                for row in rows(queries.FIRST_DROPPED_ROWS, most=MOST_DROPPED, length=DROPPED_LENGTH)
+            ),
+            num_dropped=rows("SELECT count(*) FROM dropped")[0][0],
             routing=view("eval_routing", RoutingGroup, where="model = 'rl'"),
             routers=tuple(read_rows(connection, "eval_routers", RouterScore)),
             pareto=tuple(read_rows(connection, "eval_pareto", ParetoPoint, order="model, benchmark, think_bias")),
@@ -172,12 +187,20 @@ def gather_evidence(inputs: ReportInputs) -> Evidence:
             examples=(),
             tables=frozenset(inputs.tables),
         )
-        subject = evidence.subject
+        subject, of_subject = evidence.subject, [row for row in evidence.still_wrong if row.model == evidence.subject]
         return replace(
             evidence,
-            still_wrong=tuple(row for row in evidence.still_wrong if row.model == subject),
+            still_wrong=tuple(sorted(of_subject, key=lambda row: evidence.place(row.benchmark))),
             examples=read_examples(connection, model=subject, first=inputs.examples),
         )
+
+
+def write_dropped_rows(inputs: ReportInputs, path: Path) -> None:
+    """Write every row that was left out as CSV; no file if there is none."""
+    with connect(inputs.tables, schemas={"dropped": DroppedRow}) as connection:
+        if connection.execute("SELECT 1 FROM dropped LIMIT 1").fetchall():
+            literal = "'" + str(path).replace("'", "''") + "'"
+            connection.execute(f"COPY ({queries.DROPPED_ROWS}) TO {literal} (FORMAT csv, HEADER)")
 
 
 def query_pairs(inputs: ReportInputs, sql: str) -> list[tuple[Any, ...]]:

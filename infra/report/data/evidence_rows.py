@@ -135,18 +135,6 @@ class RoutingGroup(NamedTuple):
     stderr: float
 
 
-class DroppedRow(NamedTuple):
-    """One row that was left out on the way."""
-
-    stage: str
-    reason: str
-    """As in the counts of the stage."""
-    text: str | None
-    """The problem; None if it could not be read."""
-    detail: str
-    """Where it is from, and why it was left out."""
-
-
 class GraderCount(NamedTuple):
     """One model's completions, by the verdicts of the strict grader and of the reference code's lenient rules."""
 

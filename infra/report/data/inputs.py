@@ -68,6 +68,8 @@ class ReportInputs:
     """None for a run in which every stage was built."""
     licences: tuple[SourceLicence, ...] = ()
     """Of everything the model and the data were made from."""
+    dropped_file: str = "dropped.csv"
+    """Name of the file beside the page that lists every row that was left out."""
 
     def ordered_manifests(self) -> tuple[Manifest, ...]:
         """Manifests in the order of the pipeline, the think teacher first, unknown stages last."""

@@ -26,26 +26,26 @@ ORDER BY list_position(['rl', 'sft', 'base'], e.model) NULLS LAST, md5(e.complet
 LIMIT $limit
 """
 
-DROPPED_ROWS = """
--- one row: one row that was left out on the way, if its stage or what it made say which one
-SELECT 'problems', CASE match WHEN 'text' THEN 'contaminated' ELSE 'contaminated_ngram' END, prompt,
-       source || ', shares with ' || benchmark || ': ' || coalesce(shared_text, shared)
-FROM removed_problems
-UNION ALL
-SELECT 'problems', 'conflict', prompt,
-       "where" || ' has answer ' || answer || '; kept: ' || kept_where || ' with ' || kept_answer
-FROM conflicting_answers
-UNION ALL
-SELECT 'problems', 'unreadable_answer', NULL, "where" || ': ' || reason
-FROM unreadable_answers
-UNION ALL
-SELECT 'pairs', 'no pair', prompt, source || ': ' || CASE
-           WHEN problem_id NOT IN (SELECT problem_id FROM generations WHERE mode = 'think') THEN 'no think answer'
-           WHEN problem_id NOT IN (SELECT problem_id FROM generations WHERE mode = 'short') THEN 'no short answer'
-           ELSE 'left out by a rule of stage pairs' END
-FROM problems
-WHERE split = 'sft' AND problem_id NOT IN (SELECT problem_id FROM pairs) AND EXISTS (SELECT 1 FROM pairs)
-ORDER BY ALL
+_ORDER_OF_DROPPED = """
+ORDER BY list_position(['problems', 'teach-think', 'teach-short', 'pairs', 'sft'], stage) NULLS LAST,
+         stage, reason, problem_id, source, prompt, detail
+"""
+
+DROPPED_ROWS = f"""
+-- one row: one row that a stage left out, in the order of the stages, then of the columns
+SELECT stage, reason, problem_id, source, prompt, detail
+FROM dropped
+{_ORDER_OF_DROPPED}
+"""
+
+FIRST_DROPPED_ROWS = f"""
+-- one row: the same, but the first ones of each reason only, with long texts cut
+SELECT stage, reason, problem_id, source,
+       CASE WHEN length(prompt) > $length THEN left(prompt, $length) || ' …' ELSE prompt END,
+       CASE WHEN length(detail) > $length THEN left(detail, $length) || ' …' ELSE detail END
+FROM dropped
+QUALIFY row_number() OVER (PARTITION BY stage, reason ORDER BY problem_id, source, prompt, detail) <= $most
+{_ORDER_OF_DROPPED}
 """
 
 PAIR_COUNTS = """

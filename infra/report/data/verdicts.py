@@ -6,6 +6,7 @@ The rules are few and written down, so that a reader can disagree with them:
 * saved: auto spends at least 5% fewer tokens than forced think;
 * needed: forced think beats forced short by more than two standard errors;
 * a difference whose standard error is over 0.05 is called undecided instead of kept;
+* nothing is said, kept or saved, of a benchmark on which the model is right less than 5% of the time in every mode;
 * the choice follows the problem if forced short does better where the model leans to short than where it leans to
   think, by more than two standard errors, with at least 2% of the problems on either side.
 """
@@ -31,6 +32,9 @@ SAVED_SHARE = 0.05
 """Share of tokens that counts as saved."""
 UNDECIDED_STDERR = 0.05
 """A larger standard error of the accuracy difference decides nothing."""
+SOLVED_SHARE = 0.05
+"""Accuracy that a mode must reach before anything is said: of less, a loss that counts as none (`LOST_ACCURACY`) would
+be over a fifth of all there is to lose."""
 SIDE_SHARE = 0.02
 """Smallest share of the problems on either side of a choice that follows the problem."""
 
@@ -59,6 +63,8 @@ class BenchmarkResult(NamedTuple):
     """The same accuracy against every model that was forced to think, the rl model itself among them."""
     lost: bool
     """Whether accuracy is lost against one of them."""
+    solved: bool
+    """Whether the rl model solves enough of it, in one mode at least, to say anything."""
     tone: Tone
     words: str
 
@@ -88,8 +94,9 @@ def _judge(evidence: Evidence, benchmark: str) -> BenchmarkResult | None:
     against = tuple(a for model in ("rl", "sft", "base") if (a := _against(evidence, benchmark, model)) is not None)
     lost = any(a.difference < -max(NUM_ERRORS * a.difference_stderr, LOST_ACCURACY) for a in against)
     tone, words = _words(compared, saved, lost=lost)
-    if auto.accuracy == think.accuracy == short.accuracy == 0:
-        tone, words = "unknown", "solves none in any mode"
+    solved = max(auto.accuracy, think.accuracy, short.accuracy) >= SOLVED_SHARE
+    if not solved and not lost:
+        tone, words = "unknown", "solves nearly nothing in any mode"
     warmup = evidence.cell(benchmark, "sft", "auto")
     counted = evidence.problem_counts.get(benchmark)
     return BenchmarkResult(
@@ -109,6 +116,7 @@ def _judge(evidence: Evidence, benchmark: str) -> BenchmarkResult | None:
         routing_gain_stderr=paired and paired.against_coin_stderr,
         against=against,
         lost=lost,
+        solved=solved,
         tone=tone,
         words=words,
     )
@@ -167,6 +175,9 @@ def headline(evidence: Evidence) -> Headline:
 
 
 def _answer(evidence: Evidence, verdicts: tuple[BenchmarkResult, ...]) -> tuple[Tone, str]:
+    verdicts = tuple(v for v in verdicts if v.solved or v.lost)
+    if not verdicts:
+        return "unknown", "Cannot tell: it solves nearly nothing in any mode"
     shares = [v.think_share for v in verdicts]
     follows = _choice_follows_problem(evidence)
     if follows is None:

@@ -27,6 +27,13 @@ def test_environment_overrides_the_defaults(tmp_path: Path, monkeypatch: pytest.
     assert Settings.from_environment() == Settings(home=tmp_path / "store", lock_timeout_seconds=0.5)
 
 
+def test_trackers_are_a_list_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("THINKLESS_TRACKERS", raising=False)
+    assert Settings.from_environment().trackers == ()
+    monkeypatch.setenv("THINKLESS_TRACKERS", "trackio, wandb,,trackio")
+    assert Settings.from_environment().trackers == ("trackio", "wandb")
+
+
 @pytest.mark.parametrize("value", ["soon", "-1", "nan", "inf"])
 def test_a_bad_timeout_is_a_config_error_naming_variable_and_value(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("THINKLESS_LOCK_TIMEOUT_SECONDS", value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import resource
 import signal
@@ -21,6 +20,7 @@ from schemas.configs.recorded_teachers import RecordedTeacher
 from schemas.configs.teach import TeacherSide, TeachSideConfig
 from schemas.errors import SourceError, StoreError, TeacherError
 from schemas.mode import Mode
+from schemas.records.dropped import DroppedRow
 from schemas.records.generations import Generation
 from schemas.records.problems import Problem, ProblemSplit
 from tasks import ask_teachers
@@ -78,7 +78,7 @@ def build(plan: StagePlan[TeachSideConfig], workspace: Path) -> StageOutcome:
 
 def written(workspace: Path) -> tuple[bytes, bytes]:
     """What the stage leaves."""
-    return (workspace / Generation.FILE).read_bytes(), (workspace / "dropped.jsonl").read_bytes()
+    return (workspace / Generation.FILE).read_bytes(), (workspace / DroppedRow.FILE).read_bytes()
 
 
 def test_chunks_of_any_size_make_the_same_files(tmp_path: Path, inputs: tuple[Artifact, ...]) -> None:
@@ -87,11 +87,11 @@ def test_chunks_of_any_size_make_the_same_files(tmp_path: Path, inputs: tuple[Ar
     for size in (1, 7, 1000):
         outcome = build(planned(recording, inputs, chunk_size=size), tmp_path / f"{size}")
         made[size] = written(tmp_path / f"{size}")
-        drops = {"truncated": 0, "incorrect": 5, "reasoning_not_ended": 5, "no_reasoning": 5}
-        assert (outcome.rows, outcome.drops) == (20, drops)
+        assert (outcome.rows, outcome.marked) == (20, {"truncated_kept": 0, "incorrect_kept": 5})
     assert made[1] == made[7] == made[1000]
-    listed = [json.loads(line) for line in made[7][1].splitlines()]
-    assert [row["reason"] for row in listed] == ["reasoning_not_ended", "no_reasoning"] * 5
+    listed = read_records(tmp_path / "7" / DroppedRow.FILE, DroppedRow)
+    assert [row.reason for row in listed] == ["reasoning_not_ended", "no_reasoning"] * 5
+    assert [(row.prompt, row.detail) for row in listed[1::2]] == [(QUESTIONS[n], "\\boxed{1}") for n in range(5, 30, 6)]
     rows = read_records(tmp_path / "7" / Generation.FILE, Generation)
     assert [row.answer for row in rows[:4]] == ["1", "2", "2", "5"]
 
@@ -211,7 +211,7 @@ def test_a_full_disk_is_named_and_the_next_build_goes_on(
     with pytest.raises(StoreError, match="no space left on the device"), disk.writing(made):
         build(plan, made)
     assert not (made / Generation.FILE).exists()
-    assert len(list(made.rglob("*.parquet"))) == (3 if moment == "chunks are joined" else 0)
+    assert len(list(made.rglob("chunk-????????.parquet"))) == (3 if moment == "chunks are joined" else 0)
     small_files(resource.RLIM_INFINITY)
     monkeypatch.setattr(ask_teachers, "ask_side", real)
     build(plan, made)

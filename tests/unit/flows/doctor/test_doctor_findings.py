@@ -81,6 +81,8 @@ def test_what_the_paper_needs_from_the_hub() -> None:
 def test_gpus_are_wanted_where_the_cpu_would_take_days(tmp_path: Path) -> None:
     paper, tiny = load_config("paper"), load_config("tiny")
     assert gpus(paper) == {"sft": 4, "rl": 4, "evaluate": 1, "teach.short": 1}
+    shared = ["evaluate.launch.processes=3", "evaluate.sampler.kind=vllm", "evaluate.sampler.tensor_parallel_size=2"]
+    assert gpus(load_config("paper", overrides=shared))["evaluate"] == 6
     assert list(machine.graphics(tiny, works_of(tiny), CPU)) == []
     works = works_of(paper)
     (none,), (two,), (four,) = (list(machine.graphics(paper, works, h)) for h in (CPU, with_gpus(2), with_gpus(4)))
@@ -106,14 +108,17 @@ def test_a_stage_that_does_not_fit_is_named_with_what_to_lower() -> None:
 
 
 def test_processes_share_the_memory_of_a_cpu() -> None:
-    plain, launched = load_config("tiny"), load_config("tiny", overrides=["sft.launch={processes=100}"])
+    plain = load_config("tiny")
     shape, hardware = shape_of(plain.base.model), CPU._replace(ram_bytes=10**9)
     assert shape is not None
     stages = list(stage_memories(plain, shape, gpu_bytes=None, shards=shards_the_model))
     plan = machine.Plan(Machine.cpu(2), None, gpus_missing=False)
     assert all(finding.fine for finding in machine.memory(plain, stages, plan, hardware))
-    (refused,) = machine.memory(launched, stages, plan, hardware)
-    assert not refused.fine
+    for stage, number in (("sft", 100), ("evaluate", 1000)):
+        launched = load_config("tiny", overrides=[f"{stage}.launch={{processes={number}}}"])
+        (refused,) = machine.memory(launched, stages, plan, hardware)
+        assert not refused.fine
+        assert refused.text.startswith(f"{stage} needs about ")
 
 
 def test_limits_over_the_students_context_are_refused() -> None:

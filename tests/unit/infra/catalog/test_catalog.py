@@ -94,6 +94,7 @@ def test_artifacts_of_every_stage_are_in_their_tables(tmp_path: Path) -> None:
         "removed_problems": 0,
         "unreadable_answers": 0,
         "conflicting_answers": 0,
+        "dropped": 0,
         "generations": 2,
         "pairs": 1,
         "rollouts": 1,
@@ -134,6 +135,10 @@ def test_artifacts_of_every_stage_are_in_their_tables(tmp_path: Path) -> None:
         ("run-2", "rl", 1.0),
     ]
     assert rows(tmp_path, "select distinct reason, rows from drops") == [("duplicate", 2)]
+    assert rows(tmp_path, "select distinct stage from drops where stage like 'teach%' order by 1") == [
+        ("teach-short",),
+        ("teach-think",),
+    ]
     assert rows(tmp_path, "select count(*), bool_and(success) from checks") == [(len(made), True)]
 
 

@@ -14,6 +14,7 @@ from schemas.artifact import MANIFEST_VERSION, CheckResult, InputRef, Manifest
 from schemas.base import Record, records_to_table
 from schemas.finish_reason import FinishReason
 from schemas.mode import EvalMode, Mode
+from schemas.records.dropped import DroppedRow
 from schemas.records.eval_completions import EvalCompletion
 from schemas.records.eval_pareto import ParetoPoint
 from schemas.records.eval_routers import RouterScore
@@ -300,12 +301,32 @@ def make_generations() -> list[Generation]:
     ]  # fmt: skip
 
 
+def make_dropped() -> list[DroppedRow]:
+    """As many rows as the manifests count."""
+
+    def rows(number: int, stage: str, reason: str, detail: str) -> list[DroppedRow]:
+        return [
+            DroppedRow(
+                stage=stage, reason=reason, problem_id=f"sft-{i:012x}", source=f"train.jsonl, line {i + 2}",
+                prompt=f"{i}+{i}=?", detail=detail,
+            )
+            for i in range(number)
+        ]  # fmt: skip
+
+    return [
+        *rows(310, "problems", "duplicate", "the same as train.jsonl, line 1"),
+        *rows(42, "problems", "contaminated", "shares with tiny-hard-0123: 1+1=?"),
+        *rows(1, "teach-short", "short_reasoned", "First I add 1 and 1. " * 40),
+        *rows(38, "pairs", "short_incorrect_dropped", "the short answer is not 5"),
+    ]
+
+
 def make_manifests() -> tuple[Manifest, ...]:
     """One artifact per stage, wired as the pipeline wires them."""
     wiring = {
-        "base": ((), 0, {}), "problems": ((), 12000, {"duplicate": 310, "in_benchmark": 42}),
-        "teach": (("problems",), 16000, {"truncated": 12}),
-        "pairs": (("teach", "problems"), 7950, {"think_truncated": 12, "short_incorrect": 38}),
+        "base": ((), 0, {}), "problems": ((), 12000, {"duplicate": 310, "contaminated": 42}),
+        "teach": (("problems",), 16000, {"truncated_kept": 12, "short_reasoned": 1}),
+        "pairs": (("teach", "problems"), 7950, {"think_truncated_kept": 12, "short_incorrect_dropped": 38}),
         "sft": (("base", "pairs"), 0, {}), "rl": (("sft", "problems"), 3840, {}),
         "evaluate": (("base", "sft", "rl", "problems"), 3240, {}),
     }  # fmt: skip
@@ -356,6 +377,7 @@ def complete_inputs(folder: Path, p_think: dict[str, tuple[float, ...]] = P_THIN
         "pairs": (Pair, make_pairs()),
         "generations": (Generation, make_generations()),
         "problems": (Problem, problems),
+        "dropped": (DroppedRow, make_dropped()),
     }
     return ReportInputs(
         title="Does it know <when> to think?",

@@ -12,31 +12,17 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from infra.report.data.evidence import gather_evidence
+from infra.report.data.answers import answers
+from infra.report.data.evidence import Evidence
 from infra.report.data.inputs import ReportInputs
 from infra.report.data.result_table import result_table_text
-from infra.report.data.verdicts import judge_benchmarks
+from infra.report.data.verdicts import Headline, headline, judge_benchmarks
 from infra.report.page import SECTIONS, render_report
 from schemas.errors import EvaluationError, MissingArtifactError
 from schemas.records.eval_completions import EvalCompletion
 from schemas.records.eval_summary import EvalSummary
 from tests.unit.infra.report.html_outline import outline
-from tests.unit.infra.report.reported import complete_inputs, partial_inputs, write
-
-
-@pytest.fixture(scope="module")
-def complete(tmp_path_factory: pytest.TempPathFactory) -> ReportInputs:
-    return complete_inputs(tmp_path_factory.mktemp("complete"))
-
-
-@pytest.fixture(scope="module")
-def partial(tmp_path_factory: pytest.TempPathFactory) -> ReportInputs:
-    return partial_inputs(tmp_path_factory.mktemp("partial"))
-
-
-@pytest.fixture(scope="module")
-def page(complete: ReportInputs) -> str:
-    return render_report(complete)
+from tests.unit.infra.report.reported import complete_inputs, write
 
 
 def test_every_section_is_there_in_order_and_in_the_navigation(page: str) -> None:
@@ -141,18 +127,39 @@ def test_metrics_that_were_not_logged_are_named_and_break_nothing(partial: Repor
     assert "none were asked for" in text
 
 
-def test_a_verdict_is_worded_and_not_only_coloured(complete: ReportInputs, page: str) -> None:
-    for verdict in judge_benchmarks(gather_evidence(complete)):
+def test_a_verdict_is_worded_and_not_only_coloured(evidence: Evidence, page: str) -> None:
+    for verdict in judge_benchmarks(evidence):
         assert f"</span> {verdict.words}</span>" in page
 
 
-def test_a_model_that_solves_nothing_keeps_no_accuracy(complete: ReportInputs) -> None:
-    evidence = gather_evidence(complete)
-    nothing = replace(evidence, cells=tuple(cell.model_copy(update={"accuracy": 0.0}) for cell in evidence.cells))
-    verdicts = judge_benchmarks(nothing)
+NEARLY_NOTHING = ("unknown", "solves nearly nothing in any mode")
+
+
+@pytest.mark.parametrize("accuracy", [0.0, 0.01, 0.049])
+def test_a_model_that_solves_nearly_nothing_keeps_no_accuracy(evidence: Evidence, accuracy: float) -> None:
+    cells = tuple(cell.model_copy(update={"accuracy": accuracy}) for cell in evidence.cells)
+    little = replace(evidence, cells=cells, comparisons={}, against_think=())
+    verdicts = judge_benchmarks(little)
     assert verdicts
-    assert {(v.tone, v.words) for v in verdicts} == {("unknown", "solves none in any mode")}
-    assert not {"solves none in any mode"} & {v.words for v in judge_benchmarks(evidence)}
+    assert {(v.tone, v.words) for v in verdicts} == {NEARLY_NOTHING}
+    assert headline(little) == Headline("unknown", "Cannot tell: it solves nearly nothing in any mode")
+    costs = next(answer for answer in answers(little, ()) if "accuracy" in answer.question)
+    assert all("cannot be said" in line or "no answer is right" in line for line in costs.sentences[:-1])
+    assert NEARLY_NOTHING not in {(v.tone, v.words) for v in judge_benchmarks(evidence)}
+
+
+def test_one_mode_that_solves_something_or_a_loss_is_said(evidence: Evidence) -> None:
+    def judged(**accuracies: float) -> set[str]:
+        cells = [
+            cell.model_copy(update={"accuracy": accuracies.get(f"{cell.model}_{cell.mode.value}", 0.01)})
+            for cell in evidence.cells
+        ]
+        changed = replace(evidence, cells=tuple(cells), comparisons={}, against_think=())
+        return {v.words for v in judge_benchmarks(changed)}
+
+    assert judged() == {NEARLY_NOTHING[1]}
+    assert NEARLY_NOTHING[1] not in judged(rl_short=0.05)
+    assert judged(sft_think=0.6) <= {"saves tokens, costs accuracy", "loses accuracy and saves nothing"}
 
 
 def test_checks_link_to_their_documents_and_failures_are_spelled_out(page: str) -> None:

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
+import csv
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
-import pytest
 
 from infra.report.data.answers import answers
-from infra.report.data.evidence import Evidence, gather_evidence
+from infra.report.data.evidence import DROPPED_LENGTH, MOST_DROPPED, Evidence, gather_evidence, write_dropped_rows
 from infra.report.data.inputs import ReportInputs
 from infra.report.data.verdicts import headline, judge_benchmarks
 from infra.report.data.wording import asked, counted, saved
 from infra.report.page import render_report
 from schemas.records.eval_completions import EvalCompletion
 from schemas.records.eval_summary import EvalSummary
-from schemas.records.removed_problems import RemovedProblem
 from tests.unit.infra.report.html_outline import outline
 from tests.unit.infra.report.reported import complete_inputs, make_manifests, write
 from thinkless_core.statistics.summary import summarise_cell
-
-
-@pytest.fixture(scope="module")
-def complete(tmp_path_factory: pytest.TempPathFactory) -> ReportInputs:
-    return complete_inputs(tmp_path_factory.mktemp("complete"))
-
-
-@pytest.fixture(scope="module")
-def evidence(complete: ReportInputs) -> Evidence:
-    return gather_evidence(complete)
 
 
 def of_a_hundred_problems(folder: Path, *, auto: float, warm_up: float, samples: int = 4) -> ReportInputs:
@@ -138,11 +128,21 @@ def test_long_texts_open_and_are_not_cut(complete: ReportInputs, tmp_path: Path)
 
 
 def test_dropped_rows_are_listed_with_the_reason(complete: ReportInputs, tmp_path: Path) -> None:
-    removed = RemovedProblem(
-        prompt="How many hens?", source="train.jsonl:3", match="text", benchmark="b", benchmark_problem_id="p1",
-        benchmark_prompt="How many hens?", shared="How many hens?", shared_share=1.0,
-    )  # fmt: skip
-    path = write(tmp_path / "removed.parquet", RemovedProblem, [removed])
-    page = render_report(replace(complete, tables={**complete.tables, "removed_problems": (path,)}))
-    text = " ".join(" ".join(outline(page).text).split())
-    assert "How many hens? train.jsonl:3, shares with b: How many hens?" in text
+    text = " ".join(" ".join(outline(render_report(complete)).text).split())
+    assert f"The first {MOST_DROPPED} of each reason, {MOST_DROPPED + 42 + 1 + 38} of 391 rows" in text
+    assert "pairs short incorrect dropped 0+0=? sft-000000000000, train.jsonl, line 2 the short answer is not 5" in text
+    assert f"{'First I add 1 and 1. ' * 40}"[:DROPPED_LENGTH].strip() + " …" in text
+    write_dropped_rows(complete, tmp_path / "all.csv")
+    listed = list(csv.DictReader((tmp_path / "all.csv").open(encoding="utf-8")))
+    counted = Counter({r: n for m in complete.manifests for r, n in m.drops.items() if not r.endswith("_kept")})
+    assert Counter(row["reason"] for row in listed) == counted
+    assert {row["detail"] for row in listed if row["stage"] == "teach-short"} == {"First I add 1 and 1. " * 40}
+
+
+def test_a_run_that_left_out_nothing_has_no_list(complete: ReportInputs, tmp_path: Path) -> None:
+    none = replace(complete, tables={**complete.tables, "dropped": ()})
+    assert "No row was left out." in render_report(none)
+    write_dropped_rows(none, tmp_path / "all.csv")
+    assert not (tmp_path / "all.csv").exists()
+    without = {name: files for name, files in complete.tables.items() if name != "dropped"}
+    assert "the table dropped was not built" in render_report(replace(complete, tables=without))

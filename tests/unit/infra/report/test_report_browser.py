@@ -10,34 +10,30 @@ from pathlib import Path
 
 import pytest
 
-from infra.report.data.evidence import gather_evidence
+from infra.report.data.evidence import Evidence
 from infra.report.data.examples import Example
-from infra.report.data.inputs import ReportInputs
-from infra.report.page import render_report
 from infra.report.study_page import render_study_page
 from tests.unit.infra.report.chromium import Loaded, load
-from tests.unit.infra.report.reported import complete_inputs
 from tests.unit.infra.report.studied import write_study
-from tests.unit.infra.report.tasked import tasked_inputs
 
 CARDS = re.compile(r'<article class="example">.*?data-slot="prompt">(.*?)</code>.*?data-slot="facts">(.*?)</p>', re.S)
 
 
 @pytest.fixture(scope="module")
-def complete(tmp_path_factory: pytest.TempPathFactory) -> ReportInputs:
-    return complete_inputs(tmp_path_factory.mktemp("complete"))
+def examples(evidence: Evidence) -> tuple[Example, ...]:
+    return evidence.examples
 
 
 @pytest.fixture(scope="module")
-def examples(complete: ReportInputs) -> tuple[Example, ...]:
-    return gather_evidence(complete).examples
-
-
-@pytest.fixture(scope="module")
-def file(complete: ReportInputs, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def file(page: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "report.html"
-    path.write_text(render_report(complete), encoding="utf-8")
+    path.write_text(page, encoding="utf-8")
     return path
+
+
+@pytest.fixture(scope="module")
+def study_page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return render_study_page(write_study(tmp_path_factory.mktemp("study")), profile="tiny", created_at="2026-03-01")
 
 
 def cards(loaded: Loaded) -> list[tuple[str, str]]:
@@ -138,25 +134,17 @@ def test_the_first_examples_need_no_script(file: Path, examples: tuple[Example, 
 
 
 @pytest.mark.slow
-def test_the_study_page_runs_without_a_word_on_the_console(tmp_path: Path) -> None:
+def test_the_study_page_runs_without_a_word_on_the_console(study_page: str, tmp_path: Path) -> None:
     path = tmp_path / "study.html"
-    path.write_text(render_study_page(write_study(tmp_path), profile="tiny", created_at="2026-03-01"), encoding="utf-8")
+    path.write_text(study_page, encoding="utf-8")
     loaded = load(path, profile=tmp_path / "profile")
     assert loaded.console == ()
     assert "Of 4 claims 2 hold, 1 fails and 1 is undecided." in loaded.document
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda folder: render_report(complete_inputs(folder)),
-        lambda folder: render_report(tasked_inputs(folder)),
-        lambda folder: render_study_page(write_study(folder), profile="tiny", created_at="2026-03-01"),
-    ],
-    ids=["report", "tasks", "study"],
-)
-def test_no_page_scrolls_sideways_on_a_phone(make: Callable[[Path], str], tmp_path: Path) -> None:
-    opened = escape(make(tmp_path).replace("<details>", "<details open>"), quote=True)
+@pytest.mark.parametrize("shape", ["page", "tasked_page", "study_page"])
+def test_no_page_scrolls_sideways_on_a_phone(shape: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    opened = escape(request.getfixturevalue(shape).replace("<details>", "<details open>"), quote=True)
     wrapper = tmp_path / "phone.html"
     wrapper.write_text(
         f'<iframe id="f" srcdoc="{opened}" style="width:390px;height:800px;border:0"></iframe>'

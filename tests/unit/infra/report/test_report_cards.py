@@ -4,34 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 import yaml
 from huggingface_hub import DatasetCard, ModelCard
 
 from infra.report.cards.dataset_card import dataset_card
 from infra.report.cards.model_card import model_card
-from infra.report.data.evidence import gather_evidence
+from infra.report.data.evidence import Evidence
 from infra.report.data.inputs import ReportInputs
-from tests.unit.infra.report.reported import complete_inputs, partial_inputs
 
 
-@pytest.fixture(scope="module")
-def complete(tmp_path_factory: pytest.TempPathFactory) -> ReportInputs:
-    return complete_inputs(tmp_path_factory.mktemp("complete"))
-
-
-@pytest.fixture(scope="module")
-def partial(tmp_path_factory: pytest.TempPathFactory) -> ReportInputs:
-    return partial_inputs(tmp_path_factory.mktemp("partial"))
-
-
-def test_cards_carry_front_matter_that_parses_and_measured_numbers(complete: ReportInputs) -> None:
+def test_cards_carry_front_matter_that_parses_and_measured_numbers(complete: ReportInputs, evidence: Evidence) -> None:
     _, front, body = model_card(complete).split("---\n", 2)
     card = yaml.safe_load(front)
     assert card["pipeline_tag"] == "text-generation"
     assert "base_model" not in card
     result = card["model-index"][0]["results"][0]
-    cell = gather_evidence(complete).cell("tiny-easy", "rl", "auto")
+    cell = evidence.cell("tiny-easy", "rl", "auto")
     assert cell is not None
     assert result["dataset"]["name"] == "tiny-easy"
     assert result["metrics"][0]["value"] == round(cell.accuracy, 4)
@@ -60,9 +48,9 @@ def test_cards_of_a_partial_run_say_what_is_missing(partial: ReportInputs) -> No
     assert "0 problems" in dataset_card(partial)
 
 
-def test_front_matter_is_read_back_by_the_hubs_own_classes(complete: ReportInputs) -> None:
+def test_front_matter_is_read_back_by_the_hubs_own_classes(complete: ReportInputs, evidence: Evidence) -> None:
     model, data = ModelCard(model_card(complete)).data, DatasetCard(dataset_card(complete)).data
-    cells = [c for c in gather_evidence(complete).cells if (c.model, c.mode.value) == ("rl", "auto")]
+    cells = [c for c in evidence.cells if (c.model, c.mode.value) == ("rl", "auto")]
     found = {(r.dataset_name, r.metric_type): r.metric_value for r in model.eval_results or []}
     for cell in cells:
         assert found[cell.benchmark, "accuracy"] == round(cell.accuracy, 4)

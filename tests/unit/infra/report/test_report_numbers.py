@@ -32,21 +32,6 @@ from tests.unit.infra.report.reported import (
 )
 
 
-@pytest.fixture(scope="module")
-def complete(tmp_path_factory: pytest.TempPathFactory) -> ReportInputs:
-    return complete_inputs(tmp_path_factory.mktemp("complete"))
-
-
-@pytest.fixture(scope="module")
-def page(complete: ReportInputs) -> str:
-    return render_report(complete)
-
-
-@pytest.fixture(scope="module")
-def evidence(complete: ReportInputs) -> Evidence:
-    return gather_evidence(complete)
-
-
 def test_the_result_table_shows_the_numbers_of_the_file(complete: ReportInputs, page: str) -> None:
     text = result_table_text(complete.tables["eval_summary"][0])
     assert text.isascii()

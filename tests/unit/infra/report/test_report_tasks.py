@@ -29,24 +29,9 @@ from schemas.records.eval_completions import EvalCompletion
 from tests.unit.infra.report.chromium import load
 from tests.unit.infra.report.html_outline import outline
 from tests.unit.infra.report.reported import complete_inputs, write
-from tests.unit.infra.report.tasked import BENCHMARKS, NUM_PROBLEMS, TASKS, tasked_inputs
+from tests.unit.infra.report.tasked import BENCHMARKS, NUM_PROBLEMS, TASKS
 
 LEVEL = TaskLevel("rl", "b", "sum", 1, "short", 10, 0.5, 0.1, 0.0, 0.0, 3.0, 0.25)
-
-
-@pytest.fixture(scope="module")
-def tasked(tmp_path_factory: pytest.TempPathFactory) -> ReportInputs:
-    return tasked_inputs(tmp_path_factory.mktemp("tasked"))
-
-
-@pytest.fixture(scope="module")
-def evidence(tasked: ReportInputs) -> Evidence:
-    return gather_evidence(tasked)
-
-
-@pytest.fixture(scope="module")
-def page(tasked: ReportInputs) -> str:
-    return render_report(tasked)
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +40,9 @@ def rows(tasked: ReportInputs) -> list[EvalCompletion]:
 
 
 def test_every_task_and_level_of_a_benchmark_has_a_row_with_the_numbers_of_its_completions(
-    evidence: Evidence, rows: list[EvalCompletion], page: str
+    tasked_evidence: Evidence, rows: list[EvalCompletion], tasked_page: str
 ) -> None:
-    tables = task_tables(evidence)
+    tables = task_tables(tasked_evidence)
     assert [table.benchmark for table in tables] == list(BENCHMARKS)
     for table in tables:
         assert [(row.task, row.level) for row in table.rows] == [
@@ -76,34 +61,34 @@ def test_every_task_and_level_of_a_benchmark_has_a_row_with_the_numbers_of_its_c
             assert row.before is not None
             assert row.before.think_share == pytest.approx(sum(before) / len(before))
             shares = [f"{100 * share:.0f}%" for share in (row.before.think_share, row.auto.think_share)]
-            assert f">{' → '.join(shares)}<" in page
-    assert 'aria-label="Results by task and level"' in page
-    assert page.count('<th scope="row">chain_sum</th>') == 3 * 5  # 3 levels and 2, in three tables
+            assert f">{' → '.join(shares)}<" in tasked_page
+    assert 'aria-label="Results by task and level"' in tasked_page
+    assert tasked_page.count('<th scope="row">chain_sum</th>') == 3 * 5  # 3 levels and 2, in three tables
 
 
-def test_the_page_of_another_model_than_the_one_after_rl_has_no_share_before(evidence: Evidence) -> None:
-    early = replace(evidence, cells=tuple(cell for cell in evidence.cells if cell.model != "rl"))
+def test_the_page_of_another_model_than_the_one_after_rl_has_no_share_before(tasked_evidence: Evidence) -> None:
+    early = replace(tasked_evidence, cells=tuple(cell for cell in tasked_evidence.cells if cell.model != "rl"))
     assert {row.before for table in task_tables(early) for row in table.rows} == {None}
     assert {row.auto.model for table in task_tables(early) for row in table.rows if row.auto} == {"sft"}
 
 
-def test_routers_by_task_stand_beside_those_of_the_benchmark(evidence: Evidence, page: str) -> None:
-    for whole, table in zip(router_tables(evidence), task_tables(evidence), strict=True):
+def test_routers_by_task_stand_beside_those_of_the_benchmark(tasked_evidence: Evidence, tasked_page: str) -> None:
+    for whole, table in zip(router_tables(tasked_evidence), task_tables(tasked_evidence), strict=True):
         assert [row.score.router for row in whole.rows] == list(MEANING)
         assert len(table.routers) == len(table.rows)
         for place, router in enumerate(ROUTERS):
             found = [line.scores[place] for line in table.routers]
             score = next(row.score for row in whole.rows if row.score.router == router)
             assert sum(s.n * s.accuracy for s in found if s) / score.n == pytest.approx(score.accuracy)
-    assert 'aria-label="Routers by task and level"' in page
+    assert 'aria-label="Routers by task and level"' in tasked_page
 
 
 def test_the_picture_has_a_row_per_task_and_level_from_easy_to_hard_in_place_of_those_by_difficulty(
-    evidence: Evidence, page: str
+    tasked_evidence: Evidence, tasked_page: str
 ) -> None:
-    assert [chart.name for chart in difficulty_charts(evidence)] == ["task-p-think", "p-think-spread"]
-    assert "P(think) by difficulty" not in page
-    svg = task_chart(evidence).svg
+    assert [chart.name for chart in difficulty_charts(tasked_evidence)] == ["task-p-think", "p-think-spread"]
+    assert "P(think) by difficulty" not in tasked_page
+    svg = task_chart(tasked_evidence).svg
     assert svg is not None
     described = svg[svg.index("<desc") : svg.index("</desc>")]
     names = re.findall(r"(\w+ \d): P\(think\) \d+%", described)
@@ -127,9 +112,9 @@ def test_problems_without_a_task_keep_their_pictures_and_no_level_is_mixed_with_
 
 def test_without_tasks_the_page_names_none(tmp_path: Path) -> None:
     inputs = complete_inputs(tmp_path)
-    page = render_report(inputs)
+    tasked_page = render_report(inputs)
     for word in ("task and level", 'name="task"', "eval_by_task"):
-        assert word not in page
+        assert word not in tasked_page
     assert "## Difficulty" in dataset_card(inputs)
     assert "## By task and level" not in model_card(inputs)
     assert task_sentence(inputs.tables["eval_routers"][0], key="k") == ""
@@ -145,20 +130,22 @@ def test_benchmarks_of_a_row_are_weighted_by_their_problems() -> None:
     assert over_benchmarks([LEVEL._replace(mean_p_think=None)]).p_think is None
 
 
-def test_more_rows_than_fit_become_one_per_task_and_long_names_that_begin_alike_stay_apart(evidence: Evidence) -> None:
+def test_more_rows_than_fit_become_one_per_task_and_long_names_that_begin_alike_stay_apart(
+    tasked_evidence: Evidence,
+) -> None:
     names = [f"{'a' * 40}{index}" for index in range(MOST_ROWS // 2)]
     levels = [LEVEL._replace(task=name, difficulty=n) for name in names for n in (1, 2)]
-    svg = task_chart(replace(evidence, task_levels=tuple(levels))).svg
+    svg = task_chart(replace(tasked_evidence, task_levels=tuple(levels))).svg
     assert svg is not None
     assert svg.count("… 1</text>") == svg.count("… 2</text>") == len(names)
-    svg = task_chart(replace(evidence, task_levels=(*levels, LEVEL._replace(difficulty=None)))).svg
+    svg = task_chart(replace(tasked_evidence, task_levels=(*levels, LEVEL._replace(difficulty=None)))).svg
     assert svg is not None
     assert svg.count("…</text>") == len(names)
     assert ">sum</text>" in svg
 
 
-def test_the_probe_is_drawn_by_task_and_level_with_its_last_reading(evidence: Evidence) -> None:
-    chart = probe_chart(evidence.rl)
+def test_the_probe_is_drawn_by_task_and_level_with_its_last_reading(tasked_evidence: Evidence) -> None:
+    chart = probe_chart(tasked_evidence.rl)
     assert chart.svg is not None
     described = chart.svg[chart.svg.index("<desc") : chart.svg.index("</desc>")]
     assert "spell_backward 3: 50% at step 0, 100% at step 120" in described
@@ -177,14 +164,14 @@ def test_one_reading_of_the_probe_is_a_picture_too() -> None:
     assert ">50%</text>" in chart.svg
 
 
-def test_an_example_names_its_task_and_the_filter_knows_it(evidence: Evidence, page: str) -> None:
-    form = page[page.index('<form id="filters"') : page.index("</form>")]
+def test_an_example_names_its_task_and_the_filter_knows_it(tasked_evidence: Evidence, tasked_page: str) -> None:
+    form = tasked_page[tasked_page.index('<form id="filters"') : tasked_page.index("</form>")]
     assert re.findall(r'name="(\w+)"', form) == ["source", "task", "difficulty", "mode", "verdict", "text"]
     assert all(f"<option>{task}</option>" in form for task in TASKS)
     assert re.search(r"<label>Level\s", form)
-    shown = [e for e in evidence.examples if e.shown]
+    shown = [e for e in tasked_evidence.examples if e.shown]
     assert all(f"{e.task} level {e.difficulty}" in e.facts for e in shown)
-    data = page[page.index('id="example-data">') + len('id="example-data">') :]
+    data = tasked_page[tasked_page.index('id="example-data">') + len('id="example-data">') :]
     found = json.loads(data[: data.index("</script>")])
     assert [row[8] for row in found[: len(shown)]] == [e.task for e in shown]
 
@@ -195,33 +182,35 @@ def test_the_first_examples_come_from_every_task_in_turn(tasked: ReportInputs) -
     assert {(e.task, e.difficulty) for e in chosen} == {(task, level) for task in TASKS for level in (1, 2, 3)}
 
 
-def test_a_link_presets_the_task(page: str, evidence: Evidence, tmp_path: Path) -> None:
+def test_a_link_presets_the_task(tasked_page: str, tasked_evidence: Evidence, tmp_path: Path) -> None:
     file = tmp_path / "report.html"
-    file.write_text(page, encoding="utf-8")
+    file.write_text(tasked_page, encoding="utf-8")
     loaded = load(file, fragment="task=leg_counting&difficulty=2", profile=tmp_path / "profile")
     found = re.findall(r'data-slot="facts">(.*?)</p>', loaded.document)
-    expected = [escape(e.facts) for e in evidence.examples if (e.task, e.difficulty) == ("leg_counting", 2)]
+    expected = [escape(e.facts) for e in tasked_evidence.examples if (e.task, e.difficulty) == ("leg_counting", 2)]
     assert found == expected[:12]
     assert loaded.console == ()
 
 
-def test_the_page_with_tasks_is_well_formed_small_and_the_same_every_time(tasked: ReportInputs, page: str) -> None:
-    parsed = outline(page)
+def test_the_page_with_tasks_is_well_formed_small_and_the_same_every_time(
+    tasked: ReportInputs, tasked_page: str
+) -> None:
+    parsed = outline(tasked_page)
     assert len(parsed.identifiers) == len(set(parsed.identifiers))
     assert all(a.get("scope") for tag, a in parsed.tags if tag == "th")
-    assert not re.findall(r"(?:fill|stroke): ?#[0-9a-f]{6}", page[page.index("</style>") :])
-    assert render_report(tasked) == page
-    assert len(page.encode()) < 1_000_000
+    assert not re.findall(r"(?:fill|stroke): ?#[0-9a-f]{6}", tasked_page[tasked_page.index("</style>") :])
+    assert render_report(tasked) == tasked_page
+    assert len(tasked_page.encode()) < 1_000_000
 
 
-def test_the_cards_have_tables_by_task_and_level(tasked: ReportInputs, evidence: Evidence) -> None:
+def test_the_cards_have_tables_by_task_and_level(tasked: ReportInputs, tasked_evidence: Evidence) -> None:
     data = dataset_card(tasked)
     assert "## Task and level" in data
     assert "| task | level | pairs |" in data
     # 40 pairs: problem i has task i mod 6 and level i mod 5 + 1; of leg_counting (3) and level 4 are 3 and 33
     assert "| leg_counting | 4 | 2 | 18.0 | 3.0 |" in data
     model = model_card(tasked)
-    row = task_tables(evidence)[0].rows[0]
+    row = task_tables(tasked_evidence)[0].rows[0]
     assert row.auto is not None
     assert f"| gym-mixed | {row.task} | 1 | {NUM_PROBLEMS} |" in model
     assert f"{row.auto.accuracy:.3f} ± {row.auto.accuracy_stderr:.3f}" in model

@@ -152,7 +152,7 @@ def test_what_gsm8k_train_shares_with_its_test_split() -> None:
     began = time.process_time()
     made = read_real("gsm8k_train.jsonl", "gsm8k", "gsm8k_test.jsonl", "gsm8k")
     assert time.process_time() - began < 60, "hash sets: under a second where nothing else runs"
-    assert made.drops == {"duplicate": 0, "contaminated": 0, "contaminated_ngram": 3, "unreadable_answer": 0}
+    assert made.drops == {"contaminated_ngram": 3}
     assert sum(p.split is not ProblemSplit.TEST for p in made.problems) == 7473 - 3
     assert "bought stamps at the post office some of the stamps had a snowflake" in {r.shared for r in made.removed}
 
@@ -165,7 +165,6 @@ def test_what_math_train_shares_with_math_500(common: int, least: float, num_rem
     made = read_real("math_train.json", "math", "math500.json", "math500", **settings)
     assert made.drops == {
         "duplicate": 1,
-        "contaminated": 0,
         "contaminated_ngram": num_removed,
         "unreadable_answer": 4,  # two answers are null, two are empty
     }

@@ -92,13 +92,19 @@ def test_duplicates_and_contaminated_problems_are_dropped_and_counted(tmp_path: 
         "duplicate": 1,  # p3; p4 has another answer the second time
         "conflict": 1,
         "contaminated": 2,
-        "contaminated_ngram": 0,
-        "unreadable_answer": 0,
     }
     by_split = {split: [p for p in made.problems if p.split is split] for split in ProblemSplit}
     assert sorted(p.prompt for p in by_split[ProblemSplit.TEST]) == ["b", "p0", "p1"]
     assert (len(by_split[ProblemSplit.RL]), len(by_split[ProblemSplit.SFT])) == (2, 6)
     assert len({p.problem_id for p in made.problems}) == len(made.problems)
+    assert [(row.reason, row.prompt) for row in made.dropped] == [
+        ("duplicate", "p3"),
+        ("conflict", "p4"),
+        ("contaminated", "p0"),
+        ("contaminated", "p1"),
+    ]
+    assert made.dropped[0].problem_id == problem_id("train", "p3")
+    assert made.dropped[1].detail == f"answer 2; {tmp_path / 'train.jsonl'}, line 5 has 1, which is kept"
     assert {p.answer for p in made.problems if p.prompt == "p4"} == {"1"}, "the first of each text is kept"
     assert all((p.benchmark == "bench") == (p.split is ProblemSplit.TEST) for p in made.problems)
 
@@ -123,10 +129,17 @@ def test_a_source_for_rl_alone_gives_problems_that_sft_and_benchmarks_do_not_hol
     assert made.drops == {
         "duplicate": 1,
         "contaminated": 2,
-        "contaminated_ngram": 0,
-        "unreadable_answer": 0,
         "rl_problem_taught_in_sft": 2,
     }
+    taught = [row for row in made.dropped if row.reason == "rl_problem_taught_in_sft"]
+    assert [(row.problem_id, row.source, row.detail) for row in taught] == [
+        (
+            problem_id("rl", f"p{i}"),
+            f"{tmp_path / 'rl.jsonl'}, line {i - 1}",
+            f"the same as {problem_id('sft', f'p{i}')}, {tmp_path / 'sft.jsonl'}, line {i + 1}",
+        )
+        for i in (2, 3)
+    ]
     assert len({p.problem_id for p in made.problems}) == len(made.problems)
 
 
@@ -163,3 +176,5 @@ def test_unreadable_answers_are_counted_in_the_set_of_a_run(tmp_path: Path) -> N
     source = LocalSource(path=str(write(tmp_path / "p.jsonl", rows)), max_unreadable_share=0.1)
     made = build_problem_set(ProblemsConfig(source=source, benchmarks={"b": local(tmp_path / "b.jsonl", GOOD)}))
     assert made.drops["unreadable_answer"] == len(made.unreadable) == 1
+    (row,) = made.dropped
+    assert (row.problem_id, row.prompt, row.detail) == (None, None, made.unreadable[0].reason)

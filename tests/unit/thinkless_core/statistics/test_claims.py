@@ -202,6 +202,25 @@ def test_a_reading_that_is_the_same_under_every_seed_is_undecided() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("share", "num_problems", "interval", "verdict"),
+    # z^2 = 3.8415: n / (n + z^2) is 0.9630 for n = 100 and 0.9124 for n = 40; the threshold is 0.95.
+    [(1.0, 100, (0.9630, 1.0), "holds"), (1.0, 40, (0.9124, 1.0), "undecided"), (0.0, 40, (0.0, 0.0876), "fails")],
+)
+def test_a_share_of_problems_at_its_bound_under_every_seed_is_judged_over_the_problems(
+    share: float, num_problems: int, interval: tuple[float, float], verdict: str
+) -> None:
+    twice = [completion(1, share, i % num_problems) for i in range(2 * num_problems)]
+    answers = [row.model_copy(update={"benchmark": "hard", "problem_id": f"p{row.problem_id}"}) for row in twice]
+    policy = [
+        member(seed=n, summary=[cell("hard", EvalMode.AUTO, think_share=share)], completions=answers) for n in SEEDS
+    ]
+    (row,) = measure_as_is("hard-keeps-thinking", policy=policy)
+    assert (row.low, row.high) == pytest.approx(interval, abs=1e-4)
+    assert (row.verdict, row.measured) == (verdict, share)
+    assert row.note == f"all 5 seeds give {share:.0f}: Wilson's interval over {num_problems} problems"
+
+
 def test_levels_of_different_tasks_are_not_compared() -> None:
     """By level alone P(think) would fall from .6 to .5; within each task it rises by .1 and by .2."""
     kinds = [("sort", 1, 0.1), ("sort", 2, 0.2), ("count", 2, 0.8), ("count", 3, 1.0), ("count", 1, 0.6)]

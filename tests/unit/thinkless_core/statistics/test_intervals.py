@@ -10,7 +10,7 @@ import pytest
 
 from schemas.errors import EvaluationError
 from thinkless_core.seeding import random_stream
-from thinkless_core.statistics.intervals import interval_over_seeds, student_quantile
+from thinkless_core.statistics.intervals import interval_over_seeds, student_quantile, wilson_interval
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,14 @@ def test_95_of_100_intervals_of_five_seeds_hold_the_truth() -> None:
     held = [low <= 0.3 <= high for _, low, high in map(interval_over_seeds, stream.normal(0.3, 2.0, size=(2000, 5)))]
     # 2000 trials at 0.95 have a deviation of 0.005: four of them either way.
     assert 0.93 < np.mean(held) < 0.97
+
+
+def test_wilsons_interval_has_a_width_at_its_bounds_and_mirrors() -> None:
+    # z^2 = 3.8415: at 0 of 10 it ends at 3.8415 / 13.8415.
+    assert wilson_interval(0.0, 10) == pytest.approx((0.0, 0.0, 0.27753), abs=1e-5)
+    assert wilson_interval(1.0, 10) == pytest.approx((1.0, 0.72247, 1.0), abs=1e-5)
+    # Half of 10: (0.5 + 0.19207) / 1.38415 = 0.5, and 1.95996 * sqrt(0.025 + 0.0096037) / 1.38415 = 0.26341.
+    assert wilson_interval(0.5, 10) == pytest.approx((0.5, 0.23659, 0.76341), abs=1e-5)
 
 
 def test_no_values_or_values_that_are_no_numbers_have_no_interval() -> None:

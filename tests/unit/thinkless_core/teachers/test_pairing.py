@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from schemas.configs.pairs import PairsConfig
 from schemas.errors import SourceError
 from schemas.finish_reason import FinishReason
 from schemas.mode import Mode
+from schemas.records.dropped import DroppedRow
 from schemas.records.generations import Generation
 from schemas.records.pairs import Pair
 from schemas.records.problems import Problem, ProblemSplit
@@ -36,6 +38,7 @@ class Made(NamedTuple):
 
     pairs: list[Pair]
     touched: dict[str, int]
+    dropped: list[DroppedRow]
 
 
 def make(
@@ -52,9 +55,12 @@ def make(
         rules = apply_rules(paired.faults, config=config)
         held_out = held_out_pairs(rules.num_pairs, share=config.validation_share, seed=config.seed)
         rows = paired.write_pairs(folder / "pairs.parquet", dropping=rules.dropping, held_out=held_out)
+        num_dropped = paired.write_dropped(folder / "dropped.parquet", dropping=rules.dropping)
+    dropped = read_records(folder / "dropped.parquet", DroppedRow)
+    assert len(dropped) == num_dropped
     pairs = read_records(folder / "pairs.parquet", Pair)
     assert len(pairs) == rows == rules.num_pairs
-    return Made(pairs, rules.touched)
+    return Made(pairs, rules.touched, dropped)
 
 
 def random_problems(num_problems: int, *, seed: int) -> list[Problem]:
@@ -126,6 +132,14 @@ def test_the_query_gives_what_a_loop_over_the_rows_gives(tmp_path: Path, order: 
     )
     assert made.pairs == expected.pairs
     assert made.touched == expected.touched
+    assert (
+        Counter(row.reason for row in made.dropped)
+        + Counter({r: n for r, n in made.touched.items() if r.endswith("_kept")})
+        == expected.touched
+    )
+    sft = {p.problem_id: p for p in problems if p.split is ProblemSplit.SFT}
+    assert {row.problem_id for row in made.dropped} == sft.keys() - {pair.problem_id for pair in made.pairs}
+    assert all((row.stage, row.prompt) == ("pairs", sft[row.problem_id or ""].prompt) for row in made.dropped)
     assert {p.split for p in made.pairs} == {"train", "validation"}
 
 
@@ -198,7 +212,7 @@ def test_a_path_may_hold_quotes_brackets_and_equals_signs_and_scratch_is_left_em
     made = make(folder, problems, think[::-1], short, PairsConfig(validation_share=0.0))
     assert made.pairs
     assert {p.name for p in folder.iterdir()} == {
-        "problems.parquet", "think.parquet", "short.parquet", "pairs.parquet"
+        "problems.parquet", "think.parquet", "short.parquet", "pairs.parquet", "dropped.parquet"
     }  # fmt: skip
 
 
@@ -210,7 +224,8 @@ from infra.catalog.paired_generations import paired_generations
 folder = Path(sys.argv[1])
 files = [folder / f"{name}.parquet" for name in ("problems", "think", "short")]
 with paired_generations(files[0], think=files[1], short=files[2], scratch=folder) as paired:
-    paired.write_pairs(folder / "pairs.parquet", dropping=["missing"], held_out=np.arange(10))
+    paired.write_pairs(folder / "pairs.parquet", dropping=["missing", "incorrect"], held_out=np.arange(10))
+    paired.write_dropped(folder / "dropped.parquet", dropping=["missing", "incorrect"])
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
 
@@ -225,8 +240,9 @@ def test_memory_does_not_grow_with_the_number_of_problems(most: int, tmp_path: P
         with duckdb.connect(config={"threads": 1}) as connection:
             connection.execute(
                 f"""create table rows as select 'p-' || i as problem_id, 'what is ' || i as prompt, '1' as answer,
-                1 as difficulty, 'sft' as split, repeat(sha256(i::varchar), 5) as completion, 9 as num_tokens,
-                false as truncated, true as correct from range({num_problems}) as t(i)"""
+                1 as difficulty, 'sft' as split, 'f' as source,
+                repeat(sha256(i::varchar), 5) as completion, 9 as num_tokens,
+                false as truncated, i % 10 > 0 as correct from range({num_problems}) as t(i)"""
             )
             for name in ("problems", "think", "short"):
                 connection.execute(f"copy rows to '{folder}/{name}.parquet' (row_group_size 20480)")

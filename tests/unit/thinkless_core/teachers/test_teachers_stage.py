@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -60,15 +59,15 @@ def test_drops_are_listed_and_counted_and_another_run_of_the_home_pays_nothing_m
         store = ArtifactStore(tmp_path)
         short, think = (store.manifest("teach", finished.artifacts[f"teach-{side}"].key) for side in ("short", "think"))
         num_problems = think.rows
-        assert think.drops == {"truncated": 0, "incorrect": 0}
+        assert think.drops == {"truncated_kept": 0, "incorrect_kept": 0}
         num_dropped = short.drops["short_reasoned"]
         assert num_dropped > 0
         assert short.rows == num_problems - num_dropped
         folder = Path(finished.artifacts["teach-short"].path)
-        listed = [json.loads(line) for line in (folder / "dropped.jsonl").read_text().splitlines()]
+        listed = pq.read_table(folder / "dropped.parquet").to_pylist()
         assert len(listed) == num_dropped
-        assert {(row["mode"], row["reason"], row["teacher"]) for row in listed} == {
-            ("short", "short_reasoned", "openai:brief")
+        assert {(row["stage"], row["reason"], row["source"]) for row in listed} == {
+            ("teach-short", "short_reasoned", "openai:brief")
         }
         answered = pq.read_table(folder / "generations.parquet").column("problem_id").to_pylist()
         assert not {row["problem_id"] for row in listed} & set(answered)
