@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from infra.disk import writing
+from infra.disk import sync, writing
 
 ROWS_PER_GROUP = 20_000
 BYTES_PER_GROUP = 64 << 20
@@ -40,6 +40,7 @@ def write_groups(path: Path, schema: pa.Schema, tables: Iterable[pa.Table], *, u
 
         # No loop, whose variable would hold a group while the next one is made.
         count = sum(map(write, in_parts(tables, most_bytes=BYTES_PER_GROUP, most_rows=ROWS_PER_GROUP)))
+    sync(unfinished)
     unfinished.replace(path)
     return count
 

@@ -5,24 +5,23 @@ problems -> chunks -> teacher (an endpoint's replies go through <home>/replay) -
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from infra.disk import write_whole
 from schemas.configs.pipeline import PipelineConfig
 from schemas.configs.teach import OpenAITeacher, TeachSideConfig
-from schemas.errors import TeacherError
+from schemas.errors import TeacherError, ThinklessError
 from schemas.mode import Mode
 from schemas.records.dropped import DroppedRow
 from schemas.records.generations import Generation
 from schemas.records.problems import Problem, ProblemSplit
+from tasks.running.answer_chunks import Chunk, answer_chunks, join_chunks, judged_answers
 from tasks.running.context import RunContext
-from tasks.running.parquet_files import read_records, write_records, write_table
-from tasks.running.stage import Gate, Stage, StageOutcome, StagePlan
+from tasks.running.parquet_files import iter_columns, iter_records
+from tasks.running.stage import Gate, Stage, StageOutcome, StagePlan, refuse_changed_files
 from thinkless_core.progress import Progress
 
 if TYPE_CHECKING:
@@ -69,13 +68,12 @@ class AskTeachers(Stage[TeachSideConfig]):
 
         config = plan.config
         base, problems_artifact = plan.inputs
-        problems = read_records(
-            Path(problems_artifact.path) / Problem.FILE, Problem, where=[("split", ProblemSplit.SFT)]
-        )
+        problems = Path(problems_artifact.path) / Problem.FILE
+        num_problems = sum(split == ProblemSplit.SFT for (split,) in iter_columns(problems, ["split"]))
         num_done = 0
 
         def count_replies(replies: Counter[str]) -> None:
-            progress(num_done, len(problems), {name: float(count) for name, count in replies.items()})
+            progress(num_done, num_problems, {name: float(count) for name, count in replies.items()})
 
         tokenizer = load_student_tokenizer(Path(base.path) / "model")
         teacher = config.side.teacher.build(
@@ -84,22 +82,47 @@ class AskTeachers(Stage[TeachSideConfig]):
             scratch=workspace / "scratch",
         )
         chunks = []
+        progress(num_done, num_problems, {})
         try:
-            for start in range(0, len(problems), config.chunk_size):
-                chunk = workspace / "scratch" / f"chunk-{start:08d}.parquet"
+            for chunk in answer_chunks(
+                iter_records(problems, Problem, where=[("split", ProblemSplit.SFT)]),
+                size=config.chunk_size,
+                folder=workspace / "scratch",
+                ask=_Asking(teacher, plan),
+            ):
                 chunks.append(chunk)
-                part = problems[start : start + config.chunk_size]
-                if not chunk.exists():
-                    progress(num_done, len(problems), {})
-                    generations, dropped = ask_side(teacher, part, config)
-                    # Written first: the chunk's Parquet file marks the chunk as finished.
-                    write_whole(_drops_of(chunk), _lines(asdict(answer) for answer in dropped))
-                    write_records(chunk, Generation, generations)
-                num_done = min(start + config.chunk_size, len(problems))
-            progress(num_done, len(problems), {})
+                num_done += chunk.num_problems
+                progress(num_done, num_problems, {})
         finally:
             teacher.close()
-        return _outcome(config, workspace, chunks, problems=problems, progress=progress)
+        return _outcome(config, workspace, chunks, problems=problems, num_problems=num_problems, progress=progress)
+
+
+class _Asking:
+    """Asks a teacher for one chunk after another."""
+
+    def __init__(self, teacher: Teacher, plan: StagePlan[TeachSideConfig]) -> None:
+        self._teacher = teacher
+        self._plan = plan
+        self._is_checked = False
+
+    def __call__(self, chunk: Chunk, problems: Sequence[Problem]) -> None:
+        """Finish a chunk with the answers to the first of these problems, as many as can be asked at once.
+
+        Before the first one is written, the files that answers were read from are compared with the stage's key.
+        """
+        config = self._plan.config
+        at_once = getattr(self._teacher, "num_at_once", None)
+        try:
+            asked = problems if at_once is None else problems[: at_once(problems, mode=config.mode)]
+            generations, dropped = ask_side(self._teacher, asked, config)
+        except ThinklessError:
+            refuse_changed_files(self._plan)  # a file that grows ends in half a row
+            raise
+        if not self._is_checked:
+            refuse_changed_files(self._plan)
+            self._is_checked = True
+        chunk.write(generations, dropped, problems)
 
 
 def ask_side(
@@ -145,86 +168,60 @@ def _connection(
 
 
 def _outcome(
-    config: TeachSideConfig, workspace: Path, chunks: list[Path], *, problems: Sequence[Problem], progress: Progress
+    config: TeachSideConfig,
+    workspace: Path,
+    chunks: Sequence[Chunk],
+    *,
+    problems: Path,
+    num_problems: int,
+    progress: Progress,
 ) -> StageOutcome:
     """Join the chunks, list the dropped answers, and say if many are wrong."""
     from infra.validation.suites import generations_suite
-    from thinkless_core.teachers.asking import DroppedAnswer
 
-    num_problems = len(problems)
-    rows = [row for chunk in chunks for row in read_records(chunk, Generation)]
-    drops = [
-        DroppedAnswer(**json.loads(line))
-        for chunk in chunks
-        for line in _drops_of(chunk).read_text(encoding="utf-8").split("\n")
-        if line
-    ]
-    note = _many_wrong(config, rows, drops, problems)
-    if not rows:
-        refuse_no_answers(drops, mode=config.mode, note=note)
+    reasons = Counter(reason for chunk in chunks for (reason,) in iter_columns(chunk.drop_file, ["reason"]))
+    note = _many_wrong(config, chunks, problems)
+    if reasons.total() == num_problems:
+        first = next(iter_columns(chunks[0].drop_file, ["problem_id", "detail"]))
+        refuse_no_answers(reasons, first=first, mode=config.mode, note=note)
     if note:
         progress(num_problems, num_problems, {}, [note])
-    write_table(workspace, Generation, rows)
-    write_table(workspace, DroppedRow, _dropped_rows(drops, problems))
-    return StageOutcome(
-        rows=len(rows),
-        marked={
-            "truncated_kept": sum(g.truncated for g in rows),
-            "incorrect_kept": sum(not g.correct and not g.truncated for g in rows),
-        },
-        gates=(Gate(Generation.FILE, generations_suite(mode=config.mode, num_problems=num_problems - len(drops))),),
-    )
+    table = workspace / Generation.FILE
+    num_rows = join_chunks(chunks, generations=table, dropped=workspace / DroppedRow.FILE)
+    verdicts = Counter(iter_columns(table, ["truncated", "correct"]))
+    marked = {"truncated_kept": verdicts[True, False], "incorrect_kept": verdicts[False, False]}
+    suite = generations_suite(mode=config.mode, num_problems=num_problems - reasons.total())
+    return StageOutcome(rows=num_rows, marked=marked, gates=(Gate(Generation.FILE, suite),))
 
 
-def _dropped_rows(drops: Sequence[DroppedAnswer], problems: Sequence[Problem]) -> Iterator[DroppedRow]:
-    """One row per problem without an answer; of an answer that was judged, what was read comes first."""
-    asked = {problem.problem_id: problem for problem in problems}
-    for drop in drops:
-        problem = asked[drop.problem_id]
-        read = f"read {drop.answer}, expected {problem.answer}: " if drop.answer is not None else ""
-        yield DroppedRow(
-            stage=f"teach-{drop.mode}",
-            reason=drop.reason,
-            problem_id=drop.problem_id,
-            source=drop.teacher,
-            prompt=problem.prompt,
-            detail=read + drop.text,
-        )
-
-
-def _many_wrong(
-    config: TeachSideConfig, rows: Sequence[Generation], drops: Sequence[DroppedAnswer], problems: Sequence[Problem]
-) -> str | None:
+def _many_wrong(config: TeachSideConfig, chunks: Sequence[Chunk], problems: Path) -> str | None:
     """What to say about the finished answers, kept or rejected, that are wrong."""
-    from thinkless_core.grading.many_wrong import MOST_WRONG_OF_A_TEACHER, JudgedAnswer, say_many_wrong
-    from thinkless_core.teachers.asking import REJECTED
+    from thinkless_core.grading.many_wrong import MOST_WRONG_OF_A_TEACHER, NUM_EXAMPLES, say_many_wrong
 
-    answers = [JudgedAnswer(g.problem_id, g.answer, g.correct) for g in rows if not g.truncated]
-    answers += [JudgedAnswer(d.problem_id, d.answer, correct=False) for d in drops if d.reason == REJECTED]
+    wrong = (answer.problem_id for answer in judged_answers(chunks) if not answer.correct)
+    shown = set(islice(wrong, NUM_EXAMPLES))
+    references = iter_columns(problems, ["problem_id", "answer"]) if shown else ()
     return say_many_wrong(
-        answers,
-        {problem.problem_id: problem.answer for problem in problems},
+        judged_answers(chunks),
+        {problem_id: answer for problem_id, answer in references if problem_id in shown},
         whose=f"the {config.mode} teacher",
         most_wrong=MOST_WRONG_OF_A_TEACHER,
     )
 
 
-def refuse_no_answers(drops: Sequence[DroppedAnswer], *, mode: Mode, note: str | None = None) -> NoReturn:
-    """Raise TeacherError, with the reasons, if no answer to any problem can be used; `note` says more of wrong ones."""
-    reasons = dict(Counter(drop.reason for drop in drops))
+def refuse_no_answers(
+    reasons: Counter[str], *, first: tuple[str, str], mode: Mode, note: str | None = None
+) -> NoReturn:
+    """Raise TeacherError, if no answer to any problem can be used.
+
+    `first` is the id of the first problem and what was written about it; `note` says more of wrong answers.
+    """
+    problem_id, text = first
     raise TeacherError(
-        f"not one of {len(drops)} {mode} answers can be used: {reasons}; the first, to problem {drops[0].problem_id}, "
-        f"reads {drops[0].text[:80]!r}: correct teach.{mode}.teacher (short_reasoned: take an instruct model, or "
-        "switch thinking off; no_reasoning: take one that thinks; not_recorded: take the problems from the data set "
-        "that is replayed; empty, reasoning_not_ended: the rows are there and hold no whole answer; marked_wrong: the "
-        "data set calls them wrong; unknown_notation: write <think>thought</think>answer, or two fields)"
-        + (f"; {note}" if note else "")
+        f"not one of {reasons.total()} {mode} answers can be used: {dict(reasons)}; the first, to problem "
+        f"{problem_id}, reads {text[:80]!r}: correct teach.{mode}.teacher (short_reasoned: take an "
+        "instruct model, or switch thinking off; no_reasoning: take one that thinks; not_recorded: take the problems "
+        "from the data set that is replayed; empty, reasoning_not_ended: the rows are there and hold no whole answer; "
+        "marked_wrong: the data set calls them wrong; unknown_notation: write <think>thought</think>answer, or "
+        "two fields)" + (f"; {note}" if note else "")
     )
-
-
-def _drops_of(chunk: Path) -> Path:
-    return chunk.with_suffix(".dropped.jsonl")
-
-
-def _lines(rows: Iterable[dict[str, Any]]) -> bytes:
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()

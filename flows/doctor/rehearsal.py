@@ -79,12 +79,13 @@ def _ask(
         answers, dropped = ask_side(teacher, problems, settings)
     finally:
         teacher.close()
+    reasons = Counter(drop.reason for drop in dropped)
     if not answers:
-        refuse_no_answers(dropped, mode=mode)
+        refuse_no_answers(reasons, first=(dropped[0].problem_id, dropped[0].text), mode=mode)
     write_records(folder / Generation.FILE, Generation, answers)
-    reasons = dict(Counter(drop.reason for drop in dropped))
     wrong = sum(not answer.correct for answer in answers)
-    return f"{teacher.name}: answers {len(answers)} of {len(problems)} problems, {wrong} wrong or cut; drops {reasons}"
+    verdict = f"answers {len(answers)} of {len(problems)} problems, {wrong} wrong or cut; drops {dict(reasons)}"
+    return f"{teacher.name}: {verdict}"
 
 
 def _pairs(config: PipelineConfig, folder: Path, tokenizer: PreTrainedTokenizerBase, context: int | None) -> str:

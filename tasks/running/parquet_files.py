@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter
@@ -15,8 +16,8 @@ from infra.row_groups import write_groups
 from schemas.base import Record, arrow_schema, records_to_table
 
 R = TypeVar("R", bound=Record)
-_ROWS_AT_ONCE = 200
-"""Rows that are turned between records and Arrow together."""
+_ROWS_AT_ONCE, _BYTES_AT_ONCE = 200, 16 << 20
+"""What is turned between records and Arrow together, at most."""
 
 
 def write_records(path: Path, record: type[R], rows: Iterable[R]) -> int:
@@ -27,6 +28,16 @@ def write_records(path: Path, record: type[R], rows: Iterable[R]) -> int:
     iterator = iter(rows)
     slabs = iter(lambda: list(islice(iterator, _ROWS_AT_ONCE)), [])
     return write_groups(path, arrow_schema(record), (records_to_table(record, slab) for slab in slabs))
+
+
+def join_records(path: Path, record: type[R], files: Iterable[Path]) -> int:
+    """Write the rows of several files to one, without columns that are not of the class; returns their number.
+
+    The bytes are those that `write_records` makes of the same rows.
+    """
+    schema = arrow_schema(record)
+    batches = (batch for file in files for batch in _batches(file, schema.names))
+    return write_groups(path, schema, (pa.Table.from_batches([batch]) for batch in batches))
 
 
 def write_table(workspace: Path, record: type[R], rows: Iterable[R]) -> int:
@@ -42,8 +53,29 @@ def read_records(path: Path, record: type[R], *, where: Sequence[tuple[str, str]
 def iter_records(path: Path, record: type[R], *, where: Sequence[tuple[str, str]] = ()) -> Iterator[R]:
     """The same rows one after the other; few of them are in memory."""
     validate = TypeAdapter(list[record]).validate_python  # type: ignore[valid-type]
+    for batch in _batches(path, where=where):
+        yield from validate(batch.to_pylist())
+
+
+def num_records(path: Path) -> int:
+    """The number of rows, without reading them."""
+    return int(pq.read_metadata(path).num_rows)
+
+
+def iter_columns(path: Path, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """The values of some columns, row after row; no other column is read."""
+    for batch in _batches(path, columns):
+        yield from zip(*(batch[column].to_pylist() for column in columns), strict=True)
+
+
+def _batches(
+    path: Path, columns: Sequence[str] | None = None, *, where: Sequence[tuple[str, str]] = ()
+) -> Iterator[pa.RecordBatch]:
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE):
+        groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
+        widest = max((group.total_byte_size / group.num_rows for group in groups if group.num_rows), default=1)
+        batch_size = max(1, min(_ROWS_AT_ONCE, int(_BYTES_AT_ONCE / widest)))
+        for batch in file.iter_batches(batch_size=batch_size, columns=columns):
             for column, value in where:
                 batch = batch.filter(pc.equal(batch[column], str(value)))
-            yield from validate(batch.to_pylist())
+            yield batch

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from infra.fingerprint import combined, file_sha256, plugin_hashes, resource_hashes, source_hashes, stage_key
 from infra.installed import installed_version
@@ -183,6 +183,17 @@ def make_plan(
     code = combined(sources)
     key = stage_key(stage=stage.name, fingerprint=code, config=config_slice, inputs=inputs)
     return StagePlan(stage.name, stage.label, stage, settings, config_slice, inputs, sources, code, key)
+
+
+def refuse_changed_files(plan: StagePlan[Any]) -> None:
+    """Raise SourceError if a file that the configuration names is another one than when the key was made."""
+    known = plan.slice.get("files")
+    for name, sha256 in known.items() if isinstance(known, dict) else ():
+        if _file_hashes([name]).get(name) != sha256:
+            raise SourceError(
+                f"{name}: changed while stage {plan.label} read it; expected a file that stays as it is; wait until it "
+                "is complete, and launch again"
+            )
 
 
 def _package_versions(names: Iterable[str]) -> dict[str, str]:

@@ -5,7 +5,7 @@ answers with their references -> share that is wrong -> sentence with three of t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 MOST_WRONG_OF_A_TEACHER = 1 / 3
@@ -24,19 +24,28 @@ class JudgedAnswer(NamedTuple):
 
 
 def say_many_wrong(
-    answers: Sequence[JudgedAnswer], references: dict[str, str], *, whose: str, most_wrong: float
+    answers: Iterable[JudgedAnswer], references: Mapping[str, str], *, whose: str, most_wrong: float
 ) -> str | None:
-    """The sentence, if more than the share `most_wrong` is wrong, or all are; `references` are by problem id."""
-    wrong = [answer for answer in answers if not answer.correct]
-    if not wrong or (len(wrong) <= most_wrong * len(answers) and len(wrong) < len(answers)):
+    """The sentence, if more than the share `most_wrong` is wrong, or all are.
+
+    `references` are by problem id; those of the first NUM_EXAMPLES wrong answers are enough.
+    """
+    num_answers = num_wrong = 0
+    shown: list[JudgedAnswer] = []
+    for answer in answers:
+        num_answers += 1
+        if not answer.correct:
+            num_wrong += 1
+            shown += [answer] if len(shown) < NUM_EXAMPLES else []
+    if not num_wrong or (num_wrong <= most_wrong * num_answers and num_wrong < num_answers):
         return None
     examples = "; ".join(
         f"problem {one.problem_id}: reference {_shown(references[one.problem_id])}, "
         + (f"read {_shown(one.answer)}" if one.answer is not None else "no value found")
-        for one in wrong[:NUM_EXAMPLES]
+        for one in shown
     )
     return (
-        f"{len(wrong)} of {len(answers)} finished answers of {whose} are judged wrong ({examples}); if these are "
+        f"{num_wrong} of {num_answers} finished answers of {whose} are judged wrong ({examples}); if these are "
         "right, the references are written in a way the verifier does not know: try `thinkless grade` on them"
     )
 

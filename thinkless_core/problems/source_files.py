@@ -39,6 +39,8 @@ _CONTENTS = (
     (rb"\s*<(?i:!doctype|html|\?xml)", "is a web page or XML; download the data themselves, or write them as JSON"),
 )
 """How a file begins that is not what its ending says."""
+_BYTES_AT_ONCE = 16 << 20
+"""Rows of a Parquet file that are in memory together, in bytes."""
 _ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:/")
 
 
@@ -109,7 +111,8 @@ def _refuse_other_content(path: Path, ending: str) -> None:
 
 def _parquet_rows(path: Path, fields: Sequence[str]) -> Iterator[Row]:
     number = 0
-    with pq.ParquetFile(path) as file:
+    # Without a buffer, all of a column of a row group is read at once, and many files have one row group.
+    with pq.ParquetFile(path, buffer_size=1 << 20) as file:
         names = file.schema_arrow.names
         columns = wanted_columns(fields, names)
         twice = sorted({name for name in columns or () if names.count(name) > 1})
@@ -117,10 +120,17 @@ def _parquet_rows(path: Path, fields: Sequence[str]) -> Iterator[Row]:
             raise SourceError(
                 f"{path}: has {names.count(twice[0])} columns {twice[0]!r}, expected one; rename the others"
             )
-        for batch in file.iter_batches(batch_size=1000, columns=columns):
+        for batch in file.iter_batches(batch_size=_rows_at_once(file), columns=columns):
             for row in _rows_of_batch(batch, path, number):
                 number += 1
                 yield f"{path}, row {number}", row
+
+
+def _rows_at_once(file: pq.ParquetFile) -> int:
+    """Rows of a file that are in memory together: many, unless they are long."""
+    groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
+    widest = max((group.total_byte_size / group.num_rows for group in groups if group.num_rows), default=0)
+    return max(1, min(1000, int(_BYTES_AT_ONCE / max(widest, 1))))
 
 
 def _rows_of_batch(batch: pa.RecordBatch, path: Path, before: int) -> list[dict[str, JsonValue]]:

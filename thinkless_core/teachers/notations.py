@@ -54,7 +54,7 @@ def _phrases(begin: str, end: str, *, special: bool = False) -> _Phrases:
 _PHRASES = (
     _phrases(
         r"(?:<\|start\|>assistant)?<\|channel\|>analysis<\|message\|>",
-        r"(?:<\|end\|>)?\s*(?:<\|start\|>assistant)?<\|channel\|>final<\|message\|>",
+        r"(?:<\|end\|>|(?<!\s))\s*(?:<\|start\|>assistant)?<\|channel\|>final<\|message\|>",
         special=True,
     ),
     _phrases(r"analysis(?=\S)", r"assistantfinal"),

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from typing import NamedTuple
 
 from transformers import PreTrainedTokenizerBase
@@ -24,8 +24,9 @@ from transformers import PreTrainedTokenizerBase
 from schemas.finish_reason import FinishReason
 from schemas.mode import THINK_END, Mode
 from thinkless_core.grading.extraction import extract_answer
+from thinkless_core.student.counted_tokens import CountedTokens
 from thinkless_core.teachers.notations import in_think_tags, unknown_mark
-from thinkless_core.teachers.reply import TeacherReply, UnusableReply, within_limit
+from thinkless_core.teachers.reply import TeacherReply, UnusableReply, cut_body
 
 UNKNOWN_NOTATION = "unknown_notation"
 """Reason of a drop, followed by the mark: what is written begins with marks that notations.py does not know."""
@@ -44,8 +45,9 @@ class Written(NamedTuple):
 
 def as_recorded(text: str, thought: str, *, finished: bool) -> Written:
     """What a recording holds, without the white space around thought and answer, which is the file's."""
-    content = re.sub(rf"\s*{THINK_END}\s*", THINK_END, in_think_tags(text).strip())
-    content = re.sub(rf"^{Mode.THINK.token}\s*", Mode.THINK.token, content)
+    content = THINK_END.join(part.strip() for part in in_think_tags(text).split(THINK_END))
+    if content.startswith(Mode.THINK.token):
+        content = Mode.THINK.token + content.removeprefix(Mode.THINK.token).lstrip()
     finish_reason = FinishReason.STOP if finished else FinishReason.LENGTH
     return Written(content, thought.strip(), finish_reason, num_tokens=None)
 
@@ -75,32 +77,55 @@ def as_reply(
     `tokenizer` is the student's. Unusable, by reason: `short_reasoned`, `no_reasoning`, `unknown_notation:MARK`,
     `reasoning_not_ended`, `reasoning_ended_twice`, `special_token_inside`, `no_answer`, `empty`, `broken_text`.
     """
+    return as_replies([written], mode=mode, max_tokens=max_tokens, tokens=CountedTokens(tokenizer))[0]
+
+
+def as_replies(
+    written: Sequence[Written], *, mode: Mode, max_tokens: int, tokens: CountedTokens
+) -> list[TeacherReply | UnusableReply]:
+    """The same for many, in order, whose tokens are counted together."""
+    bodies = [_body(one, mode) for one in written]
+    overran = [one.num_tokens is not None and one.num_tokens > max_tokens for one in written]
+    uncounted = [
+        body
+        for one, body, over in zip(written, bodies, overran, strict=True)
+        if isinstance(body, str) and (over or one.num_tokens is None)
+    ]
+    counted = tokens.read(uncounted, most=max_tokens - 1)
+    special = re.compile("|".join(map(re.escape, sorted(_special_tokens(tokens)))))
+    replies: list[TeacherReply | UnusableReply] = []
+    for one, body, over in zip(written, bodies, overran, strict=True):
+        if isinstance(body, UnusableReply):
+            replies.append(body)
+            continue
+        finish_reason, num_tokens = one.finish_reason, one.num_tokens
+        if over or num_tokens is None:
+            body, finish_reason, num_tokens = cut_body(
+                body, finish_reason, next(counted), max_tokens=max_tokens, tokens=tokens, overran=over
+            )
+        reason = _fault(body, mode=mode, finish_reason=finish_reason, special=special)
+        usable = TeacherReply(body, finish_reason, num_tokens, mode)
+        replies.append(usable if reason is None else UnusableReply(reason, _everything(one)))
+    return replies
+
+
+def _body(written: Written, mode: Mode) -> str | UnusableReply:
+    """The whole body, however long."""
     if not _is_text(written.content + written.reasoning):
         return UnusableReply("broken_text", _everything(written).encode(errors="replace").decode())
-    parts, finish_reason = _parts(written, mode), written.finish_reason
+    parts = _parts(written, mode)
     if mode is Mode.SHORT:
-        if _visible(parts.thought):
-            return UnusableReply("short_reasoned", _everything(written))
-        body = parts.answer.strip()
-    else:
-        body = (parts.thought + (THINK_END + parts.answer if parts.ended else "")).rstrip()
-        if not _visible(parts.thought) and _visible(parts.answer):
-            mark = unknown_mark(parts.answer)
-            unknown = "no_reasoning" if mark is None else f"{UNKNOWN_NOTATION}:{mark}"
-            return UnusableReply(unknown, _everything(written))
-        if not parts.ended and not _is_cut(written) and _visible(body):
-            return UnusableReply("reasoning_not_ended", _everything(written))
-    num_tokens = written.num_tokens
-    if num_tokens is None or num_tokens > max_tokens:
-        overran = num_tokens is not None
-        body, finish_reason, num_tokens = within_limit(
-            body, finish_reason, max_tokens=max_tokens, tokenizer=tokenizer, overran=overran
+        return (
+            UnusableReply("short_reasoned", _everything(written)) if _visible(parts.thought) else parts.answer.strip()
         )
-    special = {*tokenizer.all_special_tokens, *(other.token for other in Mode)} - {THINK_END}
-    reason = _fault(body, mode=mode, finish_reason=finish_reason, special=special)
-    if reason is not None:
-        return UnusableReply(reason, _everything(written))
-    return TeacherReply(body, finish_reason, num_tokens, mode)
+    body = (parts.thought + (THINK_END + parts.answer if parts.ended else "")).rstrip()
+    if not _visible(parts.thought) and _visible(parts.answer):
+        mark = unknown_mark(parts.answer)
+        unknown = "no_reasoning" if mark is None else f"{UNKNOWN_NOTATION}:{mark}"
+        return UnusableReply(unknown, _everything(written))
+    if not parts.ended and not _is_cut(written) and _visible(body):
+        return UnusableReply("reasoning_not_ended", _everything(written))
+    return body
 
 
 def _parts(written: Written, mode: Mode) -> _Parts:
@@ -122,11 +147,16 @@ def _parts(written: Written, mode: Mode) -> _Parts:
     return _Parts(thought, bool(end), answer)
 
 
-def _fault(body: str, *, mode: Mode, finish_reason: FinishReason, special: Set[str]) -> str | None:
+def _special_tokens(tokens: CountedTokens) -> Set[str]:
+    """Texts that no body may hold."""
+    return {*tokens.special, *(mode.token for mode in Mode)} - {THINK_END}
+
+
+def _fault(body: str, *, mode: Mode, finish_reason: FinishReason, special: re.Pattern[str]) -> str | None:
     """Why this body cannot be a completion's, in a word; None if it can."""
     if not _visible(body):
         return "empty"
-    if any(token in body for token in special):
+    if special.search(body):
         return "special_token_inside"
     if body.count(THINK_END) > 1:
         return "reasoning_ended_twice"
@@ -145,7 +175,11 @@ def _everything(written: Written) -> str:
 
 def _is_text(text: str) -> bool:
     """Whether every character can be written; half of a surrogate pair cannot."""
-    return re.search("[\ud800-\udfff]", text) is None
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _visible(text: str) -> bool:

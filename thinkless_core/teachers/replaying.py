@@ -5,13 +5,16 @@ rows -> (question, recorded answers) -> spool on disk -> the first good answer a
 Of several answers to a question, in one row or in several, the first is taken that the problem's verifier judges
 correct; without one the first complete one, then the first that was cut. An only answer is not judged here.
 The rows are read once, at the first question: a million traces stay on disk, and in memory one number per question.
+Only so many problems are answered at once as have recorded answers of BYTES_AT_ONCE.
 """
 
 from __future__ import annotations
 
-import json
+import pickle
+import struct
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 
@@ -22,9 +25,12 @@ from schemas.mode import Mode
 from schemas.records.problems import Problem
 from thinkless_core.grading.verifier import judge_completions
 from thinkless_core.problems.problem_set import normalise
-from thinkless_core.teachers.reasoning import as_recorded, as_reply
+from thinkless_core.student.counted_tokens import CountedTokens
+from thinkless_core.teachers.reasoning import as_recorded, as_replies
 from thinkless_core.teachers.reply import TeacherReply, UnusableReply
 
+BYTES_AT_ONCE = 64 << 20
+"""Recorded answers that are in memory together, in bytes; one problem's may be more."""
 NOT_RECORDED = "not_recorded"
 """Reason of a drop: no row asks this question."""
 
@@ -44,21 +50,29 @@ class ReplayingTeacher:
         """The reply to a question that no row asks; raises TeacherError if there has to be one."""
         raise NotImplementedError
 
+    def num_at_once(self, problems: Sequence[Problem], *, mode: Mode) -> int:
+        """How many of these problems, from the first, may be asked together; see Teacher."""
+        spool, num_bytes = self._spool(mode), 0
+        for number, problem in enumerate(problems, start=1):
+            num_bytes += spool.num_bytes(problem.question)
+            if num_bytes >= BYTES_AT_ONCE:
+                return number
+        return len(problems)
+
     def answer(
         self, problems: Sequence[Problem], *, mode: Mode, max_tokens: int, seed: int
     ) -> list[TeacherReply | UnusableReply]:
         """See Teacher.answer; raises SourceError or TeacherError, and Transient if trying later may help."""
-        if self._recorded is None or self._recorded[0] is not mode:
-            self.close()
-            self._recorded = mode, _Spool(self.completions(mode), self._tools.scratch)
-        found = [self._recorded[1].find(problem.question, mode) for problem in problems]
+        spool = self._spool(mode)
+        found = [spool.find(problem.question, mode) for problem in problems]
         best: dict[int, TeacherReply | UnusableReply] = {
             i: self.missing(problems[i], mode) for i, answers in enumerate(found) if not answers
         }
         waiting = [i for i, answers in enumerate(found) if answers]
         rank = 0
         while waiting:
-            replies = {i: self._reply(found[i][rank], mode=mode, max_tokens=max_tokens) for i in waiting}
+            answers = [found[i][rank] for i in waiting]
+            replies = dict(zip(waiting, self._replies(answers, mode=mode, max_tokens=max_tokens), strict=True))
             right = _right(problems, {i: reply for i, reply in replies.items() if len(found[i]) > 1})
             for i, reply in replies.items():
                 if i in right or i not in best or _goodness(reply) > _goodness(best[i]):
@@ -73,11 +87,22 @@ class ReplayingTeacher:
             self._recorded[1].close()
             self._recorded = None
 
-    def _reply(self, answer: RecordedAnswer, *, mode: Mode, max_tokens: int) -> TeacherReply | UnusableReply:
-        if answer.fault:
-            return UnusableReply(answer.fault, answer.text or answer.thought)
-        written = as_recorded(answer.text, answer.thought, finished=answer.finished)
-        return as_reply(written, mode=mode, max_tokens=max_tokens, tokenizer=self._tools.tokenizer)
+    def _spool(self, mode: Mode) -> _Spool:
+        if self._recorded is None or self._recorded[0] is not mode:
+            self.close()
+            self._recorded = mode, _Spool(self.completions(mode), self._tools.scratch)
+        return self._recorded[1]
+
+    @cached_property
+    def _tokens(self) -> CountedTokens:
+        return CountedTokens(self._tools.tokenizer, by_word=True)
+
+    def _replies(
+        self, answers: Sequence[RecordedAnswer], *, mode: Mode, max_tokens: int
+    ) -> list[TeacherReply | UnusableReply]:
+        written = [as_recorded(a.text, a.thought, finished=a.finished) for a in answers if not a.fault]
+        usable = iter(as_replies(written, mode=mode, max_tokens=max_tokens, tokens=self._tokens))
+        return [UnusableReply(a.fault, a.text or a.thought) if a.fault else next(usable) for a in answers]
 
 
 def _goodness(reply: TeacherReply | UnusableReply) -> int:
@@ -98,6 +123,9 @@ def _right(problems: Sequence[Problem], replies: dict[int, TeacherReply | Unusab
 class _Spool:
     """Answers on disk by question; gone when closed. Each leads to the one before it of the same question."""
 
+    _HEAD = struct.Struct("<qq")
+    """Place of the answer before it, below 0 if it is the first; bytes of the answer."""
+
     def __init__(self, rows: Iterable[tuple[str, Recorded]], scratch: Path | None) -> None:
         if scratch is not None:
             scratch.mkdir(parents=True, exist_ok=True)
@@ -107,23 +135,33 @@ class _Spool:
         for question, recorded in rows:
             name = _digest(question)
             for answer in _answers(recorded):
-                line = json.dumps([self._last.get(name), *answer]).encode() + b"\n"
+                held = pickle.dumps(tuple(answer))
+                written = self._file.write(self._HEAD.pack(self._last.get(name, -1), len(held)) + held)
                 self._last[name] = begin
-                begin += self._file.write(line)
+                begin += written
 
     def find(self, question: str, mode: Mode) -> list[RecordedAnswer]:
         """The answers to a question, however its white space is written, for this mode first, then for any."""
-        place = self._last.get(_digest(question))
-        answers: list[RecordedAnswer] = []
-        while place is not None:
-            self._file.seek(place)
-            place, text, thought, finished, fault, only = json.loads(self._file.readline())
-            answers.insert(0, RecordedAnswer(text, thought, finished, fault, None if only is None else Mode(only)))
+        # Nobody else can write to this file: it has no name.
+        answers = [RecordedAnswer(*pickle.loads(self._file.read(length))) for length in self._lengths(question)]
+        answers.reverse()
         return [a for a in answers if a.mode is mode] + [a for a in answers if a.mode is None]
+
+    def num_bytes(self, question: str) -> int:
+        """How long the answers to a question are together."""
+        return sum(self._lengths(question))
 
     def close(self) -> None:
         """Remove the file."""
         self._file.close()
+
+    def _lengths(self, question: str) -> Iterator[int]:
+        """Length of each answer to a question, from the last; the file stands at its beginning then."""
+        place = self._last.get(_digest(question), -1)
+        while place >= 0:
+            self._file.seek(place)
+            place, length = self._HEAD.unpack(self._file.read(self._HEAD.size))
+            yield length
 
 
 def _answers(recorded: Recorded) -> Sequence[RecordedAnswer]:

@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerBase
 from schemas.finish_reason import FinishReason
 from schemas.mode import Mode
 from schemas.records.problems import Problem
+from thinkless_core.student.counted_tokens import CountedTokens, Tokens
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,10 @@ class UnusableReply:
 
 
 class Teacher(Protocol):
-    """Answers problems in one mode; the same problems, mode and seed give the same replies if it can help it."""
+    """Answers problems in one mode; the same problems, mode and seed give the same replies if it can help it.
+
+    It may have a method `num_at_once(problems, *, mode)`: how many of them, from the first, it can be asked together.
+    """
 
     @property
     def name(self) -> str:
@@ -65,18 +69,27 @@ class Body(NamedTuple):
 
 
 def within_limit(
+    text: str, finish_reason: FinishReason, *, max_tokens: int, tokenizer: PreTrainedTokenizerBase
+) -> Body:
+    """A body cut at `max_tokens`, counted in the tokens of `tokenizer`."""
+    tokens = CountedTokens(tokenizer)
+    (counted,) = tokens.read([text], most=max_tokens - 1)
+    return cut_body(text, finish_reason, counted, max_tokens=max_tokens, tokens=tokens)
+
+
+def cut_body(
     text: str,
     finish_reason: FinishReason,
+    counted: Tokens,
     *,
     max_tokens: int,
-    tokenizer: PreTrainedTokenizerBase,
+    tokens: CountedTokens,
     overran: bool = False,
 ) -> Body:
-    """A body cut at `max_tokens`, counted in the tokens of `tokenizer`; `overran`: its own model counted too many."""
-    ids = tokenizer(text, add_special_tokens=False, split_special_tokens=False).input_ids
-    if overran or len(ids) + 2 > max_tokens:  # the control and the end token
+    """The same with its tokens `counted`, `max_tokens - 1` at most; `overran`: its own model counted too many."""
+    if overran or counted.num + 2 > max_tokens:  # the control and the end token
         finish_reason = FinishReason.LENGTH
-        if len(ids) >= max_tokens:
-            text = str(tokenizer.decode(ids[: max_tokens - 1], skip_special_tokens=False))
-    num_tokens = len(ids) + 1 + (finish_reason is FinishReason.STOP)
+        if counted.first is not None:
+            text = tokens.decode(counted.first)
+    num_tokens = counted.num + 1 + (finish_reason is FinishReason.STOP)
     return Body(text, finish_reason, min(num_tokens, max_tokens))
