@@ -10,9 +10,6 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TypeVar, overload
 
-import numpy as np
-from numpy.typing import NDArray
-
 R = TypeVar("R")
 
 
@@ -53,24 +50,3 @@ class RowFile(Sequence[R]):
         begin, end = self._ends[places], self._ends[places + 1]
         row: R = pickle.loads(os.pread(self._file.fileno(), end - begin, begin))
         return row
-
-
-class RowsAt(Sequence[R]):
-    """Some rows of a file, by their places, read as they are asked for."""
-
-    def __init__(self, rows: RowFile[R], places: Sequence[int] | NDArray[np.int64]) -> None:
-        self._rows, self._places = rows, places
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    @overload
-    def __getitem__(self, index: int) -> R: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> RowsAt[R]: ...
-
-    def __getitem__(self, index: int | slice) -> R | RowsAt[R]:
-        if isinstance(index, slice):
-            return RowsAt(self._rows, self._places[index])
-        return self._rows[self._places[index]]

@@ -14,7 +14,8 @@ from schemas.configs.source import SourceProblem
 from schemas.records.problems import Problem, ProblemSplit
 from tests.fast_and_slow import fast_and_slow
 from thinkless_core.problems.repeats import DigestList, first_of_each
-from thinkless_core.problems.row_file import RowFile, RowsAt
+from thinkless_core.problems.row_file import RowFile
+from thinkless_core.rows_at import RowsAt
 from thinkless_core.seeding import random_stream
 
 
