@@ -33,18 +33,6 @@ class RecordTable(Sequence[R], Generic[R]):
             ]
             return cls(record, pa.Table.from_batches(batches, schema=file.schema_arrow))
 
-    def values(self, column: str) -> list[str | None]:
-        """The values of a column that differ, in the order in which they first stand there."""
-        found: list[str | None] = pc.unique(self._table[column]).to_pylist()
-        return found
-
-    def where(self, column: str, value: str | None) -> RecordTable[R]:
-        """Rows in which a column has a value."""
-        held = self._table[column]
-        return RecordTable(
-            self._record, self._table.filter(pc.is_null(held) if value is None else pc.equal(held, value))
-        )
-
     def __len__(self) -> int:
         return int(self._table.num_rows)
 

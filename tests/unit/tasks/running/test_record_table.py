@@ -40,11 +40,3 @@ def test_a_table_gives_the_records_of_the_file(path: Path) -> None:
     assert table[9_990:10_010][3] == expected[9_993]
     with pytest.raises(IndexError):
         table[len(expected)]
-
-
-def test_rows_are_chosen_by_a_value(path: Path) -> None:
-    rows = read_records(path, Problem, where=[("split", "rl")])
-    table = RecordTable.read(path, Problem, where=("split", ProblemSplit.RL))
-    assert table.values("benchmark") == [None, "b"]
-    for value in (None, "b"):
-        assert list(table.where("benchmark", value)[:7]) == [row for row in rows if row.benchmark == value][:7]
