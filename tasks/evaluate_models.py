@@ -6,7 +6,7 @@ models x benchmarks -> completions in all modes (one file per chunk, by one proc
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
 from pathlib import Path
@@ -22,10 +22,12 @@ from schemas.records.eval_summary import EvalSummary
 from schemas.records.problems import Problem, ProblemSplit
 from tasks.running.chunks import Chunk, SharedWork
 from tasks.running.context import RunContext
-from tasks.running.parquet_files import read_records, write_records, write_table
+from tasks.running.parquet_files import iter_records, write_records, write_table
+from tasks.running.record_table import RecordTable
 from tasks.running.share_out import share_out
 from tasks.running.stage import Gate, Stage, StageOutcome, StagePlan
 from thinkless_core.progress import Progress
+from thinkless_core.rows_at import RowsAt
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -59,20 +61,23 @@ class EvaluateModels(Stage[EvaluateConfig]):
         config = plan.config
         work = EvaluationWork(config, {artifact.stage: Path(artifact.path) for artifact in plan.inputs}, workspace)
         share_out(work, plan, workspace, progress, launch=config.launch, gpus_each=config.gpus_each)
-        answers = _read(work.chunks)
-        if notes := [note for name, problems in work.asked.items() if (note := _all_wrong(name, problems, answers))]:
-            num_answers = sum(map(len, answers))
+        if notes := [
+            note for name, problems in work.asked.items() if (note := _all_wrong(name, problems, work.chunks))
+        ]:
+            num_answers = sum(chunk.size for chunk in work.chunks)
             progress(num_answers, num_answers, {}, notes)
-        rows = _write_tables(answers, workspace, router_threshold=config.router_threshold)
+        rows = _write_tables(work.chunks, workspace, router_threshold=config.router_threshold)
         suite = eval_completions_suite(benchmarks=tuple(work.asked), models=config.models)
         return StageOutcome(rows=rows, gates=(Gate(EvalCompletion.FILE, suite),))
 
 
-def asked_problems(tests: Sequence[Problem], config: EvaluateConfig) -> dict[str, list[Problem]]:
+def asked_problems(tests: Sequence[Problem], config: EvaluateConfig) -> dict[str, Sequence[Problem]]:
     """Benchmark -> its first problems, for the benchmarks that are asked for."""
-    benchmarks = dict.fromkeys(p.benchmark or "" for p in tests)
-    asked = [name for name in benchmarks if name in config.benchmarks or not config.benchmarks]
-    return {name: [p for p in tests if p.benchmark == name][: config.limit] for name in asked}
+    places: dict[str, list[int]] = {}
+    for place, problem in enumerate(tests):
+        places.setdefault(problem.benchmark or "", []).append(place)
+    asked = [name for name in places if name in config.benchmarks or not config.benchmarks]
+    return {name: RowsAt(tests, places[name][: config.limit]) for name in asked}
 
 
 def refuse_long_prompts(
@@ -122,7 +127,7 @@ class EvaluationWork(SharedWork[EvaluateConfig, _EvaluationChunk]):
     def __init__(self, config: EvaluateConfig, inputs: Mapping[str, Path], workspace: Path) -> None:
         """The answers of the models in the folders `inputs`, in files of the workspace's `scratch/`."""
         self._config, self._inputs = config, inputs
-        tests = read_records(inputs["problems"] / Problem.FILE, Problem, where=[("split", ProblemSplit.TEST)])
+        tests = RecordTable.read(inputs["problems"] / Problem.FILE, Problem, where=("split", ProblemSplit.TEST))
         self.asked = asked_problems(tests, config)
         answers_each = config.num_samples * len(EvalMode)
         size = max(1, CHUNK_BATCHES * config.batch_size // answers_each)
@@ -178,11 +183,17 @@ class EvaluationWork(SharedWork[EvaluateConfig, _EvaluationChunk]):
         return _Student(name, model, tokenizer, source.sampler_of(model, tokenizer=tokenizer, folder=folder))
 
 
-def _read(chunks: Sequence[_EvaluationChunk]) -> list[list[EvalCompletion]]:
-    """The rows of each model on each benchmark, mode by mode."""
-    groups = groupby(chunks, key=lambda chunk: (chunk.model, chunk.benchmark))
-    found = [[row for chunk in group for row in read_records(chunk.file, EvalCompletion)] for _, group in groups]
-    return [list(chain.from_iterable(_by_mode(rows))) for rows in found]
+def _in_groups(chunks: Sequence[_EvaluationChunk]) -> Iterator[list[_EvaluationChunk]]:
+    """The chunks of each model on each benchmark."""
+    for _, group in groupby(chunks, key=lambda chunk: (chunk.model, chunk.benchmark)):
+        yield list(group)
+
+
+def _without_texts(chunks: Iterable[_EvaluationChunk]) -> Iterator[EvalCompletion]:
+    """What is judged and counted of the completions; their texts, which are long, are left out."""
+    for chunk in chunks:
+        for row in iter_records(chunk.file, EvalCompletion):
+            yield row.model_copy(update={"completion": ""})
 
 
 def _by_mode(rows: Sequence[EvalCompletion]) -> list[list[EvalCompletion]]:
@@ -190,11 +201,11 @@ def _by_mode(rows: Sequence[EvalCompletion]) -> list[list[EvalCompletion]]:
     return [[row for row in rows if row.mode is mode] for mode in EvalMode]
 
 
-def _all_wrong(benchmark: str, problems: list[Problem], answers: list[list[EvalCompletion]]) -> str | None:
+def _all_wrong(benchmark: str, problems: Iterable[Problem], chunks: Iterable[_EvaluationChunk]) -> str | None:
     """What to say if every finished answer to a benchmark, of all models in all modes, is judged wrong."""
     from thinkless_core.grading.many_wrong import JudgedAnswer, say_many_wrong
 
-    rows = (row for row in chain.from_iterable(answers) if row.benchmark == benchmark)
+    rows = _without_texts(chunk for chunk in chunks if chunk.benchmark == benchmark)
     return say_many_wrong(
         [JudgedAnswer(row.problem_id, row.answer, row.correct) for row in rows if not (row.truncated or row.malformed)],
         {problem.problem_id: problem.answer for problem in problems},
@@ -203,14 +214,32 @@ def _all_wrong(benchmark: str, problems: list[Problem], answers: list[list[EvalC
     )
 
 
-def _write_tables(answers: list[list[EvalCompletion]], workspace: Path, *, router_threshold: float) -> int:
-    """Write all tables from the completions of each model on each benchmark; returns the number of completions."""
+def _write_tables(chunks: Sequence[_EvaluationChunk], workspace: Path, *, router_threshold: float) -> int:
+    """Write all tables from the completions of each model on each benchmark; returns the number of completions.
+
+    Texts go from file to file; of one model on one benchmark at a time the rest is in memory.
+    """
     from thinkless_core.statistics.pareto import pareto_curve
     from thinkless_core.statistics.routers import score_routers
     from thinkless_core.statistics.summary import summarise_cell
 
-    write_table(workspace, EvalSummary, (summarise_cell(cell) for rows in answers for cell in _by_mode(rows)))
-    scores = (score_routers(rows, threshold=router_threshold) for rows in answers)
-    write_table(workspace, RouterScore, chain.from_iterable(scores))
-    write_table(workspace, ParetoPoint, chain.from_iterable(map(pareto_curve, answers)))
-    return write_table(workspace, EvalCompletion, chain.from_iterable(answers))
+    cells: list[EvalSummary] = []
+    scores: list[RouterScore] = []
+    points: list[ParetoPoint] = []
+    for group in _in_groups(chunks):
+        by_mode = _by_mode(list(_without_texts(group)))
+        rows = list(chain.from_iterable(by_mode))
+        cells += map(summarise_cell, by_mode)
+        scores += score_routers(rows, threshold=router_threshold)
+        points += pareto_curve(rows)
+    write_table(workspace, EvalSummary, cells)
+    write_table(workspace, RouterScore, scores)
+    write_table(workspace, ParetoPoint, points)
+    completions = (
+        row
+        for group in _in_groups(chunks)
+        for mode in EvalMode
+        for chunk in group
+        for row in iter_records(chunk.file, EvalCompletion, where=[("mode", mode)])
+    )
+    return write_table(workspace, EvalCompletion, completions)

@@ -30,7 +30,7 @@ class PrepareProblems(Stage[ProblemsConfig]):
         from infra.validation.suites import problems_suite
         from thinkless_core.problems.problem_set import build_problem_set
 
-        problem_set = build_problem_set(plan.config)
+        problem_set = build_problem_set(plan.config, folder=workspace)
         rows = write_table(workspace, Problem, problem_set.problems)
         write_table(workspace, DroppedRow, problem_set.dropped)
         write_table(workspace, RemovedProblem, problem_set.removed)

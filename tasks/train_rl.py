@@ -13,7 +13,8 @@ from schemas.records.metrics import Metric
 from schemas.records.problems import Problem, ProblemSplit
 from schemas.records.rollouts import RolloutRecord
 from tasks.running.context import RunContext
-from tasks.running.parquet_files import read_records, write_table
+from tasks.running.parquet_files import write_table
+from tasks.running.record_table import RecordTable
 from tasks.running.stage import Gate, Stage, StageOutcome, StagePlan
 from thinkless_core.progress import Progress
 
@@ -85,7 +86,7 @@ def train(
             reference=policy if config.lora is not None else load_student(warm_up / "model"),
             tokenizer=tokenizer,
             sampler=sampler,
-            problems=read_records(problems / Problem.FILE, Problem, where=[("split", ProblemSplit.RL)]),
+            problems=RecordTable.read(problems / Problem.FILE, Problem, where=("split", ProblemSplit.RL)),
             config=config,
             scratch=workspace / "scratch",
             progress=progress,

@@ -18,6 +18,7 @@ from schemas.configs.teacher import TeacherConfig
 from schemas.errors import ThinklessError
 from schemas.mode import Mode
 from schemas.records.problems import ProblemSplit
+from schemas.records.unreadable_answers import UnreadableAnswer
 
 if TYPE_CHECKING:
     from thinkless_core.problems.problem_set import ProblemSet
@@ -105,7 +106,7 @@ def shortened(text: str, *, longest: int = 60) -> str:
 
 def counts(config: PipelineConfig) -> Mapping[str, int | None]:
     """Numbers of problems by place, at most: counted in small files, known of presets, else None."""
-    from thinkless_core.problems.problem_sources import read_source
+    from thinkless_core.problems.problem_sources import source_rows
 
     found: dict[str, int | None] = {}
     for place, source in config.problems.sources().items():
@@ -113,7 +114,8 @@ def counts(config: PipelineConfig) -> Mapping[str, int | None]:
         paths = [Path(path) for path in source.local_paths()]
         if paths and paths[0].is_file() and paths[0].stat().st_size <= LARGE_FILES:
             try:
-                found[place] = len(read_source(source, name=place, seed=0).problems)
+                rows = source_rows(source, name=place, seed=0)
+                found[place] = sum(not isinstance(row, UnreadableAnswer) for row in rows)
             except ThinklessError:  # the check of the sources says it
                 found[place] = None
     return found

@@ -12,9 +12,7 @@ from schemas.configs.source import SourceProblem
 from schemas.errors import SourceError
 from schemas.records.conflicting_answers import ConflictingAnswer
 from thinkless_core.grading.strict import grade_batch
-
-NUM_LISTED = 3
-"""Conflicts that an error names."""
+from thinkless_core.problems.first_ones import FirstOnes
 
 Repeated = tuple[SourceProblem, SourceProblem]
 """(the row of a question that is kept, another row of it)."""
@@ -35,16 +33,16 @@ def find_conflicts(repeated: Sequence[Repeated]) -> list[ConflictingAnswer | Non
     ]
 
 
-def refuse_conflicts(conflicts: Sequence[ConflictingAnswer], *, num_rows: int, most: float) -> None:
+def refuse_conflicts(conflicts: FirstOnes[ConflictingAnswer], *, num_rows: int, most: float) -> None:
     """Raises SourceError if more than the share `most` of the rows contradict an earlier one."""
-    if len(conflicts) <= most * num_rows:
+    if conflicts.count <= most * num_rows:
         return
-    listed = "; ".join(map(conflict_text, conflicts[:NUM_LISTED]))
-    more = f"; and {len(conflicts) - NUM_LISTED} more" if len(conflicts) > NUM_LISTED else ""
+    listed = "; ".join(map(conflict_text, conflicts.listed))
     raise SourceError(
-        f"{len(conflicts)} of {num_rows} rows have the question of an earlier row and another answer, over "
-        f"problems.max_conflict_share={most:g}: {listed}{more}. Set prompt_field to the whole question (a part of it, "
-        "such as its last sentence, repeats itself), mend or drop the rows, or raise problems.max_conflict_share"
+        f"{conflicts.count} of {num_rows} rows have the question of an earlier row and another answer, over "
+        f"problems.max_conflict_share={most:g}: {listed}{conflicts.more}. Set prompt_field to the whole question (a "
+        "part of it, such as its last sentence, repeats itself), mend or drop the rows, or raise "
+        "problems.max_conflict_share"
     )
 
 

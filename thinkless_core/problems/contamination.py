@@ -23,9 +23,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import NamedTuple
 
+from schemas.configs.source import SourceProblem
 from schemas.records.problems import Problem
 from schemas.records.removed_problems import RemovedProblem
 
@@ -71,7 +72,7 @@ class HeldOut:
     """The texts and n-grams of all benchmark problems."""
 
     def __init__(
-        self, problems: Sequence[Problem], *, ngram_words: int, common_ngram_problems: int, min_shared_share: float
+        self, problems: Iterable[Problem], *, ngram_words: int, common_ngram_problems: int, min_shared_share: float
     ) -> None:
         self._n = ngram_words
         self._common = common_ngram_problems
@@ -84,26 +85,26 @@ class HeldOut:
             for ngram in dict.fromkeys(held.ngrams):
                 self._holders.setdefault(ngram, []).append(held)
 
-    def find(self, prompts: Sequence[tuple[str, str]], *, whole_texts: bool = False) -> list[RemovedProblem | None]:
-        """Per training problem, given as (text, where it stood): what it shares with a benchmark; None if clean.
+    def find(self, problems: Sequence[SourceProblem], *, whole_texts: bool = False) -> Iterator[RemovedProblem | None]:
+        """Per training problem: what it shares with a benchmark; None if it is clean. All are read twice.
 
         `whole_texts` compares whole texts alone: shared words of problems that a program makes are its template's.
         """
-        touched: dict[int, list[str]] = {}
+        touched = bytearray()
         seen_in: Counter[str] = Counter()
-        for index, (prompt, _) in enumerate(prompts):
-            own = [] if whole_texts else list(ngrams(words_of(prompt), self._n))
-            if not self._holders.keys().isdisjoint(own):
-                touched[index] = own
-                seen_in.update(self._holders.keys() & set(own))
-        found: list[RemovedProblem | None] = []
-        for index, (prompt, source) in enumerate(prompts):
+        for prompt, *_ in problems:
+            own = set() if whole_texts else self._holders.keys() & ngrams(words_of(prompt), self._n)
+            touched.append(bool(own))
+            seen_in.update(own)
+        for problem, shares_words in zip(problems, touched, strict=True):
+            prompt, source = problem.prompt, problem.source
             same = self._texts.get(bare_text(prompt))
             if same is not None:
-                found.append(_removed(prompt, source, same, match="text", shared=prompt, ngram_share=1.0, share=1.0))
+                yield _removed(prompt, source, same, match="text", shared=prompt, ngram_share=1.0, share=1.0)
+            elif shares_words:
+                yield self._by_ngrams(prompt, source, list(ngrams(words_of(prompt), self._n)), seen_in)
             else:
-                found.append(self._by_ngrams(prompt, source, touched[index], seen_in) if index in touched else None)
-        return found
+                yield None
 
     def _by_ngrams(self, prompt: str, source: str, own: Sequence[str], seen_in: Counter[str]) -> RemovedProblem | None:
         """The benchmark problem of which the most is shared, if that is enough."""

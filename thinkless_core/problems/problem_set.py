@@ -4,6 +4,7 @@ benchmarks + training source -> drop duplicates -> drop what a benchmark also ho
 Every row that is dropped is listed with its reason; what a benchmark holds and conflicts are listed with more.
 
 A problem is known by its normalised text, which its id is made from; what is asked is the text as its source has it.
+Texts are in files and read as they are needed; in memory are some dozens of bytes of each row, and the benchmarks.
 """
 
 from __future__ import annotations
@@ -12,8 +13,14 @@ import hashlib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from schemas.broken_escapes import doubtful_break
 from schemas.configs.problems import ProblemsConfig
@@ -24,26 +31,37 @@ from schemas.records.dropped import DroppedRow
 from schemas.records.problems import Problem, ProblemSplit
 from schemas.records.removed_problems import RemovedProblem
 from schemas.records.unreadable_answers import UnreadableAnswer
-from thinkless_core.problems.conflicts import Repeated, conflict_text, find_conflicts, refuse_conflicts
+from thinkless_core.problems.conflicts import Repeated, find_conflicts, refuse_conflicts
 from thinkless_core.problems.contamination import HeldOut
-from thinkless_core.problems.problem_sources import SourceRead, read_source
-from thinkless_core.seeding import epoch_order
+from thinkless_core.problems.first_ones import FirstOnes
+from thinkless_core.problems.problem_sources import source_rows
+from thinkless_core.problems.repeats import DigestList, Digests, first_of_each
+from thinkless_core.problems.row_file import RowFile
+from thinkless_core.problems.source_notes import conflict_note, source_notes
+from thinkless_core.rows_at import RowsAt
+from thinkless_core.seeding import random_stream
 
 TAUGHT = "rl_problem_taught_in_sft"
 """Reason of a drop: the problem of the source for RL is one of the warm-up's."""
+
+
+Places = NDArray[np.int64]
+"""Numbers of rows of a source, counted from 0."""
+REPEATED_AT_ONCE = 1000
+"""Rows that are compared with an earlier one of the same question together."""
 
 
 @dataclass(frozen=True)
 class ProblemSet:
     """All problems of a run, and every row that was left out."""
 
-    problems: tuple[Problem, ...]
-    dropped: tuple[DroppedRow, ...]
-    removed: tuple[RemovedProblem, ...]
+    problems: RowFile[Problem]
+    dropped: RowFile[DroppedRow]
+    removed: RowFile[RemovedProblem]
     """Training problems that a benchmark holds, whole or in part."""
-    unreadable: tuple[UnreadableAnswer, ...]
-    conflicts: tuple[ConflictingAnswer, ...] = ()
-    notes: tuple[str, ...] = ()
+    unreadable: RowFile[UnreadableAnswer]
+    conflicts: RowFile[ConflictingAnswer]
+    notes: list[str]
     """What the user should know of the sources, a line each."""
 
     @property
@@ -67,105 +85,135 @@ def asked(question: str, *, instruction: str) -> str:
     return f"{question}\n{instruction}" if instruction else question
 
 
-def build_problem_set(config: ProblemsConfig) -> ProblemSet:
-    """Read every source and put the problems of a run together; raises SourceError, ConfigError or Transient."""
-    dropped: list[DroppedRow] = []
-    unreadable: list[UnreadableAnswer] = []
-    conflicts: list[ConflictingAnswer] = []
-    removed: list[RemovedProblem] = []
-    problems: list[Problem] = []
-    doubt = doubtful_break(config.instruction)
-    notes = [f"problems.instruction has {doubt}"] if doubt else []
+def build_problem_set(config: ProblemsConfig, *, folder: Path | None = None) -> ProblemSet:
+    """Read every source and put the problems of a run together; raises SourceError, ConfigError or Transient.
 
-    def drop_repeated(repeated: Sequence[Repeated], num_rows: int, *, name: str, same: str) -> list[ConflictingAnswer]:
-        judged = find_conflicts(repeated)
-        found = [conflict for conflict in judged if conflict is not None]
-        refuse_conflicts(found, num_rows=num_rows, most=config.max_conflict_share)
-        conflicts.extend(found)
-        for (kept, row), conflict in zip(repeated, judged, strict=True):
-            dropped.append(_repeated_row(row, kept=kept, conflict=conflict, name=name, same=same))
-        return found
-
-    def distinct(source: SourceConfig, name: str) -> dict[str, SourceProblem]:
-        read = read_source(source, name=name, seed=config.seed)
-        unreadable.extend(read.unreadable)
-        dropped.extend(_unreadable_row(row) for row in read.unreadable)
-        kept, repeated = _distinct(read.problems)
-        found = drop_repeated(repeated, len(read.problems), name=name, same="duplicate")
-        notes.extend(_notes(name, read, found))
-        return kept
-
+    The rows lie in temporary files on the disk of `folder` (see RowFile).
+    """
+    building = _Building(config, folder)
+    made = building.made
     for name, source in config.benchmarks.items():
-        kept = distinct(source, name).values()
-        problems.extend(_problem(p, source, config, split=ProblemSplit.TEST, name=name, benchmark=name) for p in kept)
+        read = building.read(source, name)
+        building.add(read, read.distinct, split=ProblemSplit.TEST, name=name, benchmark=name)
     held_out = HeldOut(
-        problems,
+        made.problems,
         ngram_words=config.ngram_words,
         common_ngram_problems=config.common_ngram_problems,
         min_shared_share=config.min_shared_share,
     )
-
-    def clean(source: SourceConfig, candidates: Sequence[SourceProblem], name: str) -> list[SourceProblem]:
-        free, shared = _decontaminated(source, candidates, held_out)
-        removed.extend(shared)
-        dropped.extend(_removed_row(row, name) for row in shared)
-        return free
-
-    training = clean(config.source, [*distinct(config.source, "train").values()], "train")
+    train = building.read(config.source, "train")
+    sft = building.decontaminated(train, held_out)
     if config.rl_source is None:
-        order = [training[i] for i in epoch_order(len(training), seed=config.seed, epoch=0)]
+        rl_source = train
+        order = sft[random_stream("order", config.seed, 0).permutation(len(sft))]
         num_rl = round(config.rl_share * len(order))
         rl, sft = order[:num_rl], order[num_rl:]
     else:
-        sft, taught = training, {normalise(p.prompt): p for p in training}
-        candidates = distinct(config.rl_source, "rl")
-        repeated = [(taught[text], p) for text, p in candidates.items() if text in taught]
-        found = drop_repeated(repeated, len(candidates), name="rl", same=TAUGHT)
-        notes.extend(_conflict_note("rl", found, num_rows=len(candidates), earlier="a row of problems.source"))
-        free = clean(config.rl_source, [*candidates.values()], "rl")
-        rl = [p for p in free if normalise(p.prompt) not in taught]
-    rl_source = config.rl_source or config.source
-    for split, origin, chosen in ((ProblemSplit.SFT, config.source, sft), (ProblemSplit.RL, rl_source, rl)):
-        if not chosen:
-            drops = dict(Counter(row.reason for row in dropped))
+        rl_source = building.read(config.rl_source, "rl")
+        taught = building.drop_taught(rl_source, train, sft)
+        free = building.decontaminated(rl_source, held_out)
+        rl = free[~np.isin(free, taught)]
+    for split, read, chosen in ((ProblemSplit.SFT, train, sft), (ProblemSplit.RL, rl_source, rl)):
+        if not len(chosen):
             raise SourceError(
-                f"no problems are left for split {split} ({drops}); give problems.source and "
+                f"no problems are left for split {split} ({dict(made.drops)}); give problems.source and "
                 "problems.rl_source different problems, or change problems.rl_share"
             )
-        problems.extend(_problem(p, origin, config, split=split, name=split, benchmark=None) for p in chosen)
-    return ProblemSet(
-        tuple(problems), tuple(dropped), tuple(removed), tuple(unreadable), tuple(conflicts), tuple(notes)
-    )
+        building.add(read, chosen, split=split, name=split, benchmark=None)
+    return made
 
 
-def _decontaminated(
-    source: SourceConfig, problems: Sequence[SourceProblem], held_out: HeldOut
-) -> tuple[list[SourceProblem], list[RemovedProblem]]:
-    """Problems that share nothing with a benchmark, and the others; raises SourceError if none is left."""
-    found = held_out.find([(p.prompt, p.source) for p in problems], whole_texts=source.made_by_a_program)
-    clean = [p for p, shared in zip(problems, found, strict=True) if shared is None]
-    removed = [shared for shared in found if shared is not None]
-    if not clean:
-        last = removed[-1]
-        raise SourceError(
-            f"no training problems are left of {len(problems)}: each stands in a benchmark as well, or shares words "
-            f"with one (the last with {last.benchmark_problem_id}: {last.shared!r:.100}); use another source or other "
-            "benchmarks, or raise problems.ngram_words or problems.min_shared_share"
+class _Read(NamedTuple):
+    """All problems of a source, and the places of those that repeat none before them, in order."""
+
+    source: SourceConfig
+    name: str
+    rows: RowFile[SourceProblem]
+    digests: Digests
+    distinct: Places
+
+
+class _Building:
+    """A problem set at work."""
+
+    def __init__(self, config: ProblemsConfig, folder: Path | None) -> None:
+        self._config, self._folder = config, folder
+        self.made = ProblemSet(RowFile(folder), RowFile(folder), RowFile(folder), RowFile(folder), RowFile(folder), [])
+        if doubt := doubtful_break(config.instruction):
+            self.made.notes.append(f"problems.instruction has {doubt}")
+
+    def read(self, source: SourceConfig, name: str) -> _Read:
+        """Read a source; rows that cannot be used and rows that repeat an earlier one are listed."""
+        made, rows, texts = self.made, RowFile[SourceProblem](self._folder), DigestList()
+        unreadable, doubtful = FirstOnes[UnreadableAnswer](), FirstOnes[SourceProblem]()
+        for found in source_rows(source, name=name, seed=self._config.seed):
+            if isinstance(found, UnreadableAnswer):
+                unreadable.add(found)
+                made.unreadable.append(found)
+                made.dropped.append(_unreadable_row(found))
+                continue
+            if found.doubt:
+                doubtful.add(found)
+            texts.add(normalise(found.prompt))
+            rows.append(found._replace(prompt=found.prompt.strip(), answer=normalise(found.answer)))
+        digests = texts.array()
+        first = first_of_each(digests)
+        repeats = first != np.arange(len(first))
+        repeated = ((rows[first[place]], rows[place]) for place in np.flatnonzero(repeats))
+        conflicts = self._drop_repeated(repeated, len(rows), name=name, same="duplicate")
+        made.notes.extend(source_notes(name, len(rows), unreadable, conflicts, doubtful))
+        return _Read(source, name, rows, digests, np.flatnonzero(~repeats))
+
+    def decontaminated(self, read: _Read, held_out: HeldOut) -> Places:
+        """The distinct problems that share nothing with a benchmark; raises SourceError if none is left."""
+        made, clean = self.made, np.zeros(len(read.distinct), dtype=bool)
+        problems = RowsAt(read.rows, read.distinct)
+        for place, shared in enumerate(held_out.find(problems, whole_texts=read.source.made_by_a_program)):
+            clean[place] = shared is None
+            if shared is not None:
+                made.removed.append(shared)
+                made.dropped.append(_removed_row(shared, read.name))
+        if not clean.any():
+            last = made.removed[-1]
+            raise SourceError(
+                f"no training problems are left of {len(problems)}: each stands in a benchmark as well, or shares "
+                f"words with one (the last with {last.benchmark_problem_id}: {last.shared!r:.100}); use another source "
+                "or other benchmarks, or raise problems.ngram_words or problems.min_shared_share"
+            )
+        free: Places = read.distinct[clean]
+        return free
+
+    def drop_taught(self, rl: _Read, train: _Read, sft: Places) -> Places:
+        """The distinct problems of the source for RL that are among the warm-up's, which are listed as dropped."""
+        first = first_of_each(np.concatenate([train.digests[sft], rl.digests[rl.distinct]]))[len(sft) :]
+        among = np.flatnonzero(first < len(sft))
+        taught = rl.distinct[among]
+        repeated = ((train.rows[kept], rl.rows[place]) for kept, place in zip(sft[first[among]], taught, strict=True))
+        conflicts = self._drop_repeated(repeated, len(rl.distinct), name="rl", same=TAUGHT)
+        self.made.notes.extend(
+            conflict_note("rl", conflicts, num_rows=len(rl.distinct), earlier="a row of problems.source")
         )
-    return clean, removed
+        return taught
 
+    def add(self, read: _Read, chosen: Places, *, split: ProblemSplit, name: str, benchmark: str | None) -> None:
+        """Put problems of a source into a split, in the order that is given."""
+        for place in chosen:
+            problem = _problem(read.rows[place], read.source, self._config, split=split, name=name, benchmark=benchmark)
+            self.made.problems.append(problem)
 
-def _distinct(raw: Sequence[SourceProblem]) -> tuple[dict[str, SourceProblem], list[Repeated]]:
-    """(normalised text -> the first problem of that text, every other problem beside the first one of its text)."""
-    kept: dict[str, SourceProblem] = {}
-    repeated = []
-    for p in raw:
-        text = normalise(p.prompt)
-        own = p._replace(prompt=p.prompt.strip(), answer=normalise(p.answer))
-        first = kept.setdefault(text, own)
-        if first is not own:
-            repeated.append((first, own))
-    return kept, repeated
+    def _drop_repeated(
+        self, repeated: Iterator[Repeated], num_rows: int, *, name: str, same: str
+    ) -> FirstOnes[ConflictingAnswer]:
+        """List rows that repeat one that is kept; raises SourceError if too many contradict it."""
+        conflicts = FirstOnes[ConflictingAnswer]()
+        while some := list(islice(repeated, REPEATED_AT_ONCE)):
+            for (kept, row), conflict in zip(some, find_conflicts(some), strict=True):
+                self.made.dropped.append(_repeated_row(row, kept=kept, conflict=conflict, name=name, same=same))
+                if conflict is not None:
+                    conflicts.add(conflict)
+                    self.made.conflicts.append(conflict)
+        refuse_conflicts(conflicts, num_rows=num_rows, most=self._config.max_conflict_share)
+        return conflicts
 
 
 def _row(reason: str, *, name: str, source: str, prompt: str, detail: str) -> DroppedRow:
@@ -204,31 +252,6 @@ def _removed_row(row: RemovedProblem, name: str) -> DroppedRow:
     reason = "contaminated" if row.match == "text" else "contaminated_ngram"
     detail = f"shares with {row.benchmark_problem_id}: {row.shared_text}"
     return _row(reason, name=name, source=row.source, prompt=row.prompt, detail=detail)
-
-
-def _notes(name: str, read: SourceRead, conflicts: Sequence[ConflictingAnswer]) -> Iterator[str]:
-    """What was dropped of a source, and what looks damaged in it; a line for each kind."""
-    if read.unreadable:
-        first = read.unreadable[0]
-        yield (
-            f"{name}: {len(read.unreadable)} of {len(read.unreadable) + len(read.problems)} rows cannot be used and "
-            f"are dropped, listed in table unreadable_answers; the first is {first.where}: {first.reason}"
-        )
-    yield from _conflict_note(name, conflicts, num_rows=len(read.problems), earlier="an earlier row")
-    doubtful = [p for p in read.problems if p.doubt]
-    if doubtful:
-        yield (
-            f"{name}: {len(doubtful)} of {len(read.problems)} problems look damaged; the first is "
-            f"{doubtful[0].source}: {doubtful[0].doubt}; write the backslash twice in JSON"
-        )
-
-
-def _conflict_note(name: str, conflicts: Sequence[ConflictingAnswer], *, num_rows: int, earlier: str) -> Iterator[str]:
-    if conflicts:
-        yield (
-            f"{name}: {len(conflicts)} of {num_rows} rows contradict {earlier} of the same question and are dropped, "
-            f"listed in table conflicting_answers; the first is {conflict_text(conflicts[0])}"
-        )
 
 
 def _problem(

@@ -33,14 +33,27 @@ def read_source(source: SourceConfig, *, name: str, seed: int, limit: int | None
     """
     problems: list[SourceProblem] = []
     unreadable: list[UnreadableAnswer] = []
-    for found in islice(_checked(source, name=name, seed=seed), limit):
+    for found in source_rows(source, name=name, seed=seed, limit=limit):
         if isinstance(found, UnreadableAnswer):
             unreadable.append(found)
         else:
             problems.append(found)
-    if not problems:
-        raise SourceError(f"{source.place()}: no problem has a readable answer{_first(unreadable)}; check the source")
     return SourceRead(tuple(problems), tuple(unreadable))
+
+
+def source_rows(
+    source: SourceConfig, *, name: str, seed: int, limit: int | None = None
+) -> Iterator[SourceProblem | UnreadableAnswer]:
+    """The same, one row after the other; raises SourceError at the end if no problem was among them."""
+    any_problem, first = False, ""
+    for found in islice(_checked(source, name=name, seed=seed), limit):
+        if isinstance(found, UnreadableAnswer):
+            first = first or f" ({found.where}: {found.reason})"
+        else:
+            any_problem = True
+        yield found
+    if not any_problem:
+        raise SourceError(f"{source.place()}: no problem has a readable answer{first}; check the source")
 
 
 def _checked(source: SourceConfig, *, name: str, seed: int) -> Iterator[SourceProblem | UnreadableAnswer]:
@@ -75,7 +88,3 @@ def _complete(found: object, where: str) -> SourceProblem:
     doubts = ((field, doubtful_break(text)) for field, text in (("prompt", found.prompt), ("answer", found.answer)))
     doubt = next((f"the {field} has {doubt}" for field, doubt in doubts if doubt), "")
     return found._replace(source=found.source or where, doubt=found.doubt or doubt)
-
-
-def _first(unreadable: list[UnreadableAnswer]) -> str:
-    return f" ({unreadable[0].where}: {unreadable[0].reason})" if unreadable else ""

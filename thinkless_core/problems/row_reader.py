@@ -20,10 +20,9 @@ from schemas.errors import SourceError, nearest
 from schemas.records.unreadable_answers import UnreadableAnswer
 from thinkless_core.problems.answer_fields import answer_value, field_value, find_field, subject_name
 from thinkless_core.problems.field_text import MISSING_WORDS, Fault, field_text, is_visible
+from thinkless_core.problems.first_ones import FirstOnes
 from thinkless_core.problems.recorded_answers import recorded_answers
 
-NUM_LISTED = 3
-"""Unreadable answers that an error names."""
 ENOUGH_ROWS = 1000
 """If the first rows all lack what a setting names, the setting is wrong, and no other row is read."""
 
@@ -44,7 +43,7 @@ class RowReader(ABC):
     def problems(self, *, name: str, seed: int) -> Iterator[SourceProblem | UnreadableAnswer]:
         """See SourceConfig.problems; raises SourceError if too many answers cannot be extracted."""
         source = self._source
-        unreadable: list[UnreadableAnswer] = []
+        unreadable = FirstOnes[UnreadableAnswer]()
         num_rows = num_misnamed = 0
         for where, row in self._chosen(source.prompt_field, source.answer_field, source.difficulty_field):
             num_rows += 1
@@ -52,8 +51,9 @@ class RowReader(ABC):
             if not isinstance(problem, Fault):
                 yield problem
                 continue
-            unreadable.append(UnreadableAnswer(where=where, reason=problem.reason))
-            yield unreadable[-1]
+            found = UnreadableAnswer(where=where, reason=problem.reason)
+            unreadable.add(found)
+            yield found
             num_misnamed += problem.of_setting
             if num_misnamed == num_rows == ENOUGH_ROWS:
                 break
@@ -158,15 +158,14 @@ def _doubt(**texts: str) -> str:
     return next((f"the {kind} has {doubt}" for kind, doubt in found.items() if doubt), "")
 
 
-def _refuse_too_many(unreadable: Sequence[UnreadableAnswer], *, num_rows: int, source: RowSource) -> None:
+def _refuse_too_many(unreadable: FirstOnes[UnreadableAnswer], *, num_rows: int, source: RowSource) -> None:
     """Raises SourceError if more rows than allowed, or all, cannot be used."""
-    if len(unreadable) < num_rows and len(unreadable) <= source.max_unreadable_share * num_rows:
+    if unreadable.count < num_rows and unreadable.count <= source.max_unreadable_share * num_rows:
         return
-    listed = "; ".join(f"{row.where}: {row.reason}" for row in unreadable[:NUM_LISTED])
-    more = f"; and {len(unreadable) - NUM_LISTED} more" if len(unreadable) > NUM_LISTED else ""
+    listed = "; ".join(f"{row.where}: {row.reason}" for row in unreadable.listed)
     raise SourceError(
-        f"{len(unreadable)} of {num_rows} answers cannot be extracted, or belong to no readable problem, over "
-        f"max_unreadable_share={source.max_unreadable_share:g}: {listed}{more}. Mend or drop the rows, set "
+        f"{unreadable.count} of {num_rows} answers cannot be extracted, or belong to no readable problem, over "
+        f"max_unreadable_share={source.max_unreadable_share:g}: {listed}{unreadable.more}. Mend or drop the rows, set "
         f"prompt_field, answer_field and answer_format (now {source.prompt_field!r}, {source.answer_field!r}, "
         f"{source.answer_format!r}), or raise max_unreadable_share"
     )

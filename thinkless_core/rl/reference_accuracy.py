@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from accelerate import Accelerator
 from transformers import PreTrainedTokenizerBase
 
@@ -25,6 +26,7 @@ from thinkless_core.rl.mode_assignment import AssignedMode
 from thinkless_core.rl.rollouts import Rollout
 from thinkless_core.rl.schedules import settings_at
 from thinkless_core.rl.scoring import judge_rollouts, sample_groups
+from thinkless_core.rows_at import RowsAt
 from thinkless_core.sampling.sampler import Sampler
 from thinkless_core.seeding import batch_indices
 from thinkless_core.training.processes import run_on_main
@@ -55,14 +57,14 @@ class ReferenceAccuracy:
         return {"reference_accuracy": sum(accuracies) / len(accuracies), "generated_tokens": float(self.num_tokens)}
 
 
-def visited_problems(problems: Sequence[Problem], *, config: RlConfig) -> list[Problem]:
+def visited_problems(problems: Sequence[Problem], *, config: RlConfig) -> RowsAt[Problem]:
     """Problems that some step of the run trains on, in the order of `problems`."""
     visited = {
         index
         for step in range(config.steps)
         for index in batch_indices(len(problems), batch_size=config.prompts_per_step, step=step, seed=config.seed)
     }
-    return [problems[index] for index in sorted(visited)]
+    return RowsAt(problems, np.array(sorted(visited), dtype=np.int64))
 
 
 def measure_reference_accuracy(

@@ -36,20 +36,20 @@ def refuse_over_context(
     if context is None:
         return
     frame = len(render_prompt(tokenizer, "x"))
-    prompts = list(prompts)
-    lengths = [
-        len(render_prompt(tokenizer, prompt))
-        for prompt in prompts
-        if frame + most_tokens(prompt) + max_new_tokens > context
-    ]
-    too_long = [length for length in lengths if length + max_new_tokens > context]
-    if not too_long:
+    num_prompts = num_too_long = longest = 0
+    for prompt in prompts:
+        num_prompts += 1
+        if frame + most_tokens(prompt) + max_new_tokens > context:
+            length = len(render_prompt(tokenizer, prompt))
+            num_too_long += length + max_new_tokens > context
+            longest = max(longest, length)
+    if not num_too_long:
         return
-    room = context - max(too_long)
+    room = context - longest
     way_out = f"set {setting} to at most {room}, or leave" if room > 0 else "leave"
     raise ConfigError(
-        f"{stage}: {len(too_long)} of {len(prompts)} prompts are too long for the model: the longest has "
-        f"{max(too_long)} tokens and {setting}={max_new_tokens}, together {max(too_long) + max_new_tokens}, over its "
+        f"{stage}: {num_too_long} of {num_prompts} prompts are too long for the model: the longest has "
+        f"{longest} tokens and {setting}={max_new_tokens}, together {longest + max_new_tokens}, over its "
         f"context of {context}; {way_out} long problems out (problems.source), or choose a base model with a longer "
         "context"
     )

@@ -44,7 +44,12 @@ outcome AS (
     WHERE model = $model
     GROUP BY ALL
 ),
-problem AS (SELECT problem_id, any_value(prompt) AS prompt, any_value(answer) AS answer FROM problems GROUP BY 1)
+problem AS (
+    SELECT problem_id, any_value(prompt) AS prompt, any_value(answer) AS answer
+    FROM problems
+    SEMI JOIN chosen USING (problem_id)
+    GROUP BY 1
+)
 SELECT c.benchmark, c.problem_id, c.rank, c.task, c.difficulty, coalesce(p.prompt, c.problem_id), p.answer,
        e.p_think, e.mode, e.chosen_mode, e.completion, e.answer, e.correct, e.correct_paper, e.num_tokens,
        e.truncated, e.fake_short, o.num_right, o.num_samples
@@ -59,28 +64,37 @@ ORDER BY c.rank, CASE WHEN c.rank < 2 THEN c.difficulty END NULLS LAST, c.place,
 
 TAUGHT = """
 -- one row: one pair of the warm-up, difficulties in turn, and within a difficulty tasks, chosen by a hash of the
--- identifier; verdict and teacher of either side come from the generation with the same text, null if there is none
-WITH side AS (
-    SELECT problem_id, mode, completion, any_value(correct) AS correct, any_value(teacher) AS teacher
-    FROM generations
-    GROUP BY problem_id, mode, completion
-),
-problem AS (SELECT problem_id, any_value(task) AS task FROM problems GROUP BY 1),
+-- identifier; verdict and teacher of either side come from the generation with the same text, null if there is none.
+-- Texts are read of the chosen pairs alone
+WITH problem AS (SELECT problem_id, any_value(task) AS task FROM problems GROUP BY 1),
 counted AS (
-    SELECT *, row_number() OVER (PARTITION BY task, difficulty ORDER BY md5(problem_id), problem_id) AS of_task
+    SELECT problem_id, difficulty, task,
+           row_number() OVER (PARTITION BY task, difficulty ORDER BY md5(problem_id), problem_id) AS of_task
     FROM pairs
     LEFT JOIN problem USING (problem_id)
 ),
 numbered AS (
     SELECT *, row_number() OVER (PARTITION BY difficulty ORDER BY of_task, md5(problem_id), problem_id) AS turn
     FROM counted
+),
+chosen AS (
+    SELECT problem_id, task, turn
+    FROM numbered
+    ORDER BY turn, difficulty NULLS LAST, md5(problem_id), problem_id
+    LIMIT $most
+),
+side AS (
+    SELECT problem_id, mode, completion, any_value(correct) AS correct, any_value(teacher) AS teacher
+    FROM generations
+    SEMI JOIN chosen USING (problem_id)
+    GROUP BY problem_id, mode, completion
 )
-SELECT n.split, n.task, n.difficulty, n.prompt, n.answer,
-       n.think_completion, n.think_tokens, n.think_truncated, t.correct, t.teacher,
-       n.short_completion, n.short_tokens, n.short_truncated, s.correct, s.teacher
-FROM numbered n
-LEFT JOIN side t ON t.problem_id = n.problem_id AND t.mode = 'think' AND t.completion = n.think_completion
-LEFT JOIN side s ON s.problem_id = n.problem_id AND s.mode = 'short' AND s.completion = n.short_completion
-ORDER BY n.turn, n.difficulty NULLS LAST, md5(n.problem_id), n.problem_id
-LIMIT $most
+SELECT p.split, c.task, p.difficulty, p.prompt, p.answer,
+       p.think_completion, p.think_tokens, p.think_truncated, t.correct, t.teacher,
+       p.short_completion, p.short_tokens, p.short_truncated, s.correct, s.teacher
+FROM pairs p
+JOIN chosen c USING (problem_id)
+LEFT JOIN side t ON t.problem_id = p.problem_id AND t.mode = 'think' AND t.completion = p.think_completion
+LEFT JOIN side s ON s.problem_id = p.problem_id AND s.mode = 'short' AND s.completion = p.short_completion
+ORDER BY c.turn, p.difficulty NULLS LAST, md5(p.problem_id), p.problem_id
 """

@@ -8,6 +8,8 @@ A table without files is empty, and a column that an older file lacks is null.
 from __future__ import annotations
 
 import glob
+import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,9 @@ from infra.catalog.catalog_tables import create_views
 from infra.record_types import column_types
 from schemas.base import Record, arrow_schema
 from schemas.errors import MissingArtifactError
+
+MEMORY_LIMIT = "512MB"
+"""What DuckDB holds before it goes on in files, which it removes; long texts are sorted and joined in less."""
 
 
 def connect(
@@ -29,7 +34,8 @@ def connect(
     """
     import duckdb
 
-    connection = duckdb.connect(config={"threads": 1})
+    spill = Path(tempfile.gettempdir()) / f"thinkless-report-{os.getpid()}"
+    connection = duckdb.connect(config={"threads": 1, "memory_limit": MEMORY_LIMIT, "temp_directory": str(spill)})
     for name, record in schemas.items():
         connection.register(f"{name}_columns", arrow_schema(record).empty_table())
         rows = f"SELECT * FROM {name}_columns"

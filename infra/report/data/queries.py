@@ -17,13 +17,23 @@ ORDER BY name, step
 
 DISAGREEMENTS = """
 -- one row: one completion on which the graders disagree; the trained model's first, then by a hash of the identifier
-WITH problem AS (SELECT problem_id, any_value(prompt) AS prompt, any_value(answer) AS answer FROM problems GROUP BY 1)
+WITH chosen AS (
+    SELECT *
+    FROM eval_completions
+    WHERE correct <> correct_paper
+    ORDER BY list_position(['rl', 'sft', 'base'], model) NULLS LAST, md5(completion_id), completion_id
+    LIMIT $limit
+),
+problem AS (
+    SELECT problem_id, any_value(prompt) AS prompt, any_value(answer) AS answer
+    FROM problems
+    SEMI JOIN chosen USING (problem_id)
+    GROUP BY 1
+)
 SELECT e.model, e.benchmark, e.mode, p.prompt, p.answer, e.completion, e.answer, e.correct
-FROM eval_completions e
+FROM chosen e
 LEFT JOIN problem p ON p.problem_id = e.problem_id
-WHERE e.correct <> e.correct_paper
 ORDER BY list_position(['rl', 'sft', 'base'], e.model) NULLS LAST, md5(e.completion_id), e.completion_id
-LIMIT $limit
 """
 
 _ORDER_OF_DROPPED = """
@@ -77,11 +87,22 @@ LIMIT 2
 
 WORKED_EXAMPLES = """
 -- one row: for each mode that a model chose, the first completion in the order of a hash, right or wrong
-WITH problem AS (SELECT problem_id, any_value(prompt) AS prompt, any_value(answer) AS answer FROM problems GROUP BY 1)
+WITH chosen AS (
+    SELECT completion_id, problem_id
+    FROM eval_completions
+    SEMI JOIN problems USING (problem_id)
+    WHERE model = $model AND mode = 'auto' AND chosen_mode IS NOT NULL
+    QUALIFY row_number() OVER (PARTITION BY chosen_mode ORDER BY md5(completion_id), completion_id) = 1
+),
+problem AS (
+    SELECT problem_id, any_value(prompt) AS prompt, any_value(answer) AS answer
+    FROM problems
+    SEMI JOIN chosen USING (problem_id)
+    GROUP BY 1
+)
 SELECT p.prompt, p.answer, e.benchmark, e.chosen_mode, e.completion, e.correct, e.num_tokens, e.p_think
 FROM eval_completions e
+SEMI JOIN chosen USING (completion_id)
 JOIN problem p ON p.problem_id = e.problem_id
-WHERE e.model = $model AND e.mode = 'auto' AND e.chosen_mode IS NOT NULL
-QUALIFY row_number() OVER (PARTITION BY e.chosen_mode ORDER BY md5(e.completion_id), e.completion_id) = 1
 ORDER BY e.chosen_mode
 """

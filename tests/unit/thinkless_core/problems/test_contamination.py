@@ -8,6 +8,7 @@ import pytest
 
 from schemas.configs.presets import PresetSource
 from schemas.configs.problems import ProblemsConfig
+from schemas.configs.source import SourceProblem
 from schemas.records.problems import Problem, ProblemSplit
 from schemas.records.removed_problems import RemovedProblem
 from tests.real_data import real_data
@@ -33,7 +34,7 @@ def find(
 ) -> list[RemovedProblem | None]:
     """What each prompt shares with the benchmark."""
     held_out = HeldOut(benchmark, ngram_words=n, common_ngram_problems=common, min_shared_share=least)
-    return held_out.find([(prompt, f"row {i}") for i, prompt in enumerate(prompts)])
+    return list(held_out.find([SourceProblem(prompt, "1", source=f"row {i}") for i, prompt in enumerate(prompts)]))
 
 
 def test_words_are_runs_of_letters_or_digits_in_lower_case() -> None:
