@@ -81,14 +81,16 @@ def _without_a_flow(request: RunRequest) -> Mapping[str, Artifact] | None:
 
 
 def _run_as_flow(arguments: argparse.Namespace) -> Mapping[str, str]:
-    """Run the Prefect flow; returns label -> key."""
+    """Run the Prefect flow; returns label -> key. Raises ConfigError if no server can be started for it."""
     for name, value in PREFECT_DEFAULTS.items():
         os.environ.setdefault(name, value)
     if not arguments.verbose:  # Prefect's server still gets every line
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     # Imported here because it takes seconds and reads the variables set above.
     from flows.prefect.pipeline import thinkless
+    from flows.prefect.temporary_server import start_temporary_server
 
+    start_temporary_server()
     return thinkless(
         profile=arguments.profile,
         overrides=arguments.overrides,

@@ -16,7 +16,16 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import flow_run
 
 from flows.direct import RETRY_PAUSES_SECONDS
-from flows.prefect.form import Count, ObjectiveName, Override, ProfileName, StageName, refused
+from flows.prefect.foreseen import log_without_tracebacks, refused
+from flows.prefect.form import (
+    OptionalCount,
+    OptionalObjective,
+    OptionalStage,
+    OptionalText,
+    Override,
+    ProfileName,
+    StageName,
+)
 from flows.prefect.stage_events import asset_key, build_and_tell
 from flows.prefect.temporary_server import guard_temporary_servers
 from flows.prefect.ui_artifacts import publish_artifacts
@@ -43,12 +52,12 @@ def _flow_run_name() -> str:
 @flow(name="thinkless", flow_run_name=_flow_run_name, log_prints=False, persist_result=False)
 def thinkless(
     profile: ProfileName = "tiny",
-    objective: ObjectiveName | None = None,
-    limit: Count | None = None,
-    data: str | None = None,
+    objective: OptionalObjective = None,
+    limit: OptionalCount = None,
+    data: OptionalText = None,
     overrides: Sequence[Override] = (),
-    until: StageName | None = None,
-    only: StageName | None = None,
+    until: OptionalStage = None,
+    only: OptionalStage = None,
     refresh: Sequence[StageName] = (),
     keep: Sequence[StageName] = (),
     same_versions: bool = False,
@@ -67,6 +76,7 @@ def thinkless(
         keep: Take the newest artifact of these stages although their sources changed.
         same_versions: Rebuild what other versions of torch, transformers, vllm or math-verify made.
     """
+    log_without_tracebacks()
     try:
         request = check_request(
             profile,

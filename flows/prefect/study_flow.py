@@ -16,7 +16,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectConcurrentFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.prefect.form import Count, Override, ProfileName, StudyName, refused
+from flows.prefect.foreseen import log_without_tracebacks, refused
+from flows.prefect.form import Count, OptionalCount, OptionalProfile, OptionalText, Override, StudyName
 from flows.prefect.ui_artifacts import in_markdown
 from flows.study.members import MemberRun, StudyRequest, check_study, member_command
 from flows.study.run_study import StudyResult, run_study
@@ -30,10 +31,10 @@ from schemas.records.study_claims import StudyClaim
 @flow(name="thinkless-study", flow_run_name="study {study}, {seeds} seeds", log_prints=False, persist_result=False)
 def thinkless_study(
     study: StudyName = "claims",
-    profile: ProfileName | None = None,
+    profile: OptionalProfile = None,
     seeds: Count = 5,
-    jobs: Count | None = None,
-    only: str | None = None,
+    jobs: OptionalCount = None,
+    only: OptionalText = None,
     overrides: Sequence[Override] = (),
 ) -> str | None:
     """Run a study and return the key of its summary; fails at the end if a member is missing.
@@ -46,6 +47,7 @@ def thinkless_study(
         only: Run only what this claim needs, for example reaches-oracle.
         overrides: Keys to change in every member, each as KEY=VALUE, for example rl.gamma=0.3.
     """
+    log_without_tracebacks()
     try:
         request = check_study(study, profile=profile, num_seeds=seeds, jobs=jobs, claim=only, overrides=overrides)
     except ThinklessError as error:

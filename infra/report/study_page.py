@@ -15,7 +15,7 @@ from infra.report.charts.figures import Chart
 from infra.report.charts.study_charts import condition_charts, sweep_charts
 from infra.report.charts.study_pareto_charts import objective_charts
 from infra.report.data.study_claim_groups import MeasuredClaim, measured_claims
-from infra.report.data.study_evidence import StudyEvidence, read_studies, sweeps
+from infra.report.data.study_evidence import StudyEvidence, overrides_in, read_studies, sweeps
 from infra.report.data.wording import counted, listing
 from infra.report.templates import render, script_policy
 
@@ -28,8 +28,8 @@ class MemberRow(NamedTuple):
 
     condition: str
     seeds: tuple[int, ...]
-    overrides: str
-    """Of its first run."""
+    overrides: tuple[str, ...]
+    """Of its first run, each as KEY=VALUE."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def _section(evidence: StudyEvidence, index: int) -> StudySection:
         sweeps=tuple(swept),
         objectives=objective_charts(evidence, prefix=identifier),
         members=tuple(
-            MemberRow(condition, tuple(sorted(seeds)), overrides[condition])
+            MemberRow(condition, tuple(sorted(seeds)), overrides_in(overrides[condition]))
             for condition, seeds in by_condition.items()
         ),
     )

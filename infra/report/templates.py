@@ -11,7 +11,7 @@ from infra.report.data import wording
 
 _FILTERS = (
     "percent", "signed_percent", "tokens", "accuracy", "signed", "count", "counted", "saved", "asked", "seconds",
-    "measured",
+    "measured", "moment",
 )  # fmt: skip
 
 
@@ -30,6 +30,7 @@ def render(name: str, **context: Any) -> str:
     )
     for filter_name in _FILTERS:
         environment.filters[filter_name] = getattr(wording, filter_name)
+    environment.globals["interval"] = wording.interval
     environment.globals["trusted"] = Markup  # a global, because macros do not see the context
     return environment.get_template(name).render(style=Markup(source("style.css")), **context)
 

@@ -29,11 +29,22 @@ _LOADED = re.compile(
     r"|<script[^>]*src=\"https?://[^>]*>\s*</script>"
 )
 _STYLE = """<style>
-body { font: 1rem/1.5 system-ui, sans-serif; color-scheme: light dark; margin: 1rem 1.5rem; }
-.container { padding-top: 0; } footer { position: static; background: none; } table { border-collapse: collapse; }
-td, th { border: 1px solid; padding: .2rem .6rem; text-align: left; vertical-align: top; }
+:root { color-scheme: light dark; } a { color: LinkText !important; }
+body { font: 1rem/1.5 system-ui, sans-serif; margin: 1rem 1.5rem; overflow-wrap: anywhere; }
+nav { height: auto !important; } .container { padding-top: 0; } footer { display: none; }
+table { border-collapse: collapse; }
+td, th { border: 1px solid; padding: .2rem .6rem; text-align: left; vertical-align: top; word-break: normal; }
+pre, code { white-space: pre-wrap; }
 </style>
 </head>"""
+_INDEX = """<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Data Docs of {suite}</title>
+</head>
+<body><h1>Data Docs of {suite}</h1><ul>{pages}</ul></body>
+</html>
+"""
+"""What Great Expectations writes as an index is empty without scripts from the network."""
 
 
 def validate_parquet(path: Path, *, suite: Suite, docs_dir: Path | None) -> tuple[CheckResult, ...]:
@@ -213,6 +224,11 @@ def _tidy_docs(docs_dir: Path, suite: dict[str, Any]) -> None:
     The rest is 4 MB of animations and fonts that no page shows.
     """
     shutil.rmtree(docs_dir / "static", ignore_errors=True)
+    pages = sorted(docs_dir.glob("*/**/*.html"), reverse=True)
+    names = {"validations": "how the rows came out", "expectations": "what was expected of them"}
+    links = [page.relative_to(docs_dir) for page in pages]
+    listed = "".join(f'<li><a href="{link.as_posix()}">{names[link.parts[0]]}</a></li>' for link in links)
+    (docs_dir / "index.html").write_text(_INDEX.format(suite=suite["name"], pages=listed))
     for page in docs_dir.rglob("*.html"):
         page.write_text(_LOADED.sub("", page.read_text()).replace("</head>", _STYLE, 1))
     for expectation in suite["expectations"]:

@@ -22,8 +22,11 @@ from prefect.events import Event
 from prefect.events.filters import EventFilter, EventNameFilter, EventRelatedFilter
 from prefect.events.schemas.automations import Automation, AutomationCore
 from prefect.exceptions import PrefectHTTPStatusError
+from prefect.flow_engine import run_flow
+from prefect.logging import get_logger
 from prefect.settings import PREFECT_HOME, PREFECT_LOCAL_STORAGE_PATH, temporary_settings
 from prefect.testing.utilities import prefect_test_harness
+from prefect.utilities.callables import get_call_parameters
 
 from flows.prefect.pipeline import thinkless as thinkless
 from flows.prefect.stage_events import COLLAPSE as COLLAPSE
@@ -92,6 +95,12 @@ def refusal(deployment: UUID, parameters: dict[str, object]) -> str:
         except PrefectHTTPStatusError as error:
             return str(error.response.json()["detail"])
     return ""
+
+
+def run_as_a_worker(**parameters: object) -> object:
+    """The flow as a worker's process runs it, in which the engine logs what ends it; raises what the flow raises."""
+    whole = get_call_parameters(thinkless.fn, (), parameters)
+    return run_flow(thinkless, parameters=whole, error_logger=get_logger("flow_runs"))
 
 
 def num_flow_runs() -> int:

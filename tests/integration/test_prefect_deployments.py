@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 from types import ModuleType
@@ -18,10 +19,13 @@ ROOT = Path(__file__).parents[2]
 MISTAKES = [
     ({"until": "rll"}, r"'until'.* 'rll' is not one of \['base'"),
     ({"refresh": ["evaluation"]}, r"'refresh\[0\]'.* 'evaluation' is not one of"),
-    ({"profile": "tny"}, "'profile'.* 'tny' is not valid"),
-    ({"objective": "hgpoo"}, "'objective'.* 'hgpoo' is not valid"),
+    ({"profile": "tny"}, r"'profile'.* 'tny' is not one of \[.*'tiny', 'FILE\.toml'\]"),
+    ({"profile": 3}, "'profile'.* 3 is not one of"),
+    ({"objective": "hgpoo"}, r"'objective'.* 'hgpoo' is not one of \[.*'hgpo', .*'FILE\.py:Class', None\]"),
     ({"limit": 0}, "'limit'.* 0 is less than the minimum of 1"),
-    ({"overrides": ["rl.gamma"]}, r"'overrides\[0\]'.* 'rl.gamma' does not match"),
+    ({"limit": "ten"}, "'limit'.* 'ten' is not of type 'integer', 'null'"),
+    ({"data": 2024}, "'data'.* 2024 is not of type 'string', 'null'"),
+    ({"overrides": ["rl.gamma"]}, r"'overrides\[0\]'.* 'rl.gamma' is not one of \['KEY=VALUE'\]"),
 ]
 
 
@@ -83,6 +87,37 @@ def test_a_wrong_key_is_one_line_in_the_state_of_the_run(
     assert run.state_name == "Failed"
     assert "unknown key 'rl.gama' (got value 0.3); did you mean 'rl.gamma'?" in run.state.message
     assert "\n" not in run.state.message
+
+
+def test_of_the_lines_that_prefect_logs_about_a_wrong_key_none_has_a_traceback(
+    runs: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged = Logged()
+    logger = logging.getLogger("prefect.flow_runs")  # what a worker's process gives the engine
+    logger.addHandler(logged)
+    monkeypatch.setenv("THINKLESS_HOME", str(tmp_path))
+    try:
+        with pytest.raises(ConfigError):
+            runs.run_as_a_worker(overrides=["rl.gama=0.3"])
+        logger.error("something unforeseen", exc_info=ValueError())
+    finally:
+        logger.removeHandler(logged)
+    assert [line for line in logged.lines if "did you mean 'rl.gamma'" in line] == [
+        "Finished in state Failed(\"configuration of profile 'tiny' cannot be used: - unknown key 'rl.gama' "
+        "(got value 0.3); did you mean 'rl.gamma'?\")"
+    ]
+    assert [line for line in logged.lines if "Traceback" in line or "ValueError" in line] == logged.lines[-1:]
+
+
+class Logged(logging.Handler):
+    """Keeps what is logged, as a log shows it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(self.format(record))
 
 
 def test_the_example_automations_are_prefects_and_off(runs: ModuleType) -> None:

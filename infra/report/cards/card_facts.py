@@ -10,7 +10,7 @@ from infra.report.cards.card_parts import stage_config
 from infra.report.data import queries
 from infra.report.data.evidence import Evidence, query_rows
 from infra.report.data.inputs import ReportInputs
-from infra.report.data.wording import count, percent
+from infra.report.data.wording import count, moment, percent
 from schemas.configs.evaluate import ModelName
 
 LONGEST_ANSWER = 1200
@@ -26,7 +26,7 @@ def opening(inputs: ReportInputs, *, model: ModelName, origin: str) -> str:
     }.get(model, "for nothing yet")
     manifest = inputs.manifest(model)
     run_id = inputs.run_id if manifest is None else manifest.run_id
-    trained = "" if manifest is None else f"; training ended {manifest.created_at[:19].replace('T', ' ')} UTC"
+    trained = "" if manifest is None else f"; training ended {moment(manifest.created_at)}"
     return (
         "A causal language model that decides with its first token whether to think (`<think>`) or to answer at once "
         f"(`<short>`). It was trained{f' on {problems}' if problems else ''} {aim}; it is no general assistant.\n\n"

@@ -5,13 +5,14 @@ eval_pareto -> one curve per model with a 95% interval; eval_routers -> oracle a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from infra.report.charts.behaviour_charts import COMPARED, NAMES
 from infra.report.charts.cost_charts import percent_axis_ticks, percent_floor, token_axis
 from infra.report.charts.figures import COLORS, INK, MARKERS, MUTED, Chart, draw
 from infra.report.data.evidence import Evidence
+from infra.report.data.verdicts import SOLVED_SHARE
 from infra.report.data.wording import accuracy, percent, tokens
 from schemas.records.eval_pareto import ParetoPoint
 from schemas.records.eval_routers import RouterScore
@@ -45,14 +46,14 @@ def pareto_chart(evidence: Evidence, benchmark: str, index: int) -> Chart:
         for mark in marks:
             _mark(axes, mark)
         handles, labels = axes.get_legend_handles_labels()
-        axes.legend(handles, labels, loc="lower right", frameon=False, handlelength=2.2, labelcolor=INK)
+        axes.legend(handles, labels, loc="best", frameon=False, handlelength=2.2, labelcolor=INK)
 
     about = [
         f"{NAMES[model]}: " + ", ".join(f"{accuracy(p.accuracy)} at {tokens(p.mean_tokens)} tokens" for p in points)
         for model, points in curves.items()
     ] + [f"{r.router} router: {accuracy(r.accuracy)} at {tokens(r.mean_tokens)} tokens" for r in marks]
     svg = draw(name, plot, title=f"Accuracy over tokens, {title}", description="; ".join(about) + ".", height=300)
-    return Chart(name, title, _caption(curves), svg)
+    return Chart(name, title, caption(curves), svg)
 
 
 def cheapest_point(points: Sequence[ParetoPoint]) -> ParetoPoint:
@@ -103,11 +104,14 @@ def _mark(axes: Any, router: RouterScore) -> None:
     )
 
 
-def _caption(curves: dict[str, list[ParetoPoint]]) -> str:
+def caption(curves: Mapping[str, Sequence[ParetoPoint]]) -> str:
+    """What the last of the curves says about the cheapest bias."""
     if not curves:
         return ""
     model, points = list(curves.items())[-1]
     best = cheapest_point(points)
+    if max(point.accuracy for point in points) < SOLVED_SHARE:
+        return f"{NAMES[model]} solves nearly nothing at any bias, so none is better than another."
     return (
         f"Within one point of its best accuracy, {NAMES[model]} is cheapest at a bias of {best.think_bias:+g}: "
         f"{accuracy(best.accuracy)} at {tokens(best.mean_tokens)} tokens, thinking on {percent(best.think_share)}."

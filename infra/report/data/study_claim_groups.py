@@ -21,6 +21,11 @@ class MeasuredClaim(NamedTuple):
     """It holds if all its readings hold, fails if one fails, and is undecided otherwise."""
     readings: tuple[StudyClaim, ...]
 
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """What it was measured on."""
+        return tuple(dict.fromkeys(reading.condition for reading in self.readings))
+
 
 def measured_claims(rows: Sequence[StudyClaim]) -> tuple[MeasuredClaim, ...]:
     """Every claim once for each set of conditions that it was measured on."""

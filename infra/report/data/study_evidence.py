@@ -152,15 +152,17 @@ def sweeps(members: Iterable[StudyMember]) -> tuple[Sweep, ...]:
     return tuple(sorted(found, key=lambda sweep: sweep.setting))
 
 
-def _settings(overrides: str) -> dict[str, str]:
-    """Overrides as text by key, from a JSON object or a JSON list of `key=value`, as far as they decide the weights."""
+def overrides_in(overrides: str) -> tuple[str, ...]:
+    """Overrides of a member, each as `key=value`, from a JSON list of them or a JSON object."""
     given = json.loads(overrides)
-    items = given.items() if isinstance(given, dict) else (str(entry).partition("=")[::2] for entry in given)
-    return {
-        str(key): str(value)
-        for key, value in items
-        if not str(key).endswith("seed") and not str(key).startswith("evaluate.")
-    }
+    entries = (f"{key}={value}" for key, value in given.items()) if isinstance(given, dict) else map(str, given)
+    return tuple(entries)
+
+
+def _settings(overrides: str) -> dict[str, str]:
+    """Overrides as text by key, as far as they decide the weights."""
+    items = (override.partition("=")[::2] for override in overrides_in(overrides))
+    return {key: value for key, value in items if not key.endswith("seed") and not key.startswith("evaluate.")}
 
 
 def _number(text: str) -> float | None:

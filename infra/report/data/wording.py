@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 
 
 def percent(share: float) -> str:
@@ -83,6 +84,16 @@ def seconds(value: float) -> str:
 def listing(parts: list[str]) -> str:
     """Parts as a list in a sentence: `a`, `a and b`, `a, b and c`."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def interval(low: float, high: float) -> str:
+    """An interval; a dash if there is none, as of one seed."""
+    return f"{measured(low)} to {measured(high)}" if math.isfinite(low) and math.isfinite(high) else "-"
+
+
+def moment(created_at: str) -> str:
+    """A time of ISO 8601 in UTC, to the minute: `2026-11-27 14:43 UTC`."""
+    return f"{datetime.fromisoformat(created_at).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def measured(value: float) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from infra.report.charts.pareto_charts import cheapest_point
+from infra.report.charts.pareto_charts import caption, cheapest_point
 from infra.report.charts.u_curve import forced_spans, turn_of, u_curve_chart
 from infra.report.data.evidence import MOST_DISAGREEMENTS, Evidence, gather_evidence
 from infra.report.data.examples import MOST_BYTES, TRAINING, browser_json
@@ -203,15 +203,18 @@ def test_routers_are_measured_against_the_oracle(evidence: Evidence) -> None:
             assert row.tokens_of_oracle == pytest.approx(row.score.mean_tokens / oracle.score.mean_tokens)
 
 
-def test_the_cheapest_point_gives_up_at_most_a_hundredth() -> None:
+def test_the_cheapest_point_gives_up_at_most_a_hundredth_of_what_is_solved() -> None:
     def point(bias: float, accuracy: float, tokens: float) -> ParetoPoint:
         return ParetoPoint(
             model="rl", benchmark="b", think_bias=bias, n=100, accuracy=accuracy, accuracy_stderr=0.01,
             think_share=0.5, mean_tokens=tokens, mean_tokens_stderr=0.1,
         )  # fmt: skip
 
+    nothing = [point(-2, 0.0, 3), point(2, 0.04, 30)]
+    assert caption({"rl": nothing}) == "RL solves nearly nothing at any bias, so none is better than another."
     points = [point(-2, 0.80, 3), point(-1, 0.979, 9), point(0, 0.98, 12), point(1, 0.99, 20), point(2, 0.985, 30)]
     assert cheapest_point(points).think_bias == 0
+    assert "cheapest at a bias of +0: 0.980 at 12.0 tokens" in caption({"rl": points})
     assert cheapest_point(points[:1]).think_bias == -2
 
 

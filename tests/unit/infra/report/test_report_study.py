@@ -44,6 +44,18 @@ def test_every_claim_stands_with_interval_and_verdict_in_words(page: str) -> Non
         assert f"{claim.low:.3g} to {claim.high:.3g}" in row
 
 
+def test_one_seed_has_no_interval_and_the_settings_of_a_run_stand_one_by_one(tmp_path: Path) -> None:
+    (some, *_), (member, *_) = make_claims(), make_members()
+    alone = some.model_copy(update={"num_seeds": 1, "low": math.nan, "high": math.nan, "verdict": "undecided"})
+    set_by_hand = member.model_copy(update={"overrides": json.dumps(["rl.seed=0", 'evaluate.models=["rl"]'])})
+    write(tmp_path / "study_claims.parquet", StudyClaim, [alone])
+    write(tmp_path / "study_members.parquet", StudyMember, [set_by_hand])
+    page = rendered(tmp_path)
+    assert '<td role="cell" data-label="95% interval" class="num">-</td>' in page
+    assert f"{some.claim}: {some.condition}" in page
+    assert "<code>rl.seed=0</code><br><code>evaluate.models=[&#34;rl&#34;]</code>" in page
+
+
 def test_a_claim_with_four_measures_is_one_claim_with_four_readings() -> None:
     (some, *_) = make_claims()
 
@@ -71,7 +83,7 @@ def test_a_claim_about_two_conditions_is_one_claim_as_often_as_it_is_measured() 
 
 def test_the_page_says_when_with_what_profile_and_with_which_seeds(page: str) -> None:
     text = " ".join(" ".join(outline(page).text).split())
-    assert "Profile tiny , 2026-03-01T10:00:00+00:00 , 18 runs, seeds 0, 1, 2" in text
+    assert "Profile tiny , 2026-03-01 10:00 UTC , 18 runs, seeds 0, 1, 2" in text
 
 
 def test_the_page_is_whole_small_and_the_same_every_time(folder: Path, page: str) -> None:
