@@ -82,8 +82,8 @@ class CountedTokens:
 
     def _read_by_word(self, texts: Sequence[str], most: int) -> Iterator[Tokens]:
         cut = [_CUT.split(text) for text in texts]
-        self._remember(Counter(chain.from_iterable(words for _, *words in cut)))
         known = self._known
+        self._remember(Counter(filterfalse(known.__contains__, chain.from_iterable(words for _, *words in cut))))
         rest = [" ".join([begin, *filterfalse(known.__contains__, words)]) for begin, *words in cut]
         nums = [
             len(read) + sum(map(known.get, words, repeat(0)))
@@ -96,10 +96,10 @@ class CountedTokens:
         for num in nums:
             yield Tokens(num, next(first).ids[:most] if num > most else None)
 
-    def _remember(self, times: Counter[str]) -> None:
+    def _remember(self, unknown: Counter[str]) -> None:
         """Learn the words that occur often, as long as there is room."""
-        often = (word for word, num in times.items() if num >= _OFTEN and len(word) <= _LONGEST)
-        learnt = list(islice(filterfalse(self._known.__contains__, often), REMEMBERED_WORDS - len(self._known)))
+        often = (word for word, num in unknown.items() if num >= _OFTEN and len(word) <= _LONGEST)
+        learnt = list(islice(often, REMEMBERED_WORDS - len(self._known)))
         self._known |= zip(learnt, map(len, self._encoded([" " + word for word in learnt])), strict=True)
 
     def _beginning(self, begin: str, words: Sequence[str], most: int) -> str:
