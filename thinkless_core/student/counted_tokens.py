@@ -1,8 +1,8 @@
-"""The tokens of many texts, exactly as their tokenizer reads them, and as fast as their words repeat.
+"""The number of tokens of many texts, exactly as their tokenizer counts them, in a fraction of its time.
 
-texts -> words, cut before spaces where the tokenizer cuts, too -> ids of a word, remembered -> number and first ids
+texts -> words, cut before spaces -> remembered words are looked up, the others of a text are read together -> number
 
-A tokenizer reads a word alone as it does in its text only if its steps look at nothing across such a space. That is
+A text may be cut there only if the tokenizer always cuts there, too, and looks at nothing across such a space. That is
 known of the steps listed here, which are those of GPT-2, Llama 3, Qwen, GPT-4o and what descends from them. Texts of
 every other tokenizer are read whole, some at a time.
 """
@@ -11,43 +11,35 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, chain, filterfalse, islice, repeat, takewhile
 from typing import Any, NamedTuple
 
+from tokenizers import Encoding
 from transformers import PreTrainedTokenizerBase
 
 CHARACTERS_AT_ONCE = 1 << 20
 """Texts up to this length together are read at once: enough for all cores, and little memory."""
-REMEMBERED_WORDS = 100_000
-LONGEST_REMEMBERED = 64
-_JOINT = "\x00"
-"""Stands for a space that does not begin a word."""
-_NO_BEGINNING = re.compile(r" (?<![!-~\w] )")
-"""A space after white space, or after a character that a tokenizer may take for such."""
+REMEMBERED_WORDS = 200_000
+_OFTEN, _LONGEST = 2, 64
+"""A word is remembered if it occurs so often in texts that are read at once, and has so many characters at most."""
+_CUT = re.compile(r" (?<=[!-~\w] )")
+"""A space that follows a character which no tokenizer takes for white space."""
 _CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
-_UPPER, _LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
 _PREFIX = r"[^\r\n\p{L}\p{N}]?"
-_CASED = (f"{_PREFIX}{_UPPER}*{_LOWER}+", f"{_PREFIX}{_UPPER}+{_LOWER}*")
-_SPACE_ALONE = r"\s+"
-_ALTERNATIVES = (
-    _CONTRACTIONS,
-    rf"{_PREFIX}\p{{L}}+",
-    rf"{_PREFIX}[\p{{L}}\p{{M}}]+",
-    *_CASED,
-    *(f"{cased}{_CONTRACTIONS}?" for cased in _CASED),
-    r"\p{N}",
-    r"\p{N}{1,3}",
-    r" ?[^\s\p{L}\p{N}]+[\r\n]*",
-    r" ?[^\s\p{L}\p{N}]+[\r\n/]*",
-    r" ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*",
-    r"\s*[\r\n]+",
-    r"\s+(?!\S)",
-    _SPACE_ALONE,
-)
-"""What a pattern of words may try in turn. None matches a space behind another character, or looks back."""
-_ALTERNATIVE = "|".join(map(re.escape, _ALTERNATIVES))
-_KNOWN_PATTERN = re.compile(rf"(?:(?:{_ALTERNATIVE})\|)+{re.escape(_SPACE_ALONE)}")
+_UPPER, _LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
+_SPACES = r"\s*[\r\n]+|\s+(?!\S)|\s+"
+PATTERNS = {
+    "Llama 3": rf"{_CONTRACTIONS}|{_PREFIX}\p{{L}}+|\p{{N}}{{1,3}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|{_SPACES}",
+    "Qwen 2": rf"{_CONTRACTIONS}|{_PREFIX}\p{{L}}+|\p{{N}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|{_SPACES}",
+    "Qwen 3.5": (rf"{_CONTRACTIONS}|{_PREFIX}[\p{{L}}\p{{M}}]+|\p{{N}}| ?[^\s\p{{L}}\p{{M}}\p{{N}}]+[\r\n]*|{_SPACES}"),
+    "GPT-4o": (
+        rf"{_PREFIX}{_UPPER}*{_LOWER}+{_CONTRACTIONS}?|{_PREFIX}{_UPPER}+{_LOWER}*{_CONTRACTIONS}?|\p{{N}}{{1,3}}"
+        rf"| ?[^\s\p{{L}}\p{{N}}]+[\r\n/]*|{_SPACES}"
+    ),
+}
+"""How they cut a text into words. None matches a space behind another character, or looks back."""
 _PROBE = (
     "It's a probe: 12 345 + 6.7 = x_1\n\n  Wait,\t<think>\u00e9 e\u0301 \u6f22\u5b57</think> \\frac{1}{2}  so  it IS. "
 )
@@ -67,15 +59,14 @@ class CountedTokens:
     def __init__(self, tokenizer: PreTrainedTokenizerBase, *, by_word: bool = False) -> None:
         """`by_word` is worth it for many texts: it takes a second to begin."""
         self._tokenizer = tokenizer
-        self._words = _Words(tokenizer) if by_word and cuts_before_spaces(tokenizer) else None
-        if self._words is not None and self._words.ids(_PROBE) != self._whole([_PROBE])[0]:
-            self._words = None  # a class of its own that does more than its steps
+        self._known: dict[str, int] = {}
+        self._by_word = by_word and cuts_before_spaces(tokenizer) and self._is_what_its_steps_are()
 
     def read(self, texts: Sequence[str], *, most: int) -> Iterator[Tokens]:
         """The number of tokens of each text, with the first `most` ids of one that has more."""
         for batch in _batches(texts):
-            if self._words is not None:
-                yield from self._words.read(batch, most=most)
+            if self._by_word:
+                yield from self._read_by_word(batch, most)
             else:
                 for ids in self._whole(batch):
                     yield Tokens(len(ids), ids[:most] if len(ids) > most else None)
@@ -89,61 +80,48 @@ class CountedTokens:
         """The text of ids, special tokens included."""
         return str(self._tokenizer.decode(ids, skip_special_tokens=False))
 
+    def _read_by_word(self, texts: Sequence[str], most: int) -> Iterator[Tokens]:
+        cut = [_CUT.split(text) for text in texts]
+        known = self._known
+        self._remember(Counter(filterfalse(known.__contains__, chain.from_iterable(words for _, *words in cut))))
+        rest = [" ".join([begin, *filterfalse(known.__contains__, words)]) for begin, *words in cut]
+        nums = [
+            len(read) + sum(map(known.get, words, repeat(0)))
+            for (_, *words), read in zip(cut, self._encoded(rest), strict=True)
+        ]
+        longer = [
+            self._beginning(begin, words, most) for (begin, *words), num in zip(cut, nums, strict=True) if num > most
+        ]
+        first = iter(self._encoded(longer))
+        for num in nums:
+            yield Tokens(num, next(first).ids[:most] if num > most else None)
+
+    def _remember(self, unknown: Counter[str]) -> None:
+        """Learn the words that occur often, as long as there is room."""
+        often = (word for word, num in unknown.items() if num >= _OFTEN and len(word) <= _LONGEST)
+        learnt = list(islice(often, REMEMBERED_WORDS - len(self._known)))
+        self._known |= zip(learnt, map(len, self._encoded([" " + word for word in learnt])), strict=True)
+
+    def _beginning(self, begin: str, words: Sequence[str], most: int) -> str:
+        """As many words as are known to have `most` tokens, or all."""
+        so_far = accumulate(map(self._known.get, words, repeat(0)), initial=0)
+        return " ".join([begin, *words[: sum(1 for _ in takewhile(lambda num: num < most, so_far))]])
+
+    def _is_what_its_steps_are(self) -> bool:
+        """Whether it does no more than its steps, which a class of its own may."""
+        begin, *words = _CUT.split(_PROBE)
+        parts = self._encoded([begin, *(" " + word for word in words)])
+        return [*chain.from_iterable(part.ids for part in parts)] == self._whole([_PROBE])[0]
+
+    def _encoded(self, texts: list[str]) -> list[Encoding]:
+        # This call puts the tokenizer in order: no limit, no padding, special tokens whole.
+        self._tokenizer("", add_special_tokens=False, split_special_tokens=False)
+        read: list[Encoding] = self._tokenizer.backend_tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        return read
+
     def _whole(self, texts: list[str]) -> list[list[int]]:
         read: list[list[int]] = self._tokenizer(texts, add_special_tokens=False, split_special_tokens=False).input_ids
         return read
-
-
-class _Words(dict[str, tuple[int, ...]]):
-    """Ids of words, without the space in front of each. A word that is not there is noted in `missed`."""
-
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        super().__init__()
-        self._tokenizer = tokenizer
-        self.missed: list[str] = []
-
-    def __missing__(self, word: str) -> tuple[int, ...]:
-        self.missed.append(word)
-        return ()
-
-    def read(self, texts: Sequence[str], *, most: int) -> Iterator[Tokens]:
-        """See CountedTokens.read."""
-        beginnings, known, missed = [], [], []
-        for text in texts:
-            beginning, *words = _cut(text)
-            beginnings.append(beginning)
-            known.append(sum(map(len, map(self.__getitem__, words))))
-            missed.append(self.missed)
-            self.missed = []
-        distinct = list(dict.fromkeys(chain.from_iterable(missed)))
-        begins = self._encoded(beginnings)
-        others = dict(zip(distinct, self._encoded([*map(_spaced, distinct)]), strict=True))
-        for text, begin, num, words in zip(texts, begins, known, missed, strict=True):
-            num += len(begin) + sum(map(len, map(others.__getitem__, words)))
-            yield Tokens(num, self._first(text, begin, others, most) if num > most else None)
-        short = {word: ids for word, ids in others.items() if len(word) <= LONGEST_REMEMBERED}
-        if len(self) + len(short) > REMEMBERED_WORDS:
-            self.clear()
-        self.update(short)
-
-    def ids(self, text: str) -> list[int]:
-        """All ids of a text."""
-        begin, *words = _cut(text)
-        return [*chain.from_iterable(self._encoded([begin, *map(_spaced, words)]))]
-
-    def _first(self, text: str, begin: tuple[int, ...], others: Mapping[str, tuple[int, ...]], num: int) -> list[int]:
-        ids = [*begin]
-        for word in _cut(text)[1:]:
-            if len(ids) >= num:
-                break
-            ids += others[word] if word in others else self[word]
-        return ids[:num]
-
-    def _encoded(self, texts: list[str]) -> list[tuple[int, ...]]:
-        # This call puts the tokenizer in order: no limit, no padding, special tokens whole.
-        self._tokenizer("", add_special_tokens=False, split_special_tokens=False)
-        read = self._tokenizer.backend_tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-        return [tuple(one.ids) for one in read]
 
 
 def cuts_before_spaces(tokenizer: PreTrainedTokenizerBase) -> bool:
@@ -177,24 +155,12 @@ def _is_local(step: dict[str, Any]) -> bool:
 def _cuts(step: dict[str, Any]) -> bool:
     if step["type"] == "Split":
         pattern = step["pattern"].get("Regex", "")
-        return step["behavior"] == "Isolated" and not step["invert"] and bool(_KNOWN_PATTERN.fullmatch(pattern))
+        return step["behavior"] == "Isolated" and not step["invert"] and pattern in PATTERNS.values()
     return step["type"] == "ByteLevel" and bool(step["use_regex"])
 
 
 def _reaches_over_spaces(added: dict[str, Any]) -> bool:
     return bool(re.search(r"\s", added["content"]) or added["rstrip"] or added["single_word"])
-
-
-def _cut(text: str) -> list[str]:
-    """The beginning of a text, and each further word without the space in front of it."""
-    if _JOINT in text:
-        return [text]
-    begin, *words = _NO_BEGINNING.sub(_JOINT, text).split(" ")
-    return [begin.replace(_JOINT, " "), *words]
-
-
-def _spaced(word: str) -> str:
-    return " " + word.replace(_JOINT, " ")
 
 
 def _batches(texts: Sequence[str]) -> Iterator[list[str]]:

@@ -11,25 +11,8 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from tests.unit.thinkless_core.student.trained_tokenizers import CORPUS, KINDS, byte_level
 from thinkless_core.student import counted_tokens
-from thinkless_core.student.counted_tokens import CountedTokens, cuts_before_spaces
+from thinkless_core.student.counted_tokens import PATTERNS, CountedTokens, cuts_before_spaces
 
-CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
-UPPER, LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
-BEFORE = r"[^\r\n\p{L}\p{N}]?"
-PATTERNS = {
-    "Qwen 2": rf"{CONTRACTIONS}|{BEFORE}\p{{L}}+|\p{{N}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-    "Qwen 3.5": (
-        rf"{CONTRACTIONS}|{BEFORE}[\p{{L}}\p{{M}}]+|\p{{N}}| ?[^\s\p{{L}}\p{{M}}\p{{N}}]+[\r\n]*"
-        r"|\s*[\r\n]+|\s+(?!\S)|\s+"
-    ),
-    "Llama 3": (
-        rf"{CONTRACTIONS}|{BEFORE}\p{{L}}+|\p{{N}}{{1,3}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-    ),
-    "GPT-4o": (
-        rf"{BEFORE}{UPPER}*{LOWER}+{CONTRACTIONS}?|{BEFORE}{UPPER}+{LOWER}*{CONTRACTIONS}?|\p{{N}}{{1,3}}"
-        r"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-    ),
-}
 PIECES = [
     " ", "  ", "\n", "\n\n", "\t", "\r\n", "\u00a0", "\u2003", "\u200b", "\u0085", "\x1c", "\x00", "a", "B", "the",
     "It's", "WE'LL", "12", "345", "3.14", "=", "(", ")", "\\frac{1}{2}", "$x_1$", "\u00e9", "e\u0301", "\u0301",
@@ -121,12 +104,10 @@ def test_a_tokenizer_with_a_call_of_its_own_is_read_whole() -> None:
     refuse_other_counts(Shouting(tokenizer_object=byte_level().backend_tokenizer))
 
 
-def test_forgetting_words_and_reading_in_parts_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counted_tokens, "REMEMBERED_WORDS", 5)
+def test_few_remembered_words_and_reading_in_parts_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counted_tokens, "REMEMBERED_WORDS", 3)
     monkeypatch.setattr(counted_tokens, "CHARACTERS_AT_ONCE", 50)
     refuse_other_counts(byte_level())
     tokens = CountedTokens(byte_level(), by_word=True)
-    assert tokens._words is not None
     [*tokens.read(texts_of(50), most=9)]
-    assert len(tokens._words) < 100
-    assert all(len(word) <= counted_tokens.LONGEST_REMEMBERED for word in tokens._words)
+    assert len(tokens._known) == 3
