@@ -76,12 +76,18 @@ LIMIT 2
 """
 
 WORKED_EXAMPLES = """
--- one row: for each mode that a model chose, the first completion in the order of a hash, right or wrong
-WITH problem AS (SELECT problem_id, any_value(prompt) AS prompt, any_value(answer) AS answer FROM problems GROUP BY 1)
+-- one row: for each mode that a model chose, a completion of the benchmark of which it solves most: the first in the
+-- order of a hash, right or wrong
+WITH problem AS (SELECT problem_id, any_value(prompt) AS prompt, any_value(answer) AS answer FROM problems GROUP BY 1),
+chosen AS (
+  SELECT *, avg(correct::INTEGER) OVER (PARTITION BY benchmark) AS solved
+  FROM eval_completions WHERE model = $model AND mode = 'auto' AND chosen_mode IS NOT NULL
+)
 SELECT p.prompt, p.answer, e.benchmark, e.chosen_mode, e.completion, e.correct, e.num_tokens, e.p_think
-FROM eval_completions e
+FROM chosen e
 JOIN problem p ON p.problem_id = e.problem_id
-WHERE e.model = $model AND e.mode = 'auto' AND e.chosen_mode IS NOT NULL
-QUALIFY row_number() OVER (PARTITION BY e.chosen_mode ORDER BY md5(e.completion_id), e.completion_id) = 1
+QUALIFY row_number() OVER (
+  PARTITION BY e.chosen_mode ORDER BY e.solved DESC, md5(e.completion_id), e.completion_id
+) = 1
 ORDER BY e.chosen_mode
 """
