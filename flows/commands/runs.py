@@ -65,14 +65,16 @@ def _show(home: Path, run: RunRecord) -> None:
     for change in changes_from_profile(run):
         print(f"  {change}")
     print()
+    held = [use for use in run.stages if (store.path(use.stage, use.key) / MANIFEST_NAME).exists()]
+    labels = {use.key: store.manifest(use.stage, use.key).label for use in held}
     for use in run.stages:
-        print(f"{use.stage:<12} {use.word:<6} {use.key}  {store.path(use.stage, use.key)}")
-    keys = {use.stage: use.key for use in run.stages if (store.path(use.stage, use.key) / MANIFEST_NAME).exists()}
-    if gone := [use.stage for use in run.stages if use.stage not in keys]:
+        print(f"{labels.get(use.key, use.stage):<12} {use.word:<6} {use.key}  {store.path(use.stage, use.key)}")
+    if gone := [use.stage for use in run.stages if use.key not in labels]:
         print(f"no longer in the store: {', '.join(dict.fromkeys(gone))}")
+    keys = {use.stage: use.key for use in held if use.stage in ("evaluate", "report")}
     if "evaluate" in keys:
         print()
-    show_results({stage: key for stage, key in keys.items() if stage in ("evaluate", "report")})
+    show_results(keys)
 
 
 def _minute(moment: str) -> str:

@@ -36,7 +36,7 @@ def add_run_commands(commands: Commands) -> None:
     compare = add_command(
         commands,
         "compare",
-        "what differs between two runs: configuration, accuracy, tokens and think share, with 95%% intervals",
+        "what differs between two runs: configuration, accuracy, tokens and think share, with 95% intervals",
         "thinkless compare 20260102-0304 20260102-0506",
         "thinkless compare 20260102-0304 20260102-0506 --format csv",
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from flows.grammar.added_command import RUN_HELP, Commands, add_command
 from flows.grammar.of_runs_and_data import add_data_commands, add_run_commands
 
+SUMMARY = "Teach a language model to choose, with its first token, between a short answer and thinking."
 EXAMPLES = """examples:
   thinkless init my.toml                                a profile for your own model and data
   thinkless run --profile tiny                          the whole pipeline, minutes on a CPU
@@ -25,8 +26,6 @@ EXAMPLES = """examples:
   thinkless lineage rl                                  what the newest policy was made from
   thinkless ask "37+48=?"                               ask the newest model
   thinkless export my-model                             the newest model as a folder, with cards and data
-
-thinkless COMMAND --help has the options of a command, and more examples.
 """
 
 
@@ -34,8 +33,8 @@ def build_parser() -> argparse.ArgumentParser:
     """The whole grammar."""
     parser = argparse.ArgumentParser(
         prog="thinkless",
-        description="Teach a language model to choose, with its first token, between a short answer and thinking.",
-        epilog=EXAMPLES,
+        description=f"{SUMMARY}\n\n{EXAMPLES}",
+        epilog="thinkless COMMAND --help has the options of a command, and more examples.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")

@@ -21,7 +21,7 @@ from flows.prefect.form import Count, OptionalCount, OptionalProfile, OptionalTe
 from flows.prefect.ui_artifacts import in_markdown
 from flows.study.members import MemberRun, StudyRequest, check_study, member_command
 from flows.study.run_study import StudyResult, run_study
-from flows.study.study_table import claims_as_markdown
+from flows.study.study_table import claims_in_brief
 from infra.processes.child_process import ChildCommand, end_children, run_logged
 from schemas.configs.study import MemberSpec
 from schemas.errors import ThinklessError, TrainingError
@@ -76,8 +76,8 @@ def _run_and_publish(request: StudyRequest) -> StudyResult:
     result = run_study(request, _run_as_tasks)
     if result.summary is not None:
         folder = Path(result.summary.path)
-        table = claims_as_markdown(folder / StudyClaim.FILE)
-        shown = in_markdown(folder / "report.html", table=table)
+        results = claims_in_brief(folder / StudyClaim.FILE)
+        shown = in_markdown(folder / "report.html", results=results)
         create_markdown_artifact(shown, key=f"study-{_as_key(request.study.name)}")
     return result
 

@@ -14,6 +14,8 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
+from infra.report.data.study_claim_groups import measured_claims
+from infra.report.data.wording import counted
 from schemas.records.study_claims import StudyClaim
 
 COLUMNS = ("claim", "quantity", "condition", "measured", "95% interval", "seeds", "verdict")
@@ -45,6 +47,20 @@ def claims_as_markdown(path: Path) -> str:
     lines += ["| " + " | ".join(_cells(row)) + " |" for row in rows]
     notes = [f"- {note}" for note in _notes(rows)]
     return "\n".join([*lines, "", *notes] if notes else lines)
+
+
+def claims_in_brief(path: Path) -> str:
+    """The claims as a Markdown table of two columns, which fits a phone, and their readings as a list."""
+    rows = read_claims(path)
+    lines = ["| claim | verdict |", "|---|---|"]
+    lines += [f"| {claim.claim}: {', '.join(claim.conditions)} | {claim.verdict} |" for claim in measured_claims(rows)]
+    readings = []
+    for row in rows:
+        claim, quantity, condition, value, interval, _, verdict = _cells(row)
+        seeds = counted(row.num_seeds, "seed")
+        basis = seeds if interval == "-" else f"95% interval {interval}, {seeds}"
+        readings.append(f"- {claim}, {condition}: {quantity}: {value} ({basis}), {verdict}")
+    return "\n".join([*lines, "", *readings])
 
 
 def read_claims(path: Path) -> list[StudyClaim]:

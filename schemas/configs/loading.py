@@ -109,9 +109,8 @@ def _read_profile(profile: str) -> dict[str, JsonValue]:
         except UnicodeDecodeError as error:
             raise ConfigError(f"profile file {profile} is not UTF-8 text: {error}; give a TOML file") from error
     else:
-        way_out = nearest(profile, profile_names())
         raise ConfigError(
-            f"unknown profile {profile!r}; {way_out} (shipped: {', '.join(profile_names())}; "
+            f"unknown profile {profile!r}; {nearest(profile, profile_names())} (shipped: {', '.join(profile_names())}; "
             "a path that ends in .toml is read as a profile of your own)"
         )
     try:
@@ -231,13 +230,11 @@ def _explain(error: ValidationError, profile: str, table: Mapping[str, JsonValue
 def _explain_one(detail: ErrorDetails, table: Mapping[str, JsonValue], known: Mapping[str, str | None]) -> str:
     """One line: which key, what is wrong, what was got, the way out."""
     location, kind = _as_written(detail, table)
-    dotted = ".".join(location)
-    got = detail["input"]
+    dotted, got = ".".join(location), detail["input"]
     if detail["type"] == "extra_forbidden" and dotted in known:
-        what = kind.tag if kind.tag == "kind" else location[-2]
         return (
-            f"key {dotted!r} does not belong to {what} {kind.name!r} (got value {got!r}); "
-            f"set the table's {kind.tag} as well"
+            f"key {dotted!r} does not belong to {kind.tag if kind.tag == 'kind' else location[-2]} {kind.name!r} "
+            f"(got value {got!r}); set the table's {kind.tag} as well"
         )
     if detail["type"] == "extra_forbidden":
         return f"unknown key {dotted!r} (got value {got!r}); {nearest(dotted, _keys_near(location, known))}"
@@ -246,6 +243,9 @@ def _explain_one(detail: ErrorDetails, table: Mapping[str, JsonValue], known: Ma
     shown = "" if isinstance(got, Mapping) else f", got {got!r}"
     meaning = known.get(dotted)
     explained = f" ({' '.join(meaning.split())})" if meaning else ""
+    if detail["type"] == "union_tag_invalid":
+        chosen, choices = detail["ctx"]["tag"], detail["ctx"]["expected_tags"].replace("'", "").split(", ")
+        return f"{dotted}: unknown kind {chosen!r}; {nearest(chosen, choices)}{explained}"
     return f"{dotted}: {detail['msg'].removeprefix('Value error, ')}{shown}{explained}"
 
 

@@ -200,19 +200,18 @@ def _reward_function(tokenizer: Any, *, short_max_tokens: int) -> Callable[..., 
     from schemas.mode import Mode
     from thinkless_core.grading.extraction import extract_answer
     from thinkless_core.grading.fake_short import is_fake_short
-    from thinkless_core.grading.strict import is_correct
+    from thinkless_core.grading.strict import grade_batch
     from thinkless_core.student.control_tokens import ControlTokens
     from thinkless_core.student.rendering import decode_completion
 
     control = ControlTokens.of(tokenizer)
 
     def reward(completion_ids: Sequence[Sequence[int]], answer: Sequence[str], **_: object) -> list[float]:
+        grades = grade_batch([extract_answer(decode_completion(tokenizer, ids)) for ids in completion_ids], answer)
         rewards = []
-        for ids, reference in zip(completion_ids, answer, strict=True):
+        for ids, grade in zip(completion_ids, grades, strict=True):
             mode = control.mode_of(ids[0])
-            whole = mode is not None and ids[-1] == tokenizer.eos_token_id
-            text = decode_completion(tokenizer, ids)
-            correct = whole and is_correct(extract_answer(text), reference=reference)
+            correct = grade.correct and mode is not None and ids[-1] == tokenizer.eos_token_id
             hidden = is_fake_short(
                 mode, completion_ids=ids, think_end_id=control.think_end_id, short_max_tokens=short_max_tokens
             )

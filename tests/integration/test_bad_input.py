@@ -29,6 +29,7 @@ WRONG_RUNS = [
     (["--set", "rl.gamma"], "override 'rl.gamma' is not of the form key=value"),
     (["--set", "rl.steps=many"], "rl.steps: Input should be a valid integer"),
     (["--set", "rl.steps=1.5"], "rl.steps: Input should be a valid integer"),
+    (["--set", "base.model.kind=pretraind"], "base.model: unknown kind 'pretraind'; did you mean 'pretrained'?"),
     (["--set", "rl=3"], "rl: Input should be a valid dictionary"),
     (["--set", "rl.group_size=1"], "rl.group_size: Input should be greater than or equal to 2, got 1"),
     (

@@ -57,6 +57,8 @@ def test_every_command_explains_itself(name: str, thinkless_here: Thinkless, tmp
     answer = thinkless_here(tmp_path, name, "--help")
     assert answer.code == 0
     assert answer.out.startswith(f"usage: thinkless {name}")
+    assert f"\n\nexamples:\n  thinkless {name}" in answer.out.partition("\noptions:")[0], "examples come first"
+    assert "%%" not in answer.out
 
 
 def test_the_result_table_has_nine_rows_for_each_benchmark(thinkless_here: Thinkless, built: BuiltHome) -> None:

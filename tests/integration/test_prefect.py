@@ -59,6 +59,7 @@ def test_progress_result_table_and_report_are_artifacts_of_the_run(finished: tup
     (report,) = home.glob("artifacts/report/*/report.html")
     shown = str(recorded.artifacts["report"].data)
     assert f"`{report}`" in shown
+    assert "| mode | accuracy | thinks | tokens |\n|---|---|---|---|\n| auto | " in shown
     assert "tiny-mixed: rl auto thinks on" in shown
     headline = re.findall(r'class="big">.*?</span>(.*?)</p>', report.read_text(encoding="utf-8"))[0].strip()
     assert headline in shown
@@ -214,7 +215,7 @@ overrides = ["teach.short.teacher.kind=recorded", "teach.short.teacher.path=abse
     assert recorded.flow_run.name == f"study {study}, 1 seeds"
     (page,) = home.glob("artifacts/study/*/report.html")
     shown = str(recorded.artifacts["study-pair"].data)
-    assert "| reaches-oracle |" in shown
+    assert "| reaches-oracle: works | " in shown
     assert f"`{page}`" in shown
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,7 +35,9 @@ def test_every_option_of_every_command_has_a_help_text_and_every_command_an_exam
         if not action.help
     ]
     assert bare == []
-    without = [name for name, command in every_command().items() if f"  thinkless {name}" not in (command.epilog or "")]
+    without = [
+        name for name, command in every_command().items() if f"  thinkless {name}" not in (command.description or "")
+    ]
     assert without == []
 
 
@@ -51,7 +54,7 @@ def test_runs_are_listed_and_one_is_shown_with_what_was_set_for_it(thinkless_her
     assert shown.code == 0, shown.err
     assert "rl.steps 40 -> 8" in shown.out
     for label in LABELS:
-        assert built.run.artifacts[label].key in shown.out
+        assert re.search(rf"^{label} +built +{built.run.artifacts[label].key} ", shown.out, re.M)
     assert "tiny-mixed: rl auto thinks on" in shown.out
     assert thinkless_here(built.path, "runs", "list", "x").code == 2
 

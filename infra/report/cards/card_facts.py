@@ -50,8 +50,9 @@ def worked_examples(inputs: ReportInputs, *, model: ModelName) -> list[str]:
         return []
     return [
         "## Worked examples",
-        "Stored completions of the evaluation, the first of each chosen mode in the order of a hash, right or wrong. "
-        "Above the line is the problem, below it everything the model generated.",
+        "Stored completions of the evaluation: of each chosen mode the first in the order of a hash, right or wrong, "
+        "from the benchmark of which it solves most. Above the line is the problem, below it everything the model "
+        "generated.",
         *parts,
     ]
 

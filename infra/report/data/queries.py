@@ -86,13 +86,18 @@ LIMIT 2
 """
 
 WORKED_EXAMPLES = """
--- one row: for each mode that a model chose, the first completion in the order of a hash, right or wrong
-WITH chosen AS (
-    SELECT completion_id, problem_id
+-- one row: for each mode that a model chose, a completion of the benchmark of which it solves most: the first in the
+-- order of a hash, right or wrong
+WITH answers AS (
+    SELECT completion_id, problem_id, chosen_mode, avg(correct::INTEGER) OVER (PARTITION BY benchmark) AS solved
     FROM eval_completions
-    SEMI JOIN problems USING (problem_id)
     WHERE model = $model AND mode = 'auto' AND chosen_mode IS NOT NULL
-    QUALIFY row_number() OVER (PARTITION BY chosen_mode ORDER BY md5(completion_id), completion_id) = 1
+),
+chosen AS (
+    SELECT completion_id, problem_id
+    FROM answers
+    SEMI JOIN problems USING (problem_id)
+    QUALIFY row_number() OVER (PARTITION BY chosen_mode ORDER BY solved DESC, md5(completion_id), completion_id) = 1
 ),
 problem AS (
     SELECT problem_id, any_value(prompt) AS prompt, any_value(answer) AS answer

@@ -1,6 +1,6 @@
-"""The result table as plain text, printed at the end of a run: one block per benchmark.
+"""The result table as plain text, printed at the end of a run, and as Markdown: one block per benchmark.
 
-eval_summary.parquet -> cells -> aligned columns and one line of summary per benchmark. ASCII only.
+eval_summary.parquet -> cells -> aligned columns and one line of summary per benchmark. The text is ASCII only.
 """
 
 from __future__ import annotations
@@ -37,6 +37,24 @@ def result_table_text(eval_summary: Path) -> str:
         summary = benchmark_line(benchmark, by_mode.get("auto"), by_mode.get("think"))
         blocks.append("\n".join([title, *lines, summary]))
     return "\n\n".join(blocks)
+
+
+def result_table_markdown(eval_summary: Path) -> str:
+    """The same of the RL model alone as Markdown: per benchmark four columns, which fit a phone, and its line."""
+    cells = read_result_cells(eval_summary)
+    parts = []
+    for benchmark in dict.fromkeys(cell.benchmark for cell in cells):
+        own = [cell for cell in cells if (cell.benchmark, cell.model) == (benchmark, "rl")]
+        by_mode = {cell.mode.value: cell for cell in own}
+        rows = [
+            f"| {cell.mode.value} | {accuracy(cell.accuracy)} ± {accuracy(cell.accuracy_stderr)} "
+            f"| {percent(cell.think_share)} | {tokens(cell.mean_tokens)} |"
+            for cell in own
+        ]
+        table = ["| mode | accuracy | thinks | tokens |", "|---|---|---|---|", *rows] if rows else []
+        summary = benchmark_line(benchmark, by_mode.get("auto"), by_mode.get("think"))
+        parts += [f"### {benchmark}", *(["\n".join(table)] if table else []), summary]
+    return "\n\n".join(parts)
 
 
 def task_sentence(eval_routers: Path, *, key: str) -> str:

@@ -13,7 +13,7 @@ from infra.report.charts.u_curve import forced_spans, turn_of, u_curve_chart
 from infra.report.data.evidence import MOST_DISAGREEMENTS, Evidence, gather_evidence
 from infra.report.data.examples import MOST_BYTES, TRAINING, browser_json
 from infra.report.data.inputs import ReportInputs
-from infra.report.data.result_table import result_table_text
+from infra.report.data.result_table import result_table_markdown, result_table_text
 from infra.report.data.router_tables import MEANING, router_tables
 from infra.report.data.verdicts import headline, judge_benchmarks
 from infra.report.page import render_report
@@ -201,6 +201,17 @@ def test_routers_are_measured_against_the_oracle(evidence: Evidence) -> None:
         assert oracle.tokens_of_oracle == 1.0
         for row in table.rows:
             assert row.tokens_of_oracle == pytest.approx(row.score.mean_tokens / oracle.score.mean_tokens)
+
+
+def test_the_results_as_markdown_are_those_of_the_rl_model_in_four_columns(complete: ReportInputs) -> None:
+    eval_summary = complete.tables["eval_summary"][0]
+    text = result_table_markdown(eval_summary)
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    assert [row[0] for row in rows] == ["mode", "auto", "short", "think"] * len(MIXES)
+    assert {len(row) for row in rows} == {4}
+    for cell in pq.read_table(eval_summary).to_pylist():
+        shown = [cell["mode"], f"{cell['accuracy']:.3f} ± {cell['accuracy_stderr']:.3f}"]
+        assert any(row[:2] == shown for row in rows) or cell["model"] != "rl"
 
 
 def test_the_cheapest_point_gives_up_at_most_a_hundredth_of_what_is_solved() -> None:
