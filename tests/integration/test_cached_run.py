@@ -125,3 +125,16 @@ def test_a_silent_server_is_no_obstacle_to_what_is_in_the_store(home: Path, buil
     (line,) = refused.stderr.splitlines()
     assert line.startswith("thinkless: the Prefect server http://127.0.0.1:")
     assert line.endswith("or add --no-prefect")
+
+
+@pytest.mark.prefect
+@pytest.mark.slow
+def test_a_temporary_server_that_does_not_start_in_time_is_one_sentence_with_the_way_out(tmp_path: Path) -> None:
+    seconds = "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"
+    env = environment(tmp_path / "home", PREFECT_HOME=str(tmp_path), **{seconds: "0"})
+    command = [sys.executable, "-m", "flows.cli", "run", "--until", "base"]
+    refused = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
+    assert refused.returncode == 2, refused.stderr
+    (line,) = refused.stderr.splitlines()
+    assert line.startswith("thinkless: Prefect's temporary server did not answer within 0 s (")
+    assert f"add --no-prefect, or give it more time: {seconds}=600" in line
