@@ -17,10 +17,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from infra.disk import writing
-from infra.row_groups import in_parts
+from infra.row_groups import in_parts, sized_batches
 
-_PROBED_ROWS = 64
-"""Rows that are read first, to see how long rows are: metadata count a text that is repeated once."""
 _BATCH_BYTES = 1 << 20
 _RUN_BYTES = 128 << 20
 """What is sorted at once; twice as much is in memory meanwhile."""
@@ -50,18 +48,12 @@ def _ascending(
     """The rows in the order of the file; `places`, one for each of them, become a column."""
     first = 0
     with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
-        probe = next(file.iter_batches(_PROBED_ROWS, columns=list(columns), use_threads=False), None)
-        num_rows, num_bytes = (len(probe), probe.nbytes) if probe is not None else (0, 0)
-        for group in range(file.num_row_groups):
-            at_once = max(1, _BATCH_BYTES * num_rows // max(num_bytes, 1))
-            num_rows = num_bytes = 0
-            for batch in file.iter_batches(at_once, row_groups=[group], columns=list(columns), use_threads=False):
-                low, high = np.searchsorted(rows, [first, first + len(batch)])
-                if low < high:
-                    table = pa.Table.from_batches([batch]).take(pa.array(rows[low:high] - first))
-                    yield table if places is None else table.append_column(_PLACE, pa.array(places[low:high]))
-                first += len(batch)
-                num_rows, num_bytes = num_rows + len(batch), num_bytes + batch.nbytes
+        for batch in sized_batches(file, num_bytes=_BATCH_BYTES, columns=columns):
+            low, high = np.searchsorted(rows, [first, first + len(batch)])
+            if low < high:
+                table = pa.Table.from_batches([batch]).take(pa.array(rows[low:high] - first))
+                yield table if places is None else table.append_column(_PLACE, pa.array(places[low:high]))
+            first += len(batch)
 
 
 def _sorted(tables: Iterator[pa.Table], scratch: Path) -> Iterator[pa.Table]:

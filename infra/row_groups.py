@@ -1,11 +1,11 @@
-"""Writes tables to Parquet files in row groups of bounded bytes, so that their readers need little memory.
+"""Writes tables to Parquet files in row groups of bounded bytes, and reads them in batches of bounded bytes.
 
-tables of any size -> the same rows in parts of at most so many rows and bytes -> a row group each
+tables of any size -> the same rows in parts of at most so many rows and bytes -> a row group each -> batches
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,8 @@ from infra.disk import sync, writing
 ROWS_PER_GROUP = 20_000
 BYTES_PER_GROUP = 64 << 20
 """A row group ends at whichever comes first; a reader holds one group at a time."""
+_PROBED_ROWS = 64
+"""Rows that are read first, to see how long rows are: metadata count a text that is repeated once."""
 
 
 def write_groups(path: Path, schema: pa.Schema, tables: Iterable[pa.Table], *, unlike: Collection[str] = ()) -> int:
@@ -64,6 +66,21 @@ def in_parts(tables: Iterable[pa.Table], *, most_bytes: int, most_rows: int | No
                 yield _joined(parts)
     if parts:
         yield _joined(parts)
+
+
+def sized_batches(
+    file: pq.ParquetFile, *, num_bytes: int, columns: Sequence[str] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """All rows in batches of about so many bytes; a row group's are as many rows as the group before lets expect."""
+    names = file.schema_arrow.names if columns is None else list(columns)
+    probe = next(file.iter_batches(_PROBED_ROWS, columns=names, use_threads=False), None)
+    seen_rows, seen_bytes = (len(probe), probe.nbytes) if probe is not None else (0, 0)
+    for group in range(file.num_row_groups):
+        at_once = max(1, num_bytes * seen_rows // max(seen_bytes, 1))
+        seen_rows = seen_bytes = 0
+        for batch in file.iter_batches(at_once, row_groups=[group], columns=names, use_threads=False):
+            yield batch
+            seen_rows, seen_bytes = seen_rows + len(batch), seen_bytes + batch.nbytes
 
 
 def _joined(parts: list[pa.Table]) -> pa.Table:

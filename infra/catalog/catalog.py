@@ -33,6 +33,8 @@ Write = Callable[[duckdb.DuckDBPyConnection], None]
 
 _HELD_SECONDS = 1.0
 """How long a reader may hold the file before it is written in a copy; a query of ours takes less."""
+_LIMITS = "set memory_limit = '1GB'; set threads = 1"
+"""Of writing. DuckDB holds 2,048 rows at once; what does not fit waits on disk. A second thread would hold as many."""
 
 
 class Catalog:
@@ -103,6 +105,7 @@ class Catalog:
         with self._replacement() as fresh, explained(fresh):
             connection = duckdb.connect(str(fresh))
             try:
+                connection.execute(_LIMITS)
                 create_tables(connection)
                 for manifest in store.manifests():
                     register_if_readable(connection, manifest, store.path(manifest.stage, manifest.key))
@@ -141,6 +144,7 @@ class Catalog:
 
 def _write_into(path: Path, write: Write, *, timeout_seconds: float) -> None:
     with opened(path, read_only=False, timeout_seconds=timeout_seconds) as connection:
+        connection.execute(_LIMITS)
         connection.execute("begin")
         write(connection)
         connection.execute("commit")

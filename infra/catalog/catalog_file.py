@@ -80,7 +80,9 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        if isinstance(error, duckdb.OutOfMemoryException):
+        if isinstance(error, duckdb.OutOfMemoryException) or "failed to pin block" in str(
+            error
+        ):  # the latter on commit
             raise short_of_memory(first_line(error), path=path) from error
         if _is_refusal(error):
             raise _refused(error, path) from error

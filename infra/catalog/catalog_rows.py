@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infra.catalog.catalog_tables import ensure_added_table, tables_of_artifacts
+from infra.row_groups import sized_batches
 from infra.runs import RunRecord
 from schemas.artifact import Manifest, OutputFile
 from schemas.base import Record, arrow_schema
@@ -22,6 +23,7 @@ from schemas.errors import ContractError
 from schemas.tables import TABLES
 
 _log = logging.getLogger("thinkless")
+_BATCH_BYTES = 16 << 20
 
 
 def register_if_readable(connection: duckdb.DuckDBPyConnection, manifest: Manifest, directory: Path) -> None:
@@ -97,14 +99,16 @@ def _load(connection: duckdb.DuckDBPyConnection, manifest: Manifest, directory: 
     path = directory / file.name
     assert file.table is not None
     record = TABLES.get(file.table, Record)
-    with pq.ParquetFile(path) as parquet:
+    with pq.ParquetFile(path, pre_buffer=False) as parquet:
         if record is Record:
             ensure_added_table(connection, file.table, parquet.schema_arrow)
         elif unknown := set(parquet.schema_arrow.names) - set(arrow_schema(record).names):
             raise ContractError(
                 f"{path}: table {file.table} has no columns {sorted(unknown)}; write it from {record.__name__} records"
             )
-        batches = pa.RecordBatchReader.from_batches(parquet.schema_arrow, parquet.iter_batches())
+        batches = pa.RecordBatchReader.from_batches(
+            parquet.schema_arrow, sized_batches(parquet, num_bytes=_BATCH_BYTES)
+        )
         connection.register("incoming_rows", batches)
         run_id, values = ("$run_id as run_id, ", {"run_id": manifest.run_id}) if record.HAS_RUN_ID else ("", {})
         connection.execute(

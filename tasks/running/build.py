@@ -21,6 +21,7 @@ from infra.disk import writing
 from infra.installed import installed_version
 from infra.store.artifact_store import ArtifactStore
 from infra.store.load_card import CARD_NAME, write_load_card
+from infra.store.workspace import SCRATCH_NAME
 from schemas.artifact import MANIFEST_VERSION, Artifact, CheckResult, InputRef, Manifest
 from schemas.base import tables_of
 from schemas.configs.stage import StageConfig
@@ -166,7 +167,10 @@ def _validate(store: ArtifactStore, workspace: Path, outcome: StageOutcome) -> t
         check
         for gate in outcome.gates
         for check in validate_parquet(
-            workspace / gate.file, suite=gate.suite, docs_dir=workspace / "validation" / gate.suite.name
+            workspace / gate.file,
+            suite=gate.suite,
+            docs_dir=workspace / "validation" / gate.suite.name,
+            scratch=workspace / SCRATCH_NAME,
         )
     )
     if failing(checks):

@@ -1,0 +1,67 @@
+"""The gate and the catalog hold only a part of long texts at a time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from schemas.finish_reason import FinishReason
+from schemas.mode import Mode
+from schemas.records.generations import Generation
+from tasks.running.parquet_files import write_table
+
+GATE = """
+import sys
+from pathlib import Path
+from infra.validation.gate import failing, validate_parquet
+from infra.validation.suites import generations_suite
+from schemas.mode import Mode
+path = Path(sys.argv[1]) / "generations.parquet"
+assert not failing(validate_parquet(path, suite=generations_suite(mode=Mode.THINK), docs_dir=None))
+"""
+CATALOG = """
+import sys
+from pathlib import Path
+from infra.catalog.catalog import Catalog
+from schemas.artifact import Manifest, OutputFile
+folder = Path(sys.argv[1])
+file = OutputFile.model_construct(name="generations.parquet", table="generations")
+unused = dict(digest="", run_id="", fingerprint="", seed=0, rows=0, config={}, inputs=(), checks=(), drops={})
+made_at = "2026-01-01T00:00:00+00:00"
+manifest = Manifest.model_construct(stage="teach", key="k", created_at=made_at, files=(file,), **unused)
+Catalog(folder, timeout_seconds=10).register(manifest, folder)
+"""
+PEAK = '\nprint(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))'
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux, which tells a process's peak memory")
+@pytest.mark.parametrize(("script", "most_megabytes"), [(GATE, 1100), (CATALOG, 1600)], ids=["gate", "catalog"])
+def test_memory_stays_within_a_bound_of_its_own(script: str, most_megabytes: int, tmp_path: Path) -> None:
+    # 640 MB of text; holding all of it took 1,405 MB in the gate and 2,505 MB in the catalog.
+    write_table(tmp_path, Generation, long_generations(32_000, length=20_000))
+    command = [sys.executable, "-c", script + PEAK, str(tmp_path)]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert int(output.split()[-1]) < most_megabytes * 1024
+
+
+def long_generations(num_rows: int, *, length: int) -> Iterator[Generation]:
+    """Thoughts as the suite of generations wants them; no two are alike."""
+    for number in range(num_rows):
+        yield Generation(
+            generation_id=f"g-{number}",
+            problem_id=f"p-{number}",
+            prompt=f"what is {number}",
+            mode=Mode.THINK,
+            completion=f"<think>{number}".ljust(length, "x") + "</think> 1",
+            answer="1",
+            num_tokens=9,
+            finish_reason=FinishReason.STOP,
+            truncated=False,
+            correct=True,
+            teacher="t",
+        )
