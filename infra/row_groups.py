@@ -69,14 +69,16 @@ def in_parts(tables: Iterable[pa.Table], *, most_bytes: int, most_rows: int | No
 
 
 def sized_batches(
-    file: pq.ParquetFile, *, num_bytes: int, columns: Sequence[str] | None = None
+    file: pq.ParquetFile, *, num_bytes: int, num_rows: int | None = None, columns: Sequence[str] | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """All rows in batches of about so many bytes; a row group's are as many rows as the group before lets expect."""
+    """All rows in batches of about so many bytes, and of at most so many rows; how long the rows of a row group are is
+    taken from the group before.
+    """
     names = file.schema_arrow.names if columns is None else list(columns)
     probe = next(file.iter_batches(_PROBED_ROWS, columns=names, use_threads=False), None)
     seen_rows, seen_bytes = (len(probe), probe.nbytes) if probe is not None else (0, 0)
     for group in range(file.num_row_groups):
-        at_once = max(1, num_bytes * seen_rows // max(seen_bytes, 1))
+        at_once = max(1, min(num_bytes * seen_rows // max(seen_bytes, 1), num_rows or file.metadata.num_rows))
         seen_rows = seen_bytes = 0
         for batch in file.iter_batches(at_once, row_groups=[group], columns=names, use_threads=False):
             yield batch

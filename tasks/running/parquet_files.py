@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
-from infra.row_groups import write_groups
+from infra.row_groups import sized_batches, write_groups
 from schemas.base import Record, arrow_schema, records_to_table
 
 R = TypeVar("R", bound=Record)
@@ -72,10 +72,7 @@ def _batches(
     path: Path, columns: Sequence[str] | None = None, *, where: Sequence[tuple[str, str]] = ()
 ) -> Iterator[pa.RecordBatch]:
     with pq.ParquetFile(path) as file:
-        groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
-        widest = max((group.total_byte_size / group.num_rows for group in groups if group.num_rows), default=1)
-        batch_size = max(1, min(_ROWS_AT_ONCE, int(_BYTES_AT_ONCE / widest)))
-        for batch in file.iter_batches(batch_size=batch_size, columns=columns):
+        for batch in sized_batches(file, num_bytes=_BYTES_AT_ONCE, num_rows=_ROWS_AT_ONCE, columns=columns):
             for column, value in where:
                 batch = batch.filter(pc.equal(batch[column], str(value)))
             yield batch
