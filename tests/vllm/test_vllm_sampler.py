@@ -56,6 +56,16 @@ def test_the_engine_gives_what_it_sampled_the_probabilities_that_the_trainer_giv
         assert len(completion.logprobs) == len(completion.token_ids) - (request.forced_id is not None)
 
 
+def test_more_tokens_of_prompts_than_an_engine_reads_in_a_step(
+    engine: VllmEngine, policy: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    requests = [SampleRequest(tuple(3 + (i + j) % 20 for j in range(200)), ("long", i)) for i in range(96)]
+    sampled = VllmSampler(policy, engine, tokenizer.eos_token_id).sample(requests, max_new_tokens=4, temperature=1.0)
+    read_in_a_step = engine._engine.llm_engine.vllm_config.scheduler_config.max_num_batched_tokens
+    assert read_in_a_step < CONFIG.max_num_seqs * 200
+    assert all(completion.token_ids for completion in sampled)
+
+
 @pytest.mark.parametrize("by_file", [False, True])
 def test_new_weights_are_served_at_once_the_tied_head_too(
     engine: VllmEngine, policy: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, by_file: bool

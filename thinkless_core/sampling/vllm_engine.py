@@ -235,6 +235,7 @@ def engine_arguments(config: VllmSamplerConfig, folder: Path) -> dict[str, Any]:
         "tensor_parallel_size": config.tensor_parallel_size,
         "enforce_eager": config.enforce_eager,
         "enable_sleep_mode": config.sleep and on_gpu,
+        "enable_chunked_prefill": chunked_prefill(),
         "enable_prefix_caching": True,  # the rollouts of a group share their prompt
         "logprobs_mode": "processed_logprobs",  # of the distribution that was sampled from
         "skip_tokenizer_init": True,
@@ -247,6 +248,15 @@ def engine_arguments(config: VllmSamplerConfig, folder: Path) -> dict[str, Any]:
     if dist.is_initialized() and dist.get_world_size() > 1:  # one engine per process of the trainer
         arguments["distributed_executor_backend"] = "external_launcher"
     return arguments
+
+
+def chunked_prefill() -> bool | None:
+    """Whether an engine reads a part of a prompt where the rest does not fit into its step; None is its own default.
+
+    On a CPU it cannot: for a request with a seed it sets the random generator back after such a part, which generators
+    of a CPU do not support ("CPU Generator does not use offset": vllm/v1/worker/gpu_model_runner.py, version 0.32).
+    """
+    return None if torch.cuda.is_available() else False
 
 
 def _generated(output: Any) -> Generated:

@@ -18,7 +18,7 @@ from schemas.errors import ConfigError, TeacherError
 from schemas.finish_reason import FinishReason
 from schemas.mode import Mode
 from schemas.records.problems import Problem
-from thinkless_core.sampling.vllm_engine import cache_bytes, end_engine, failures, import_vllm
+from thinkless_core.sampling.vllm_engine import cache_bytes, chunked_prefill, end_engine, failures, import_vllm
 from thinkless_core.teachers.chat_teacher import over_context, request_seed_of, user_turn
 from thinkless_core.teachers.reasoning import Written, as_reply, continued, opens_thought
 from thinkless_core.teachers.reply import TeacherReply, UnusableReply
@@ -119,6 +119,7 @@ def _start(vllm: Any, config: VllmTeacher) -> Any:
             gpu_memory_utilization=config.gpu_memory_utilization,
             kv_cache_memory_bytes=cache_bytes(None),
             enforce_eager=config.enforce_eager,
+            enable_chunked_prefill=chunked_prefill(),
             generation_config="vllm",  # no sampling settings but those that are configured
             trust_remote_code=False,
         )

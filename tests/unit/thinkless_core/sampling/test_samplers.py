@@ -70,6 +70,7 @@ def test_an_engine_on_a_cpu_gets_float32_a_bounded_cache_and_no_sleep(tmp_path: 
     assert arguments["dtype"] == "float32"
     assert arguments["kv_cache_memory_bytes"] == 1 << 30
     assert arguments["enable_sleep_mode"] is False
+    assert arguments["enable_chunked_prefill"] is False
     assert "distributed_executor_backend" not in arguments
     half = engine_arguments(VllmSamplerConfig(kv_cache_gb=0.5, dtype="bfloat16"), tmp_path)
     assert (half["kv_cache_memory_bytes"], half["dtype"]) == (1 << 29, "bfloat16")
