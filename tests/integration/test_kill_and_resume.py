@@ -30,7 +30,7 @@ def newest_checkpoint(stage: Path) -> int:
 
 def chunks(stage: Path) -> list[Path]:
     """Finished chunks of the stage's unfinished artifact."""
-    return sorted(stage.glob("*.part/scratch/chunk-*.parquet"))
+    return sorted(stage.glob("*.part/scratch/chunk-*[0-9].parquet"))
 
 
 def first_progress(log: str, label: str) -> int:

@@ -216,7 +216,9 @@ PEAK_MEMORY_OF_WRITING = """
 import sys
 from pathlib import Path
 import numpy as np
+from infra import chosen_rows
 from infra.catalog.paired_generations import paired_generations
+chosen_rows._RUN_BYTES = 8 << 20  # less than the shortest texts here: what is sorted at once is a part of all
 folder = Path(sys.argv[1])
 files = [folder / f"{name}.parquet" for name in ("problems", "think", "short")]
 with paired_generations(files[0], think=files[1], short=files[2], scratch=folder) as paired:
@@ -238,7 +240,8 @@ def test_memory_does_not_grow_with_the_number_of_pairs(shape: str, long: str, tm
         command = [sys.executable, "-c", PEAK_MEMORY_OF_WRITING, str(folder)]
         peaks.append(int(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
     # Texts of 160 MB and of 640 MB, of 200 and 800 MB; of 16 and 64 MB.
-    assert peaks[1] < 1.25 * peaks[0]
+    # Of short rows what is joined shows: numbers, ids and faults, some hundred bytes a row.
+    assert peaks[1] < (1.25 if length > 1000 else 1.45) * peaks[0]
 
 
 def write_long_rows(folder: Path, num_problems: int, *, long: str, length: int) -> None:
