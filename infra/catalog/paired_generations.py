@@ -5,7 +5,7 @@ ids in problems.parquet + think, short generations.parquet -> table `paired_gene
     -> rows of the pairs                -> their texts -> pairs.parquet
     -> rows of the others, with reasons -> their texts -> dropped.parquet
 DuckDB sees no text: it joins ids in any order of rows and spills to disk. Texts stream from file to file, so that
-memory grows with neither their number nor their length.
+memory does not grow with their length; of each row there are ids, numbers and faults.
 """
 
 from __future__ import annotations
