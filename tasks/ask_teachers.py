@@ -122,7 +122,7 @@ class _Asking:
         if not self._is_checked:
             refuse_changed_files(self._plan)
             self._is_checked = True
-        chunk.write(generations, dropped, problems)
+        chunk.write(generations, dropped, asked)
 
 
 def ask_side(

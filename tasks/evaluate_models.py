@@ -22,12 +22,12 @@ from schemas.records.eval_summary import EvalSummary
 from schemas.records.problems import Problem, ProblemSplit
 from tasks.running.chunks import Chunk, SharedWork
 from tasks.running.context import RunContext
-from tasks.running.parquet_files import iter_records, write_records, write_table
+from tasks.running.parquet_files import iter_columns, iter_records, write_records, write_table
 from tasks.running.record_table import RecordTable
 from tasks.running.share_out import share_out
 from tasks.running.stage import Gate, Stage, StageOutcome, StagePlan
 from thinkless_core.progress import Progress
-from thinkless_core.rows_at import RowsAt
+from thinkless_core.rows import RowsAt
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -205,9 +205,10 @@ def _all_wrong(benchmark: str, problems: Iterable[Problem], chunks: Iterable[_Ev
     """What to say if every finished answer to a benchmark, of all models in all modes, is judged wrong."""
     from thinkless_core.grading.many_wrong import JudgedAnswer, say_many_wrong
 
-    rows = _without_texts(chunk for chunk in chunks if chunk.benchmark == benchmark)
+    columns = ["problem_id", "answer", "correct", "truncated", "malformed"]
+    rows = (row for chunk in chunks if chunk.benchmark == benchmark for row in iter_columns(chunk.file, columns))
     return say_many_wrong(
-        [JudgedAnswer(row.problem_id, row.answer, row.correct) for row in rows if not (row.truncated or row.malformed)],
+        (JudgedAnswer(*judged) for *judged, truncated, malformed in rows if not (truncated or malformed)),
         {problem.problem_id: problem.answer for problem in problems},
         whose=f"all models on benchmark {benchmark}",
         most_wrong=1,

@@ -80,9 +80,7 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        if isinstance(error, duckdb.OutOfMemoryException) or "failed to pin block" in str(
-            error
-        ):  # the latter on commit
+        if _is_short_of_memory(error):
             raise short_of_memory(first_line(error), path=path) from error
         if _is_refusal(error):
             raise _refused(error, path) from error
@@ -160,6 +158,10 @@ def _refused(error: duckdb.Error, path: Path) -> StoreError:
         f"cannot use {path}: {first_line(error)}; expected a catalog that this user may read and write, on a disk "
         "with space: correct that, or set THINKLESS_HOME to another directory"
     )
+
+
+def _is_short_of_memory(error: duckdb.Error) -> bool:
+    return isinstance(error, duckdb.OutOfMemoryException) or "failed to pin block" in str(error)  # of a commit
 
 
 def short_of_memory(message: str, *, path: Path, doing: str = "write") -> StoreError:

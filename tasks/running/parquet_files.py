@@ -16,7 +16,7 @@ from infra.row_groups import sized_batches, write_groups
 from schemas.base import Record, arrow_schema, records_to_table
 
 R = TypeVar("R", bound=Record)
-_ROWS_AT_ONCE, _BYTES_AT_ONCE = 200, 16 << 20
+ROWS_AT_ONCE, _BYTES_AT_ONCE = 200, 16 << 20
 """What is turned between records and Arrow together, at most."""
 
 
@@ -26,7 +26,7 @@ def write_records(path: Path, record: type[R], rows: Iterable[R]) -> int:
     The same rows give the same bytes.
     """
     iterator = iter(rows)
-    slabs = iter(lambda: list(islice(iterator, _ROWS_AT_ONCE)), [])
+    slabs = iter(lambda: list(islice(iterator, ROWS_AT_ONCE)), [])
     return write_groups(path, arrow_schema(record), (records_to_table(record, slab) for slab in slabs))
 
 
@@ -36,7 +36,7 @@ def join_records(path: Path, record: type[R], files: Iterable[Path]) -> int:
     The bytes are those that `write_records` makes of the same rows.
     """
     schema = arrow_schema(record)
-    batches = (batch for file in files for batch in _batches(file, schema.names))
+    batches = (batch for file in files for batch in record_batches(file, schema.names))
     return write_groups(path, schema, (pa.Table.from_batches([batch]) for batch in batches))
 
 
@@ -52,8 +52,13 @@ def read_records(path: Path, record: type[R], *, where: Sequence[tuple[str, str]
 
 def iter_records(path: Path, record: type[R], *, where: Sequence[tuple[str, str]] = ()) -> Iterator[R]:
     """The same rows one after the other; few of them are in memory."""
+    return records_of(record_batches(path, where=where), record)
+
+
+def records_of(batches: Iterable[pa.RecordBatch], record: type[R]) -> Iterator[R]:
+    """The rows of batches as records, of which one batch's are made at a time."""
     validate = TypeAdapter(list[record]).validate_python  # type: ignore[valid-type]
-    for batch in _batches(path, where=where):
+    for batch in batches:
         yield from validate(batch.to_pylist())
 
 
@@ -64,15 +69,16 @@ def num_records(path: Path) -> int:
 
 def iter_columns(path: Path, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
     """The values of some columns, row after row; no other column is read."""
-    for batch in _batches(path, columns):
+    for batch in record_batches(path, columns):
         yield from zip(*(batch[column].to_pylist() for column in columns), strict=True)
 
 
-def _batches(
+def record_batches(
     path: Path, columns: Sequence[str] | None = None, *, where: Sequence[tuple[str, str]] = ()
 ) -> Iterator[pa.RecordBatch]:
+    """The same rows as Arrow, so many at a time as are good to turn into records."""
     with pq.ParquetFile(path) as file:
-        for batch in sized_batches(file, num_bytes=_BYTES_AT_ONCE, num_rows=_ROWS_AT_ONCE, columns=columns):
+        for batch in sized_batches(file, num_bytes=_BYTES_AT_ONCE, num_rows=ROWS_AT_ONCE, columns=columns):
             for column, value in where:
                 batch = batch.filter(pc.equal(batch[column], str(value)))
             yield batch

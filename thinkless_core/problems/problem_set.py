@@ -36,9 +36,8 @@ from thinkless_core.problems.contamination import HeldOut
 from thinkless_core.problems.first_ones import FirstOnes
 from thinkless_core.problems.problem_sources import source_rows
 from thinkless_core.problems.repeats import DigestList, Digests, first_of_each
-from thinkless_core.problems.row_file import RowFile
 from thinkless_core.problems.source_notes import conflict_note, source_notes
-from thinkless_core.rows_at import RowsAt
+from thinkless_core.rows import RowFile, RowsAt
 from thinkless_core.seeding import random_stream
 
 TAUGHT = "rl_problem_taught_in_sft"

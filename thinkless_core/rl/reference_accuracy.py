@@ -26,7 +26,7 @@ from thinkless_core.rl.mode_assignment import AssignedMode
 from thinkless_core.rl.rollouts import Rollout
 from thinkless_core.rl.schedules import settings_at
 from thinkless_core.rl.scoring import judge_rollouts, sample_groups
-from thinkless_core.rows_at import RowsAt
+from thinkless_core.rows import RowsAt
 from thinkless_core.sampling.sampler import Sampler
 from thinkless_core.seeding import batch_indices
 from thinkless_core.training.processes import run_on_main

@@ -10,9 +10,7 @@ Only so many problems are answered at once as have recorded answers of BYTES_AT_
 
 from __future__ import annotations
 
-import pickle
-import struct
-import tempfile
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from hashlib import blake2b
@@ -25,6 +23,7 @@ from schemas.mode import Mode
 from schemas.records.problems import Problem
 from thinkless_core.grading.verifier import judge_completions
 from thinkless_core.problems.problem_set import normalise
+from thinkless_core.rows import RowFile
 from thinkless_core.student.counted_tokens import CountedTokens
 from thinkless_core.teachers.reasoning import as_recorded, as_replies
 from thinkless_core.teachers.reply import TeacherReply, UnusableReply
@@ -123,45 +122,40 @@ def _right(problems: Sequence[Problem], replies: dict[int, TeacherReply | Unusab
 class _Spool:
     """Answers on disk by question; gone when closed. Each leads to the one before it of the same question."""
 
-    _HEAD = struct.Struct("<qq")
-    """Place of the answer before it, below 0 if it is the first; bytes of the answer."""
-
     def __init__(self, rows: Iterable[tuple[str, Recorded]], scratch: Path | None) -> None:
         if scratch is not None:
             scratch.mkdir(parents=True, exist_ok=True)
-        self._file = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - it lives as long as this object
+        self._answers = RowFile[RecordedAnswer](scratch)
+        self._before = array("q")
+        """For each answer the place of the one before it, -1 if it is the first."""
         self._last: dict[bytes, int] = {}
-        begin = 0
         for question, recorded in rows:
             name = _digest(question)
             for answer in _answers(recorded):
-                held = pickle.dumps(tuple(answer))
-                written = self._file.write(self._HEAD.pack(self._last.get(name, -1), len(held)) + held)
-                self._last[name] = begin
-                begin += written
+                self._before.append(self._last.get(name, -1))
+                self._last[name] = len(self._answers)
+                self._answers.append(answer)
 
     def find(self, question: str, mode: Mode) -> list[RecordedAnswer]:
         """The answers to a question, however its white space is written, for this mode first, then for any."""
-        # Nobody else can write to this file: it has no name.
-        answers = [RecordedAnswer(*pickle.loads(self._file.read(length))) for length in self._lengths(question)]
+        answers = [self._answers[place] for place in self._places(question)]
         answers.reverse()
         return [a for a in answers if a.mode is mode] + [a for a in answers if a.mode is None]
 
     def num_bytes(self, question: str) -> int:
         """How long the answers to a question are together."""
-        return sum(self._lengths(question))
+        return sum(map(self._answers.num_bytes, self._places(question)))
 
     def close(self) -> None:
         """Remove the file."""
-        self._file.close()
+        self._answers.close()
 
-    def _lengths(self, question: str) -> Iterator[int]:
-        """Length of each answer to a question, from the last; the file stands at its beginning then."""
+    def _places(self, question: str) -> Iterator[int]:
+        """Where the answers to a question are, from the last."""
         place = self._last.get(_digest(question), -1)
         while place >= 0:
-            self._file.seek(place)
-            place, length = self._HEAD.unpack(self._file.read(self._HEAD.size))
-            yield length
+            yield place
+            place = self._before[place]
 
 
 def _answers(recorded: Recorded) -> Sequence[RecordedAnswer]:

@@ -24,13 +24,10 @@ select
             case when think_fault = 'missing' then 'no think answer' end,
             case when short_fault = 'missing' then 'no short answer' end
         )
-        when 'think_truncated_dropped' then 'the think answer was cut off after ' || think.num_tokens || ' tokens'
-        when 'short_truncated_dropped' then 'the short answer was cut off after ' || short.num_tokens || ' tokens'
+        when 'think_truncated_dropped' then 'the think answer was cut off after ' || think_tokens || ' tokens'
+        when 'short_truncated_dropped' then 'the short answer was cut off after ' || short_tokens || ' tokens'
         when 'think_incorrect_dropped' then 'the think answer is not '
         when 'short_incorrect_dropped' then 'the short answer is not '
     end as detail,
     ends_with(reason, '_incorrect_dropped') as expects_answer
 from reasons
-left join think on think.file_row_number = think_row
-left join short on short.file_row_number = short_row
-order by problem_row, starts_with(reason, 'short')

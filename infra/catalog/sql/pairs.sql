@@ -6,4 +6,3 @@ where think_row is not null
   and short_row is not null
   and not coalesce(list_contains($dropping, think_fault), false)
   and not coalesce(list_contains($dropping, short_fault), false)
-order by problem_row

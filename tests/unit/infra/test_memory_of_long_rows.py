@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from schemas.finish_reason import FinishReason
 from schemas.mode import Mode
 from schemas.records.generations import Generation
 from tasks.running.parquet_files import write_table
+from tests.peak_memory import needs_its_peak, peak_memory
 
 GATE = """
 import sys
@@ -35,18 +34,15 @@ made_at = "2026-01-01T00:00:00+00:00"
 manifest = Manifest.model_construct(stage="teach", key="k", created_at=made_at, files=(file,), **unused)
 Catalog(folder, timeout_seconds=10).register(manifest, folder)
 """
-PEAK = '\nprint(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))'
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux, which tells a process's peak memory")
+@needs_its_peak
 @pytest.mark.parametrize(("script", "most_megabytes"), [(GATE, 1100), (CATALOG, 1600)], ids=["gate", "catalog"])
 def test_memory_stays_within_a_bound_of_its_own(script: str, most_megabytes: int, tmp_path: Path) -> None:
     # 640 MB of text. Without the limits the gate took 1,669 MB of it and the catalog 3,069 MB.
     write_table(tmp_path, Generation, long_generations(32_000, length=20_000))
-    command = [sys.executable, "-c", script + PEAK, str(tmp_path)]
-    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert int(output.split()[-1]) < most_megabytes * 1024
+    assert peak_memory(script, tmp_path) < most_megabytes * 1024
 
 
 def long_generations(num_rows: int, *, length: int) -> Iterator[Generation]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +11,9 @@ import pytest
 from schemas.configs.source import SourceProblem
 from schemas.records.problems import Problem, ProblemSplit
 from tests.fast_and_slow import fast_and_slow
+from tests.peak_memory import needs_its_peak, peak_memory
 from thinkless_core.problems.repeats import DigestList, first_of_each
-from thinkless_core.problems.row_file import RowFile
-from thinkless_core.rows_at import RowsAt
+from thinkless_core.rows import RowFile, RowsAt
 from thinkless_core.seeding import random_stream
 
 
@@ -27,7 +25,7 @@ def test_rows_come_back_as_they_were_while_more_are_written(tmp_path: Path) -> N
         assert rows[-1] == row
         assert rows[number // 2] == expected[number // 2]
     assert list(rows) == expected
-    assert rows[3:7] == expected[3:7]
+    assert list(rows[3:7]) == expected[3:7]
     assert [list(RowsAt(rows, [4, 1, 4])), RowsAt(rows, np.arange(9))[2]] == [
         [expected[i] for i in (4, 1, 4)],
         expected[2],
@@ -57,7 +55,7 @@ def test_the_first_of_each_is_what_a_dictionary_finds(num_texts: int) -> None:
     assert first_of_each(digests.array()).tolist() == [first[text] for text in drawn]
 
 
-PEAK_MEMORY_OF_A_SET = """
+SET = """
 import sys
 from pathlib import Path
 from schemas.configs.problems import LocalSource, ProblemsConfig
@@ -69,11 +67,10 @@ config = ProblemsConfig(source=source, benchmarks={"b": bench}, rl_share=0.5, ma
 made = build_problem_set(config, folder=file.parent)
 assert made.conflicts and made.removed
 print(sum(1 for rows in (made.problems, made.dropped, made.removed, made.conflicts) for row in rows))
-print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux, which tells a process's peak memory")
+@needs_its_peak
 @pytest.mark.parametrize("most", fast_and_slow([10_000], [100_000]))
 def test_memory_does_not_grow_with_the_number_of_problems(most: int, tmp_path: Path) -> None:
     peaks = []
@@ -85,6 +82,5 @@ def test_memory_does_not_grow_with_the_number_of_problems(most: int, tmp_path: P
                 text = number - (number % 3 == 2)
                 prompt = " ".join(str(text * factor % 99991) for factor in range(1, 180))
                 file.write(json.dumps({"prompt": prompt, "answer": str(number % 9 == 8)}) + "\n")
-        command = [sys.executable, "-c", PEAK_MEMORY_OF_A_SET, str(path)]
-        peaks.append(int(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1]))
+        peaks.append(peak_memory(SET, path))
     assert peaks[1] < 1.1 * peaks[0], peaks

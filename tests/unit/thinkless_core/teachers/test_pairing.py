@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import subprocess
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +24,7 @@ from schemas.records.problems import Problem, ProblemSplit
 from tasks.running.parquet_files import read_records, write_records
 from tests.fast_and_slow import fast_and_slow
 from tests.oracles.pairing import pairs_by_loop
+from tests.peak_memory import needs_its_peak, peak_memory
 from thinkless_core.seeding import epoch_order, random_stream
 from thinkless_core.teachers.pairing import apply_rules, held_out_pairs
 
@@ -212,23 +211,22 @@ def test_a_path_may_hold_quotes_brackets_and_equals_signs_and_scratch_is_left_em
     }  # fmt: skip
 
 
-PEAK_MEMORY_OF_WRITING = """
+WRITING = """
 import sys
 from pathlib import Path
 import numpy as np
 from infra import chosen_rows
 from infra.catalog.paired_generations import paired_generations
-chosen_rows._RUN_BYTES = 8 << 20  # less than the shortest texts here: what is sorted at once is a part of all
+chosen_rows._RUN_BYTES = int(sys.argv[2])
 folder = Path(sys.argv[1])
 files = [folder / f"{name}.parquet" for name in ("problems", "think", "short")]
 with paired_generations(files[0], think=files[1], short=files[2], scratch=folder) as paired:
     paired.write_pairs(folder / "pairs.parquet", dropping=["missing", "incorrect"], held_out=np.arange(0))
     paired.write_dropped(folder / "dropped.parquet", dropping=["missing", "incorrect"])
-print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux, which tells a process's peak memory")
+@needs_its_peak
 @pytest.mark.parametrize("long", ["think in order", "think in no order", "problems"])
 @pytest.mark.parametrize("shape", fast_and_slow(["160 x 1000000"], ["10000 x 20000", "50000 x 320"]))
 def test_memory_does_not_grow_with_the_number_of_pairs(shape: str, long: str, tmp_path: Path) -> None:
@@ -237,11 +235,10 @@ def test_memory_does_not_grow_with_the_number_of_pairs(shape: str, long: str, tm
     for num_problems in (fewest, 4 * fewest):
         folder = tmp_path / str(num_problems)
         write_long_rows(folder, num_problems, long=long, length=length)
-        command = [sys.executable, "-c", PEAK_MEMORY_OF_WRITING, str(folder)]
-        peaks.append(int(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
+        # What is sorted at once is a part of the fewest, too.
+        peaks.append(peak_memory(WRITING, folder, fewest * length // 2))
     # Texts of 160 MB and of 640 MB, of 200 and 800 MB; of 16 and 64 MB.
-    # Of short rows what is joined shows: numbers, ids and faults, some hundred bytes a row.
-    assert peaks[1] < (1.25 if length > 1000 else 1.45) * peaks[0]
+    assert peaks[1] < 1.25 * peaks[0]
 
 
 def write_long_rows(folder: Path, num_problems: int, *, long: str, length: int) -> None:
