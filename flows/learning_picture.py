@@ -34,9 +34,11 @@ MORE: Mapping[str, tuple[tuple[str, str, Callable[[float], str]], ...]] = {
 """Stage -> (metric, label, format) of the rows below those of its headline."""
 
 
-def picture(run: RunRecord, trainings: Sequence[Training], unfinished: Iterable[UnfinishedBuild]) -> RenderableType:
-    """All of it; a stage without curves is a word in the lines above them."""
-    used = "  ".join(f"{use.stage} {use.word}" for use in run.stages)
+def picture(
+    run: RunRecord, trainings: Sequence[Training], unfinished: Iterable[UnfinishedBuild], *, labels: Mapping[str, str]
+) -> RenderableType:
+    """All of it; a stage without curves is a word in the lines above them. `labels`: key -> name of its artifact."""
+    used = "  ".join(f"{labels[use.key]} {use.word}" for use in run.stages)
     state = "being built" if run.status == "running" else "unfinished"
     head = f"run {run.run_id}  profile {run.profile}  {run.status}"
     lines: list[RenderableType] = [Text(f"{head}: {run.error}" if run.error else head, style="bold")]

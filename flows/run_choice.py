@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 from infra.runs import RunRecord, list_runs
+from infra.store.artifact_store import ArtifactStore
 from schemas.errors import MissingArtifactError, nearest
 
 logger = logging.getLogger("thinkless")
@@ -56,7 +57,16 @@ def _by_name(runs: list[RunRecord], named: str) -> RunRecord:
         listed = ", ".join(run.run_id for run in found[-5:])
         raise MissingArtifactError(f"{named!r} begins the ids of {len(found)} runs, {listed}; give more of the id")
     hint = nearest(named, [run.run_id for run in runs[-5:]])
-    raise MissingArtifactError(f"no run {named!r}; {hint} `thinkless runs` lists them all")
+    raise MissingArtifactError(f"no run {named!r}; {hint}; `thinkless runs` lists them all")
+
+
+def stage_labels(store: ArtifactStore, run: RunRecord) -> dict[str, str]:
+    """Key -> name in a run, in the order of the run's stages: the teachers, both of stage `teach`, are told apart as
+    long as their artifacts are in the store."""
+    return {
+        use.key: store.manifest(use.stage, use.key).label if store.holds(use.stage, use.key) else use.stage
+        for use in run.stages
+    }
 
 
 def having_stage(run: RunRecord, stage: str | None) -> RunRecord:

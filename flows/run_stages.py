@@ -52,7 +52,8 @@ class Recorder:
             save_run(self.context.settings.home, self.record)
         else:
             self.save()
-        logger.info("%-12s %-6s %s  %d rows  %.1f s", plan.label, use.word, artifact.key[:8], artifact.rows, seconds)
+        rows = "1 row" if artifact.rows == 1 else f"{artifact.rows} rows"
+        logger.info("%-12s %-6s %s  %s  %.1f s", plan.label, use.word, artifact.key[:8], rows, seconds)
         counted = ", ".join(f"{reason} {rows}" for reason, rows in manifest.drops.items() if rows)
         if counted and not cached:
             logger.info("%-12s left out or marked, by reason: %s (tables drops, dropped)", plan.label, counted)

@@ -10,12 +10,11 @@ import pyarrow as pa
 
 from flows.commands.run import show_results
 from flows.config_changes import changes_from_profile
-from flows.run_choice import all_runs, choose_run
+from flows.run_choice import all_runs, choose_run, stage_labels
 from infra.catalog.table_format import format_table
 from infra.runs import RunRecord
 from infra.settings import Settings
 from infra.store.artifact_store import ArtifactStore
-from infra.store.manifest_file import MANIFEST_NAME
 from schemas.errors import ConfigError
 
 
@@ -25,7 +24,9 @@ def execute(arguments: argparse.Namespace) -> int:
     if arguments.action == "list":
         if arguments.run is not None:
             raise ConfigError(f"runs list {arguments.run}: list takes no run; did you mean: runs show {arguments.run}")
-        print(format_table(pa.Table.from_pylist([_row(run) for run in all_runs(home)], _COLUMNS), arguments.format))
+        store = ArtifactStore(home)
+        rows = [_row(run, store) for run in all_runs(home)]
+        print(format_table(pa.Table.from_pylist(rows, _COLUMNS), arguments.format))
         return 0
     if arguments.format != "table":
         raise ConfigError(f"runs show has no --format {arguments.format}; list has, and `thinkless sql` for the rest")
@@ -39,7 +40,7 @@ _COLUMNS = pa.schema(
 )
 
 
-def _row(run: RunRecord) -> dict[str, object]:
+def _row(run: RunRecord, store: ArtifactStore) -> dict[str, object]:
     cached = sum(use.cached for use in run.stages)
     return {
         "run": run.run_id,
@@ -49,7 +50,7 @@ def _row(run: RunRecord) -> dict[str, object]:
         "took": _took(run),
         "built": len(run.stages) - cached,
         "cached": cached,
-        "last_stage": run.stages[-1].stage if run.stages else "",
+        "last_stage": list(stage_labels(store, run).values())[-1] if run.stages else "",
         "study": run.study or "",
     }
 
@@ -65,11 +66,11 @@ def _show(home: Path, run: RunRecord) -> None:
     for change in changes_from_profile(run):
         print(f"  {change}")
     print()
-    held = [use for use in run.stages if (store.path(use.stage, use.key) / MANIFEST_NAME).exists()]
-    labels = {use.key: store.manifest(use.stage, use.key).label for use in held}
+    labels = stage_labels(store, run)
     for use in run.stages:
-        print(f"{labels.get(use.key, use.stage):<12} {use.word:<6} {use.key}  {store.path(use.stage, use.key)}")
-    if gone := [use.stage for use in run.stages if use.key not in labels]:
+        print(f"{labels[use.key]:<12} {use.word:<6} {use.key}  {store.path(use.stage, use.key)}")
+    held = [use for use in run.stages if store.holds(use.stage, use.key)]
+    if gone := [use.stage for use in run.stages if use not in held]:
         print(f"no longer in the store: {', '.join(dict.fromkeys(gone))}")
     keys = {use.stage: use.key for use in held if use.stage in ("evaluate", "report")}
     if "evaluate" in keys:

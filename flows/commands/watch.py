@@ -11,7 +11,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from flows.learning_picture import picture
-from flows.run_choice import all_runs, choose_run
+from flows.run_choice import all_runs, choose_run, stage_labels
 from infra.runs import RunRecord, load_run
 from infra.settings import Settings
 from infra.store.artifact_store import ArtifactStore
@@ -52,4 +52,4 @@ def _chosen(store: ArtifactStore, named: str | None) -> RunRecord:
 
 def _picture(store: ArtifactStore, run: RunRecord) -> RenderableType:
     unfinished = store.unfinished(owner=f"run {run.run_id}")
-    return picture(run, list(trainings(store, run, unfinished)), unfinished)
+    return picture(run, list(trainings(store, run, unfinished)), unfinished, labels=stage_labels(store, run))

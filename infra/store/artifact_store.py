@@ -78,6 +78,10 @@ class ArtifactStore:
                 )
                 return None
 
+    def holds(self, stage: str, key: str) -> bool:
+        """Whether there is a published artifact; its files are not verified."""
+        return (self.path(stage, key) / MANIFEST_NAME).exists()
+
     def manifest(self, stage: str, key: str) -> Manifest:
         """The manifest of a published artifact; its files are not verified.
 

@@ -73,7 +73,7 @@ NOT_EXECUTED = {
 }
 """Command -> what it needs that a test does not have."""
 
-EXIT_CODES = {"thinkless doctor --profile smollm2": {0, 2}, "thinkless doctor --profile paper": {2}}
+EXIT_CODES = {"thinkless doctor --profile paper": {2}}
 """Of commands that may find something missing on this machine; 0 of every other one."""
 
 SHOWN = {
@@ -81,10 +81,6 @@ SHOWN = {
     "thinkless doctor --profile paper": ("profiles.md", "  P parameters, T trained ones"),
 }
 """Command -> page that shows what it prints, and how the line begins; numbers may differ."""
-
-
-FEW = tuple(f"problems.{name}.num_problems=50" for name in ("source", "rl_source", "benchmarks.trained"))
-"""What makes the doctor's look at smollm2's problems short."""
 
 
 def first_printed() -> dict[str, list[str]]:
@@ -141,7 +137,7 @@ def as_executed(command: str, folder: Path) -> str:
     files = {"FILE": "answers.jsonl", "FOLDER": "data", "STAGE": "rl", "TABLE": "pairs"}
     command = re.sub(r"\b(FILE|FOLDER|STAGE|TABLE)\b", lambda place: files[place[0]], command)
     command = re.sub(r"\bID\b", lambda _: next(runs), command)
-    small = SMALL if re.search(r"thinkless (run|why)\b", command) else FEW if command.endswith("smollm2") else ()
+    small = SMALL if re.search(r"thinkless (run|why)\b", command) else ()
     command = " ".join([command, *(f"--set {override}" for override in small)])
     if command == "thinkless init my.toml":
         flags = "--model owner/model --problems train.jsonl --long-answers self --machine cpu --benchmark gsm8k"

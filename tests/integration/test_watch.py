@@ -22,6 +22,7 @@ def test_a_finished_run_has_the_curves_of_both_trainings(thinkless_here: Thinkle
     answer = thinkless_here(built.path, "watch")
     assert answer.code == 0, answer.err
     assert answer.out.startswith(f"run {built.run.run_id}  profile tiny  completed\n")
+    assert "teach-think built  teach-short built" in " ".join(answer.out.split("\n"))
     assert "\nsft  step 30 of 30\n" in answer.out
     assert "\nrl  step 8 of 8\n" in answer.out
     for label in ("loss", "reward", "accuracy", "think", "P\\(think\\)", "tokens", "  difficulty 1"):
