@@ -15,6 +15,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from tests.benchmarks.contest import ROOT
@@ -64,15 +65,18 @@ def measure(num_rows: int, *, tokens: int, stages: Sequence[str], folder: Path) 
 
 
 def report(sizes: Sequence[int], stages: Sequence[str], results: Sequence[dict[str, dict[str, float]]]) -> str:
-    """A Markdown table: peak MB and milliseconds per row of each size, and the largest over the smallest."""
-    header = ["stage", *(f"{size:,} rows: MB" for size in sizes), "ratio", *(f"{size:,}: ms a row" for size in sizes)]
+    """A Markdown table: peak MB of each size, the largest over the smallest, seconds, and ms of a further row,
+    which is the difference in time to the size before over that in rows: without start-up and loading of the model."""
+    steps = list(pairwise(sizes))
+    header = ["stage", *(f"{size:,} rows: MB" for size in sizes), "ratio", *(f"{size:,}: s" for size in sizes)]
+    header += [f"ms a row, {few:,} to {many:,}" for few, many in steps]
     rows = []
     for stage in stages:
         peaks = [result[stage]["peak_mb"] for result in results]
-        times = [1000 * result[stage]["seconds"] / size for result, size in zip(results, sizes, strict=True)]
-        rows.append(
-            [stage, *(f"{peak:,.0f}" for peak in peaks), f"{peaks[-1] / peaks[0]:.2f}", *(f"{t:.3g}" for t in times)]
-        )
+        times = [result[stage]["seconds"] for result in results]
+        further = [1000 * (b - a) / (many - few) for (a, b), (few, many) in zip(pairwise(times), steps, strict=True)]
+        cells = [*(f"{peak:,.0f}" for peak in peaks), f"{peaks[-1] / peaks[0]:.2f}", *(f"{t:,.0f}" for t in times)]
+        rows.append([stage, *cells, *(f"{t:.3g}" for t in further)])
     return table(header, rows)
 
 
@@ -125,6 +129,7 @@ optimizer.learning_rate = 1e-4
 steps = 2
 pairs_per_step = 1
 micro_batch_tokens = 4096
+gradient_checkpointing = true
 precision = "auto"
 [rl]
 optimizer.learning_rate = 1e-5
