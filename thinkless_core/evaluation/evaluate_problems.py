@@ -27,7 +27,7 @@ from thinkless_core.grading.verifier import judge_completions
 from thinkless_core.sampling.sampler import SampledCompletion, Sampler, SampleRequest
 from thinkless_core.sampling.think_probability import think_probabilities
 from thinkless_core.student.control_tokens import ControlTokens
-from thinkless_core.student.rendering import decode_completion, render_prompt
+from thinkless_core.student.rendering import decode_completion, render_prompts
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def _questions(
     probabilities = think_probabilities(
         model, [p.prompt for p in problems], tokenizer=tokenizer, batch_size=config.batch_size
     )
-    prompts = [render_prompt(tokenizer, problem.prompt) for problem in problems]
+    prompts = render_prompts(tokenizer, [problem.prompt for problem in problems])
     return [
         _Question(problem, prompt_ids, p_think, sample)
         for problem, prompt_ids, p_think in zip(problems, prompts, probabilities, strict=True)

@@ -7,6 +7,7 @@ Items are read as `data_set[i]`: iterating over a data set adds random names to 
 
 from __future__ import annotations
 
+import copy
 import functools
 import json
 from collections.abc import Mapping
@@ -27,33 +28,39 @@ Item = Mapping[str, Any]
 
 def read_item(details: Mapping[str, Any]) -> Item:
     """The item that a problem was made from; raises SourceError if the package is not there or knows no such task."""
-    item: Item = _data_set_of(details)[details["index"]]
-    return item
+    return _read(details)[1]
 
 
 def item_of(problem: Problem) -> Item:
     """The item of a problem; raises SourceError if the problem comes from another source."""
-    return read_item(_details(problem))
+    return read_item(json.loads(_details(problem)))
 
 
 def score(problem: Problem, answer: str) -> float:
     """What the package's own program gives an answer: 1 if it is right, less for a part of it."""
-    details = _details(problem)
-    return float(_data_set_of(details).score_answer(answer, dict(read_item(details))))
+    judge, item = _last_judged(_details(problem))
+    return float(judge.score_answer(answer, copy.deepcopy(item)))  # what one answer is judged by stays as it was made
 
 
-def _details(problem: Problem) -> dict[str, Any]:
+@functools.lru_cache(maxsize=1)
+def _last_judged(details: str) -> tuple[Any, Item]:
+    """As `_read`. Answers to one problem come in a row, and an item may take a thousand times as long as a score."""
+    return _read(json.loads(details))
+
+
+def _details(problem: Problem) -> str:
     if problem.details is None:
         raise SourceError(
             f"problem {problem.problem_id} comes from {problem.source}, and not from a source of kind gym; "
             "choose another teacher or verifier for it"
         )
-    details: dict[str, Any] = json.loads(problem.details)
-    return details
+    return problem.details
 
 
-def _data_set_of(details: Mapping[str, Any]) -> Any:
-    return data_set(details["task"], details["config"], seed=details["seed"])
+def _read(details: Mapping[str, Any]) -> tuple[Any, Item]:
+    """A data set, and its item that a problem was made from."""
+    found = data_set(details["task"], details["config"], seed=details["seed"])
+    return found, found[details["index"]]
 
 
 def data_set(task: str, config: Mapping[str, JsonValue], *, seed: int) -> Any:

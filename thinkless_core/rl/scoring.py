@@ -24,7 +24,7 @@ from thinkless_core.rl.rollouts import JudgedRollout, Rollout, ScoredRollout
 from thinkless_core.rl.schedules import StepSettings
 from thinkless_core.sampling.sampler import Sampler, SampleRequest
 from thinkless_core.student.control_tokens import ControlTokens
-from thinkless_core.student.rendering import decode_completion, render_prompt
+from thinkless_core.student.rendering import decode_completion, render_prompts
 
 
 def sample_groups(
@@ -44,9 +44,10 @@ def sample_groups(
     chosen that mode.
     """
     control = ControlTokens.of(tokenizer)
+    prompts = render_prompts(tokenizer, [problem.prompt for problem in problems])
     asked = [
-        (problem, sample, choice, render_prompt(tokenizer, problem.prompt))
-        for problem in problems
+        (problem, sample, choice, prompt_ids)
+        for problem, prompt_ids in zip(problems, prompts, strict=True)
         for sample, choice in enumerate(assigned)
     ]
     requests = [

@@ -16,7 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from thinkless_core.sampling.decoding import UncachedDecoding, left_padded
 from thinkless_core.student.control_tokens import ControlTokens
 from thinkless_core.student.limits import Limit, limits_of
-from thinkless_core.student.rendering import render_prompt
+from thinkless_core.student.rendering import render_prompts
 
 
 def think_probabilities(
@@ -34,7 +34,7 @@ def think_probabilities(
     try:
         with torch.inference_mode():
             for start in range(0, len(prompts), batch_size):
-                ids = [render_prompt(tokenizer, p) for p in prompts[start : start + batch_size]]
+                ids = render_prompts(tokenizer, prompts[start : start + batch_size])
                 logits_BV = _first_logits(model, ids, pad_id=tokenizer.pad_token_id)
                 think_B, short_B = (logits_BV[:, i].to(torch.float32) for i in (control.think_id, control.short_id))
                 margin_B = (think_B - short_B).to(torch.float64)  # in bfloat16 the difference would be rounded

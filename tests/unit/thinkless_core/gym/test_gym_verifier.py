@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from ast import literal_eval
 
 import pytest
@@ -10,6 +11,7 @@ from schemas.records.problems import Problem
 from tests.unit.thinkless_core.gym.gym_problems import problems_of
 from thinkless_core.grading.verdict import Outcome
 from thinkless_core.grading.verifier import judge_completions
+from thinkless_core.gym import items
 from thinkless_core.gym.verifier import answer_text
 
 pytest.importorskip("reasoning_gym", reason="needs reasoning-gym: pip install 'thinkless-flows[gym]'")
@@ -61,3 +63,27 @@ def test_another_order_of_a_list_is_wrong_and_its_own_spelling_right() -> None:
     assert turned is not None
     assert right.correct
     assert not turned.correct
+
+
+def test_answers_to_one_problem_are_judged_by_one_item_as_it_was_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+
+    class Hungry:
+        """A data set that is slow to make an item, and whose judge eats what it judges by."""
+
+        def __getitem__(self, index: int) -> dict[str, object]:
+            made.append(index)
+            return {"answer": "1", "metadata": {"solutions": ["1", "one"]}}
+
+        def score_answer(self, answer: str, entry: dict[str, dict[str, list[str]]]) -> float:
+            return float(entry["metadata"]["solutions"].pop(0) == answer)
+
+    word = problem_of("spell_backward")
+    first, second = (
+        word.model_copy(update={"details": json.dumps({"task": "hungry", "config": {}, "seed": 0, "index": index})})
+        for index in (3, 4)
+    )
+    monkeypatch.setattr(items, "data_set", lambda task, config, *, seed: Hungry())
+    assert [items.score(first, answer) for answer in ("1", "1", "one")] == [1.0, 1.0, 0.0]
+    assert items.score(second, "1") == 1.0
+    assert made == [3, 4]

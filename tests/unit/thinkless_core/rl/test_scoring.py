@@ -22,6 +22,7 @@ from thinkless_core.rl.rollouts import JudgedRollout, Rollout, ScoredRollout
 from thinkless_core.rl.schedules import StepSettings, settings_at
 from thinkless_core.rl.scoring import judge_rollouts, sample_groups, score_rollouts
 from thinkless_core.student.control_tokens import ControlTokens
+from thinkless_core.student.rendering import render_prompt
 
 
 def scored_by(
@@ -67,6 +68,9 @@ def test_groups_are_contiguous_and_every_rollout_has_its_own_stream(tokenizer: P
     assert len(set(seen)) == 6
     assert {stream[1:3] for stream in seen} == {(5, 7)}, "seed and step are part of the stream's name"
     assert [r.mode for r in rollouts] == [None, Mode.SHORT, Mode.SHORT] * 2
+    expected = [render_prompt(tokenizer, problem.prompt) for problem in problems]
+    assert [rollouts[0].prompt_ids, rollouts[3].prompt_ids] == expected
+    assert len({id(r.prompt_ids) for r in rollouts}) == 2, "a prompt is encoded once for its group"
 
 
 def test_numbers_of_a_step_are_means_over_its_rollouts(tokenizer: PreTrainedTokenizerFast) -> None:
