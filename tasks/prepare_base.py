@@ -8,7 +8,7 @@ from schemas.artifact import Artifact
 from schemas.configs.base_model import BaseModelConfig
 from schemas.configs.pipeline import PipelineConfig
 from tasks.running.context import RunContext
-from tasks.running.stage import Stage, StageOutcome, StagePlan
+from tasks.running.stage import Stage, StageOutcome, StagePlan, unchanged_files
 from thinkless_core.progress import Progress
 
 
@@ -25,7 +25,8 @@ class PrepareBase(Stage[BaseModelConfig]):
         from thinkless_core.probe.examined_student import write_examined_student
 
         notes: list[str] = []
-        examined = write_examined_student(plan.config, workspace / "model", say=notes.append)
+        with unchanged_files(plan):
+            examined = write_examined_student(plan.config, workspace / "model", say=notes.append)
         progress(1, 1, {"parameters": float(examined.num_parameters)}, notes=notes)
         return StageOutcome(rows=1)
 

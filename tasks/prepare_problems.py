@@ -12,7 +12,7 @@ from schemas.records.removed_problems import RemovedProblem
 from schemas.records.unreadable_answers import UnreadableAnswer
 from tasks.running.context import RunContext
 from tasks.running.parquet_files import write_table
-from tasks.running.stage import Gate, Stage, StageOutcome, StagePlan
+from tasks.running.stage import Gate, Stage, StageOutcome, StagePlan, unchanged_files
 from thinkless_core.progress import Progress
 
 
@@ -26,11 +26,15 @@ class PrepareProblems(Stage[ProblemsConfig]):
     def build(
         self, plan: StagePlan[ProblemsConfig], context: RunContext, workspace: Path, progress: Progress
     ) -> StageOutcome:
-        """Write the problems, the rows that were left out, and tables with more about some of these."""
+        """Write the problems, the rows that were left out, and tables with more about some of these.
+
+        Raises SourceError for a file that changes meanwhile.
+        """
         from infra.validation.suites import problems_suite
         from thinkless_core.problems.problem_set import build_problem_set
 
-        problem_set = build_problem_set(plan.config, folder=workspace)
+        with unchanged_files(plan):
+            problem_set = build_problem_set(plan.config, folder=workspace)
         rows = write_table(workspace, Problem, problem_set.problems)
         write_table(workspace, DroppedRow, problem_set.dropped)
         write_table(workspace, RemovedProblem, problem_set.removed)

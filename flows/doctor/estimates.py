@@ -1,4 +1,4 @@
-"""What a run will cost, as two tables with their formulas: memory per stage, tokens and hours."""
+"""What a run will cost, as tables with their formulas: memory per stage, tokens and hours, what the data take."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from flows.doctor.machine import ASSUMED_GPU, Plan, gigabytes
 from flows.doctor.student import amount
+from thinkless_core.estimates.data_sizes import LETTERS, PACKED_SHORT, SHORT_TEXT, Sizes, StageData, most_disk
 from thinkless_core.estimates.memory_formulas import ModelShape, StageMemory
 from thinkless_core.estimates.stage_memory import PROMPT_TOKENS
 from thinkless_core.estimates.work_estimate import MEAN_SHARE, OWN_SAMPLER_SLOWER, StageWork
@@ -41,6 +42,48 @@ def work_table(works: Sequence[StageWork], shape: ModelShape, plan: Plan) -> Ite
     likely, most = sum(work.likely_tokens for work in works), sum(work.most_tokens for work in works)
     yield _work_row("together", amount(likely), amount(most), _span(total), "")
     yield from _assumptions(works, shape, plan)
+
+
+def data_table(stages: Sequence[StageData], sizes: Sizes, *, source_bytes: int) -> Iterator[str]:
+    """Memory and disk that rows and texts take in each stage, and what was assumed."""
+    yield "data: what rows and texts take, beside models and programs"
+    yield _data_row("", "memory", "disk", "stays", "formula")
+    if source_bytes:
+        yield _data_row("files", "-", "-", gigabytes(source_bytes), "there already")
+    for stage in stages:
+        memory = gigabytes(stage.memory) if stage.memory else "-"
+        yield _data_row(stage.stage, memory, gigabytes(stage.working), gigabytes(stage.stays), stage.formula)
+    memory = gigabytes(max((stage.memory for stage in stages), default=0))
+    stays = gigabytes(sum(stage.stays for stage in stages))
+    yield _data_row(
+        "at the worst", memory, gigabytes(most_disk(stages)), stays, "a stage, with what those before it left"
+    )
+    yield from _of_data(sizes)
+
+
+def _of_data(sizes: Sizes) -> Iterator[str]:
+    number = (
+        "not known: problems, teach, pairs and sft are not counted" if sizes.taught is None else f"{sizes.taught:,}"
+    )
+    told = {
+        "p": f"a problem p = {_length(sizes.prompt)}",
+        **{mode[0]: f"a {mode} answer {mode[0]} = {_length(size)}" for mode, size in sizes.answers.items()},
+        "z": f"zstd leaves z = {sizes.packed:.2g}",
+    }
+    lengths = ", ".join(f"{text}{' (assumed)' if name in sizes.assumed else ''}" for name, text in told.items())
+    yield f"  N warm-up problems: {number};"
+    yield f"  {lengths}."
+    yield "  A stage leaves z A in Parquet and c A in the catalog, and has A more on the disk while it runs;"
+    yield f"  c = z, or {PACKED_SHORT:g} for texts under {SHORT_TEXT:,} bytes. A token has {LETTERS} bytes of text."
+    yield "  Memory is some bytes of each row, and the texts that are worked on."
+
+
+def _length(num_bytes: int) -> str:
+    return f"{num_bytes} bytes" if num_bytes < 1000 else f"{num_bytes / 1000:.3g} kB"
+
+
+def _data_row(stage: str, memory: str, disk: str, stays: str, formula: str) -> str:
+    return f"  {stage:<14} {memory:>9} {disk:>9} {stays:>9}   {formula}".rstrip()
 
 
 def _assumptions(works: Sequence[StageWork], shape: ModelShape, plan: Plan) -> Iterator[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from flows.doctor import data, estimates, machine, network, software, student
 from flows.doctor.finding import Finding, Findings
+from flows.doctor.machine import Hardware
 from flows.doctor.needs import hub_data, hub_models
 from infra.processes.launcher import shards_the_model
 from schemas.configs.pipeline import PipelineConfig
@@ -36,8 +37,6 @@ def examine(config: PipelineConfig, findings: Findings) -> Iterator[str]:
     yield from say(*network.endpoints(config), *network.prefect_server())
     from flows.doctor.rehearsal import rehearse, rehearsed_modes
     from thinkless_core.estimates.model_shape import shape_of
-    from thinkless_core.estimates.stage_memory import stage_memories
-    from thinkless_core.estimates.work_estimate import stage_works
 
     prepared: list[PreTrainedTokenizerBase] = []
     if student.can_be_read(config, unreached=look.unreached):
@@ -57,20 +56,38 @@ def examine(config: PipelineConfig, findings: Findings) -> Iterator[str]:
         yield from say(*rehearse(config, made[0].problems, tokenizer=prepared[0], context=shape.context or None))
     yield from say(*student.context(config, shape, measured=measured))
     yield from say(*data.recordings(config, unreached=look.unreached, leave_out=asked))
-    works = [] if shape is None else list(stage_works(config, shape, problems=data.counts(config)))
+    yield from _sizes(config, shape, hardware, say)
+
+
+def _sizes(
+    config: PipelineConfig, shape: ModelShape | None, hardware: Hardware, say: Callable[..., Iterator[str]]
+) -> Iterator[str]:
+    """Whether GPUs, memory and disk suffice, and the tables of what will be needed."""
+    from flows.doctor.first_texts import known_data, source_bytes
+    from thinkless_core.estimates.data_sizes import Sizes, stage_data
+    from thinkless_core.estimates.stage_memory import stage_memories
+    from thinkless_core.estimates.work_estimate import stage_works
+
+    known = known_data(config, problems=data.counts(config))
+    works = [] if shape is None else list(stage_works(config, shape, problems=known.problems))
     plan = machine.plan_for(works, hardware)
     stages = (
         None
         if shape is None
         else list(stage_memories(config, shape, gpu_bytes=plan.gpu_bytes, shards=shards_the_model))
     )
+    sizes = Sizes.of(config, known)
+    of_data = list(stage_data(config, sizes, known.problems, generated={w.stage: w.likely_tokens for w in works}))
     yield from say(*machine.graphics(config, works, hardware), *machine.memory(config, stages, plan, hardware))
-    yield from say(machine.disk(config, shape, works, _downloads(config, shape)))
+    yield from say(*machine.data_memory(of_data, stages, plan, hardware))
+    yield from say(machine.disk(shape, of_data, _downloads(config, shape), rows_known=sizes.taught is not None))
     if shape is not None and stages is not None:
         yield ""
         yield from estimates.memory_table(stages, plan)
         yield ""
         yield from estimates.work_table(works, shape, plan)
+    yield ""
+    yield from estimates.data_table(of_data, sizes, source_bytes=source_bytes(config))
 
 
 def _downloads(config: PipelineConfig, shape: ModelShape | None) -> int:

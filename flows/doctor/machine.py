@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import psutil
@@ -14,6 +14,7 @@ from flows.doctor.needs import gpus
 from flows.request import checked_settings
 from infra.settings import Settings
 from schemas.configs.pipeline import PipelineConfig
+from thinkless_core.estimates.data_sizes import StageData, most_disk
 from thinkless_core.estimates.memory_formulas import ModelShape, StageMemory
 from thinkless_core.estimates.stage_memory import num_processes
 from thinkless_core.estimates.work_estimate import Machine, StageWork
@@ -25,8 +26,6 @@ CPU_DAYS = 2.0
 """A profile that would compute longer than this on this CPU needs GPUs."""
 SPARE_DISK_BYTES = 500 * 2**20
 """Room for documents, logs and the catalog beside models and texts."""
-BYTES_PER_TOKEN = 4 * 3
-"""Text of a generated token: four letters, in the table, the catalog and the replay cache."""
 
 
 class Hardware(NamedTuple):
@@ -134,19 +133,35 @@ def memory(
         yield Finding("memory", True, f"{where}; {largest.stage} needs the most, about {gigabytes(largest.num_bytes)}")
 
 
-def disk(config: PipelineConfig, shape: ModelShape | None, works: list[StageWork], downloads: int) -> Finding:
-    """Whether models, checkpoints, texts and downloads will fit."""
+def data_memory(
+    data: Sequence[StageData], stages: list[StageMemory] | None, plan: Plan, hardware: Hardware
+) -> Iterator[Finding]:
+    """Whether the rows of each stage fit into main memory, on a CPU beside the model that it trains."""
+    models = {stage.stage: stage.num_bytes for stage in stages or () if plan.gpu_bytes is None}
+    for stage in data:
+        needed = stage.memory + models.get(stage.stage, 0)
+        if stage.memory and needed > hardware.ram_bytes:
+            yield Finding(
+                "memory", False,
+                f"{stage.stage} needs about {gigabytes(needed)} of main memory, {gigabytes(stage.memory)} of it for "
+                f"rows and texts, and {gigabytes(hardware.ram_bytes)} are free; give problems.source a lower limit",
+            )  # fmt: skip
+
+
+def disk(shape: ModelShape | None, data: Sequence[StageData], downloads: int, *, rows_known: bool) -> Finding:
+    """Whether models, checkpoints, rows and texts at their worst moment, and downloads will fit."""
     home = Settings.from_environment().home
     existing = next(p for p in (home, *home.parents) if p.exists())
     free = shutil.disk_usage(existing).free
-    tokens = sum(work.likely_tokens for work in works)
+    texts = most_disk(data)
     parameters = 0 if shape is None else shape.parameters
     # Three models in float32; while a checkpoint replaces the one before it, two of weights and optimiser state.
-    needed = SPARE_DISK_BYTES + parameters * (3 * 4 + 2 * 12) + downloads + tokens * BYTES_PER_TOKEN
-    unknown = ", more than this: the student's size is not known" if shape is None else ""
+    needed = SPARE_DISK_BYTES + parameters * (3 * 4 + 2 * 12) + downloads + texts
+    missing = ["the student's size"] * (shape is None) + ["the number of problems"] * (not rows_known)
+    unknown = f", more than this: {' and '.join(missing)} {'are' if missing[1:] else 'is'} not known" if missing else ""
     text = (
         f"{gigabytes(free)} free at {existing}, about {gigabytes(needed)} needed{unknown} (three models 12 P, two "
-        f"checkpoints 24 P, {gigabytes(downloads)} of downloads, {gigabytes(tokens * BYTES_PER_TOKEN)} of text)"
+        f"checkpoints 24 P, {gigabytes(downloads)} of downloads, {gigabytes(texts)} of data)"
     )
     return Finding("disk", free > needed, text if free > needed else f"{text}; free some, or set THINKLESS_HOME")
 

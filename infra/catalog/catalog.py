@@ -18,7 +18,13 @@ from pathlib import Path
 import duckdb
 
 from infra.catalog.catalog_file import CATALOG_NAME, DamagedCatalogError, explained, opened, remove_catalog
-from infra.catalog.catalog_rows import is_registered, record_run_rows, register_if_readable, register_rows
+from infra.catalog.catalog_rows import (
+    is_registered,
+    limit_memory,
+    record_run_rows,
+    register_if_readable,
+    register_rows,
+)
 from infra.catalog.catalog_tables import create_tables
 from infra.disk import sync, writing
 from infra.locks import file_lock
@@ -33,8 +39,6 @@ Write = Callable[[duckdb.DuckDBPyConnection], None]
 
 _HELD_SECONDS = 1.0
 """How long a reader may hold the file before it is written in a copy; a query of ours takes less."""
-_LIMITS = "set memory_limit = '1GB'; set threads = 1"
-"""Of writing. DuckDB holds 2,048 rows at once; what does not fit waits on disk. A second thread would hold as many."""
 
 
 class Catalog:
@@ -105,7 +109,7 @@ class Catalog:
         with self._replacement() as fresh, explained(fresh):
             connection = duckdb.connect(str(fresh))
             try:
-                connection.execute(_LIMITS)
+                limit_memory(connection)
                 create_tables(connection)
                 for manifest in store.manifests():
                     register_if_readable(connection, manifest, store.path(manifest.stage, manifest.key))
@@ -144,7 +148,7 @@ class Catalog:
 
 def _write_into(path: Path, write: Write, *, timeout_seconds: float) -> None:
     with opened(path, read_only=False, timeout_seconds=timeout_seconds) as connection:
-        connection.execute(_LIMITS)
+        limit_memory(connection)
         connection.execute("begin")
         write(connection)
         connection.execute("commit")

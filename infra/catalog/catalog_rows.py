@@ -24,6 +24,21 @@ from schemas.tables import TABLES
 
 _log = logging.getLogger("thinkless")
 _BATCH_BYTES = 16 << 20
+MEMORY_BYTES = 10**9
+"""Limit of writing, beside the rows that DuckDB holds at once; what does not fit waits on disk."""
+_ROWS_AT_ONCE = 2048
+"""Of one column; a second thread would hold as many."""
+
+
+def limit_memory(connection: duckdb.DuckDBPyConnection, *, row_bytes: int = 0) -> None:
+    """Limit what writing takes; rows of a length that DuckDB could not hold within the usual limit are given more.
+
+    A limit for long rows stays until the connection is closed: they are packed when the transaction is committed.
+    """
+    connection.execute(f"set variable row_bytes = greatest({row_bytes}, coalesce(getvariable('row_bytes'), 0))")
+    ((longest,),) = connection.execute("select getvariable('row_bytes')").fetchall()
+    connection.execute(f"set memory_limit = '{(MEMORY_BYTES + _ROWS_AT_ONCE * longest) // 1000}kB'")
+    connection.execute("set threads = 1")
 
 
 def register_if_readable(connection: duckdb.DuckDBPyConnection, manifest: Manifest, directory: Path) -> None:
@@ -109,6 +124,7 @@ def _load(connection: duckdb.DuckDBPyConnection, manifest: Manifest, directory: 
         batches = pa.RecordBatchReader.from_batches(
             parquet.schema_arrow, sized_batches(parquet, num_bytes=_BATCH_BYTES)
         )
+        limit_memory(connection, row_bytes=_longest_rows(parquet))
         connection.register("incoming_rows", batches)
         run_id, values = ("$run_id as run_id, ", {"run_id": manifest.run_id}) if record.HAS_RUN_ID else ("", {})
         connection.execute(
@@ -116,6 +132,12 @@ def _load(connection: duckdb.DuckDBPyConnection, manifest: Manifest, directory: 
             {**values, "key": manifest.key},
         )
         connection.unregister("incoming_rows")
+
+
+def _longest_rows(parquet: pq.ParquetFile) -> int:
+    """Mean bytes of the rows of the group whose rows are the longest."""
+    groups = (parquet.metadata.row_group(number) for number in range(parquet.num_row_groups))
+    return max((group.total_byte_size // group.num_rows for group in groups if group.num_rows), default=0)
 
 
 def record_run_rows(connection: duckdb.DuckDBPyConnection, record: RunRecord) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
@@ -21,7 +22,7 @@ from schemas.artifact import Artifact
 from schemas.base import Record
 from schemas.configs.pipeline import PipelineConfig
 from schemas.configs.stage import StageConfig, local_paths_in, resources_in
-from schemas.errors import SourceError
+from schemas.errors import SourceError, ThinklessError
 from schemas.kinds import Kind, kinds_in
 from tasks.running.context import RunContext
 
@@ -183,6 +184,19 @@ def make_plan(
     code = combined(sources)
     key = stage_key(stage=stage.name, fingerprint=code, config=config_slice, inputs=inputs)
     return StagePlan(stage.name, stage.label, stage, settings, config_slice, inputs, sources, code, key)
+
+
+@contextmanager
+def unchanged_files(plan: StagePlan[Any]) -> Iterator[None]:
+    """A block that reads the files of the configuration; see refuse_changed_files, whose error comes before others: a
+    file that grows ends in half a row.
+    """
+    try:
+        yield
+    except ThinklessError:
+        refuse_changed_files(plan)
+        raise
+    refuse_changed_files(plan)
 
 
 def refuse_changed_files(plan: StagePlan[Any]) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import resource
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from infra import disk
 from schemas.artifact import Artifact
 from schemas.configs.sft import SftConfig
 from schemas.errors import StoreError
@@ -111,3 +114,22 @@ def test_a_full_disk_is_named_and_leaves_nothing_behind(
             train_sft.tokenise(plan_of(home), workspace, Listener())
     assert not list((workspace / "scratch").iterdir())
     assert len(train_sft.tokenise(plan_of(home), workspace, Listener()).table) == len(PAIRS)
+
+
+def test_a_disk_that_is_full_in_the_middle_of_the_file_is_named_and_the_next_build_goes_on(
+    home: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel refuses to let a file grow, which stands in for a full disk: a write fails half-way."""
+    whole = train_sft.tokenise(plan_of(home), workspace, Listener())
+    (workspace / train_sft.TOKENS).unlink()
+    monkeypatch.setitem(disk._REASONS, errno.EFBIG, disk._REASONS[errno.ENOSPC])
+    before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (600, before[1]))
+        with pytest.raises(StoreError, match=r"cannot write .*tokens\.arrow: no space left on the device; expected"):
+            train_sft.tokenise(plan_of(home), workspace, Listener())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert not list((workspace / "scratch").iterdir())
+    assert train_sft.tokenise(plan_of(home), workspace, Listener()).table.equals(whole.table)
