@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import shutil
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -123,16 +124,16 @@ def test_long_rows_are_asked_for_a_few_at_a_time(
         return real(teacher, problems, config)
 
     monkeypatch.setattr(ask_teachers, "ask_side", counted)
-    monkeypatch.setattr(replaying, "BYTES_AT_ONCE", 150_000)
+    monkeypatch.setattr(replaying, "BYTES_AT_ONCE", 149_000)
     build(planned(recording, inputs), tmp_path / "parts")
     assert sum(asked) == NUM_PROBLEMS
     assert max(asked) == 3
     assert written(tmp_path / "parts") == written(tmp_path / "whole")
     monkeypatch.setattr(replaying, "BYTES_AT_ONCE", 10)
-    (tmp_path / "parts" / "scratch" / "chunk-00000002.parquet").unlink()
+    shutil.rmtree(tmp_path / "parts" / "scratch" / "chunk-00000010")
     asked.clear()
     build(planned(recording, inputs), tmp_path / "parts")
-    assert asked[0] == 1, "a problem is asked alone, however long its answers are"
+    assert asked == [1] * 10, "a problem is asked alone, however long its answers are"
     assert written(tmp_path / "parts") == written(tmp_path / "whole")
 
 
@@ -211,7 +212,7 @@ def test_a_full_disk_is_named_and_the_next_build_goes_on(
     with pytest.raises(StoreError, match="no space left on the device"), disk.writing(made):
         build(plan, made)
     assert not (made / Generation.FILE).exists()
-    assert len(list(made.rglob("chunk-????????.parquet"))) == (3 if moment == "chunks are joined" else 0)
+    assert len(list(made.rglob("chunk-????????"))) == (3 if moment == "chunks are joined" else 0)
     small_files(resource.RLIM_INFINITY)
     monkeypatch.setattr(ask_teachers, "ask_side", real)
     build(plan, made)
