@@ -124,10 +124,10 @@ def test_long_rows_are_asked_for_a_few_at_a_time(
         return real(teacher, problems, config)
 
     monkeypatch.setattr(ask_teachers, "ask_side", counted)
-    monkeypatch.setattr(replaying, "BYTES_AT_ONCE", 149_000)
+    monkeypatch.setattr(replaying, "BYTES_AT_ONCE", 150_000)
     build(planned(recording, inputs), tmp_path / "parts")
     assert sum(asked) == NUM_PROBLEMS
-    assert max(asked) == 3
+    assert max(asked) == 4  # one of them is short
     assert written(tmp_path / "parts") == written(tmp_path / "whole")
     monkeypatch.setattr(replaying, "BYTES_AT_ONCE", 10)
     shutil.rmtree(tmp_path / "parts" / "scratch" / "chunk-00000010")
