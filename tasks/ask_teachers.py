@@ -39,6 +39,8 @@ from tasks.running.stage import Gate, Stage, StageOutcome, StagePlan, refuse_cha
 from thinkless_core.progress import Progress
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
     from infra.endpoints.chat_endpoint import ChatEndpoint
     from thinkless_core.teachers.asking import DroppedAnswer
     from thinkless_core.teachers.reply import Teacher
@@ -182,11 +184,16 @@ class TeachingWork(SharedWork[TeachSideConfig, AnswerChunk]):
     def _read(self) -> Path:
         return self._scratch / "teacher"
 
-    def _teacher(self, scratch: Path) -> Teacher:
+    @functools.cached_property
+    def _tokenizer(self) -> PreTrainedTokenizerBase:
         from thinkless_core.student.model_files import load_student_tokenizer
 
-        tokenizer = load_student_tokenizer(self._student)
-        teacher: Teacher = self._config.side.teacher.build(tokenizer=tokenizer, connect=self._connect, scratch=scratch)
+        return load_student_tokenizer(self._student)
+
+    def _teacher(self, scratch: Path) -> Teacher:
+        teacher: Teacher = self._config.side.teacher.build(
+            tokenizer=self._tokenizer, connect=self._connect, scratch=scratch
+        )
         return teacher
 
 

@@ -1,6 +1,6 @@
 """Recorded answers in two files of a folder, found by their question; several processes may read them at once.
 
-(question, answer) of every row -> answers.jsonl, one after the other
+(question, answer) of every row -> answers: of each a line of JSON, its text and its thought, one after the other
                                 -> index.npy (digest of the question, place, length), sorted by digest, written last
 The index is mapped, not read: what is in memory is shared by all processes.
 """
@@ -23,7 +23,9 @@ from schemas.configs.source import RecordedAnswer
 from schemas.mode import Mode
 from thinkless_core.problems.problem_set import normalise
 
-_INDEX, _ANSWERS = "index.npy", "answers.jsonl"
+_INDEX, _ANSWERS = "index.npy", "answers"
+_HALVES = "surrogatepass"
+"""Half of a surrogate pair, which JSON can hold, comes back as it was; its answer is dropped later, with a reason."""
 _ENTRY = np.dtype([("question", "S16"), ("place", np.int64), ("length", np.int64)])
 """`S16` leaves out zero bytes at the end, of what is stored and of what is compared with it."""
 
@@ -72,7 +74,9 @@ class AnswerFiles:
         return self._index[bisect_left(self._questions, name) : bisect_right(self._questions, name)]
 
     def _read(self, place: int, length: int) -> RecordedAnswer:
-        text, thought, finished, fault, mode = json.loads(os.pread(self._file, length, place))
+        head, _, texts = os.pread(self._file, length, place).partition(b"\n")
+        size, finished, fault, mode = json.loads(head)
+        text, thought = (part.decode(errors=_HALVES) for part in (texts[:size], texts[size:]))
         return RecordedAnswer(text, thought, finished, fault, None if mode is None else Mode(mode))
 
 
@@ -82,7 +86,9 @@ def write(rows: Iterable[tuple[str, RecordedAnswer]], folder: Path) -> None:
     names, lengths = bytearray(), array("q")
     with (folder / _ANSWERS).open("wb") as file:
         for question, answer in rows:
-            content = json.dumps(answer).encode() + b"\n"
+            text, thought = (part.encode(errors=_HALVES) for part in (answer.text, answer.thought))
+            head = json.dumps([len(text), answer.finished, answer.fault, answer.mode])
+            content = head.encode() + b"\n" + text + thought
             file.write(content)
             names += _digest(question)
             lengths.append(len(content))
@@ -96,4 +102,4 @@ def write(rows: Iterable[tuple[str, RecordedAnswer]], folder: Path) -> None:
 
 
 def _digest(question: str) -> bytes:
-    return blake2b(normalise(question).encode(errors="surrogatepass"), digest_size=16).digest()
+    return blake2b(normalise(question).encode(errors=_HALVES), digest_size=16).digest()
