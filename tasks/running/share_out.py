@@ -69,8 +69,6 @@ def _in_workers(
     launch: WorkersConfig,
     gpus_each: int,
 ) -> None:
-    from tasks.running.gpus import gpus_for  # loads torch
-
     job = {
         "work": [type(work).__module__, type(work).__qualname__],
         "config": plan.config.model_dump(mode="json"),
@@ -86,7 +84,7 @@ def _in_workers(
         job=job,
         processes=launch.processes,
         folder=workspace / SCRATCH_NAME / "workers",
-        num_gpus=gpus_for(launch.processes, stage=plan.stage, each=gpus_each) if gpus_each else 0,
+        num_gpus=_num_gpus(launch, plan.stage, gpus_each),
         gpus_each=gpus_each,
     )
     reported = left
@@ -102,6 +100,15 @@ def _in_workers(
 
     progress(total - _size(left), total, {})
     run_workers(workers, look=look, note=lambda text: progress(total - _size(reported), total, {}, [text]))
+
+
+def _num_gpus(launch: WorkersConfig, stage: str, gpus_each: int) -> int:
+    """GPUs here, if the work uses any; raises ConfigError if they are too few."""
+    if gpus_each == 0:
+        return 0
+    from tasks.running.gpus import gpus_for  # loads torch
+
+    return gpus_for(launch.processes, stage=stage, each=gpus_each)
 
 
 def _size(chunks: Sequence[Chunk]) -> int:

@@ -8,6 +8,7 @@ import resource
 import shutil
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -32,6 +33,7 @@ from tasks.running.stage import StageOutcome, StagePlan, make_plan
 from tests.problem_rows import write
 from tests.specimens import make_problem
 from thinkless_core.teachers import replaying
+from thinkless_core.teachers.recorded_file import RecordingTeacher
 
 NUM_PROBLEMS = 30
 QUESTIONS = [f"{number}+1=?" for number in range(NUM_PROBLEMS)]
@@ -155,6 +157,40 @@ def test_an_interrupted_build_asks_for_the_rest_only(
         build(plan, tmp_path / "parts")
     build(plan, tmp_path / "parts")
     assert asked == [QUESTIONS[0], QUESTIONS[10], QUESTIONS[20], QUESTIONS[20]]
+    assert written(tmp_path / "parts") == written(tmp_path / "whole")
+
+
+def test_a_recording_is_read_once_and_half_of_it_is_never_believed(
+    tmp_path: Path, inputs: tuple[Artifact, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = planned(write(tmp_path / "r.jsonl", rows_of()), inputs)
+    build(plan, tmp_path / "whole")
+    real = RecordingTeacher.completions
+
+    def interrupted(teacher: RecordingTeacher, mode: Mode) -> Iterator[Any]:
+        yield from islice(real(teacher, mode), 10)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RecordingTeacher, "completions", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        build(plan, tmp_path / "parts")
+    assert (tmp_path / "parts" / "scratch" / "teacher.unfinished").exists()
+    monkeypatch.setattr(RecordingTeacher, "completions", real)
+    build(plan, tmp_path / "parts")
+    assert written(tmp_path / "parts") == written(tmp_path / "whole")
+    monkeypatch.delattr(RecordingTeacher, "completions")
+    shutil.rmtree(tmp_path / "parts" / "scratch" / "chunk-00000010")
+    build(plan, tmp_path / "parts")
+    assert written(tmp_path / "parts") == written(tmp_path / "whole")
+
+
+def test_what_a_killed_process_left_of_a_chunk_is_not_part_of_it(tmp_path: Path, inputs: tuple[Artifact, ...]) -> None:
+    plan = planned(write(tmp_path / "r.jsonl", rows_of()), inputs)
+    build(plan, tmp_path / "whole")
+    left = tmp_path / "parts" / "scratch" / "chunk-00000010.unfinished"
+    shutil.copytree(tmp_path / "whole" / "scratch" / "chunk-00000000", left)
+    (left / "00000000.parquet").rename(left / "00000007.parquet")
+    build(plan, tmp_path / "parts")
     assert written(tmp_path / "parts") == written(tmp_path / "whole")
 
 
