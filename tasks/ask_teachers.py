@@ -1,30 +1,46 @@
 """Stage `teach`: one teacher answers every warm-up problem in one mode; it runs once per mode.
 
-problems -> chunks -> teacher (an endpoint's replies go through <home>/replay) -> generations.parquet, dropped.parquet
+problems -> chunks, by one process or several -> teacher (an endpoint's replies go through <home>/replay)
+         -> generations.parquet, dropped.parquet
 """
 
 from __future__ import annotations
 
+import functools
+import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from infra.store.workspace import SCRATCH_NAME
 from schemas.configs.pipeline import PipelineConfig
 from schemas.configs.teach import OpenAITeacher, TeachSideConfig
 from schemas.errors import TeacherError, ThinklessError
 from schemas.mode import Mode
 from schemas.records.dropped import DroppedRow
 from schemas.records.generations import Generation
-from schemas.records.problems import Problem, ProblemSplit
-from tasks.running.answer_chunks import Chunk, answer_chunks, join_chunks, judged_answers
+from schemas.records.problems import Problem
+from tasks.running.answer_chunks import (
+    AnswerChunk,
+    Answers,
+    WarmUpProblems,
+    all_drop_files,
+    join_chunks,
+    judged_answers,
+)
+from tasks.running.chunks import SharedWork
 from tasks.running.context import RunContext
-from tasks.running.parquet_files import iter_columns, iter_records
+from tasks.running.parquet_files import iter_columns
+from tasks.running.share_out import share_out
 from tasks.running.stage import Gate, Stage, StageOutcome, StagePlan, refuse_changed_files
 from thinkless_core.progress import Progress
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
     from infra.endpoints.chat_endpoint import ChatEndpoint
     from thinkless_core.teachers.asking import DroppedAnswer
     from thinkless_core.teachers.reply import Teacher
@@ -38,6 +54,7 @@ class AskTeachers(Stage[TeachSideConfig]):
     needs = ("base", "problems")
     tables = (Generation, DroppedRow)
     judges = True
+    outside_key = frozenset({"launch"})
 
     def __init__(self, mode: Mode) -> None:
         """A stage that asks for answers in `mode`."""
@@ -52,7 +69,11 @@ class AskTeachers(Stage[TeachSideConfig]):
         """The settings of this mode's teacher; those of the other teacher are not part of the key."""
         teach = config.teach
         return TeachSideConfig(
-            seed=teach.seed, mode=self.mode, side=teach.sides()[self.mode], chunk_size=teach.chunk_size
+            seed=teach.seed,
+            mode=self.mode,
+            side=teach.sides()[self.mode],
+            chunk_size=teach.chunk_size,
+            launch=teach.launch,
         )
 
     def build(
@@ -64,65 +85,116 @@ class AskTeachers(Stage[TeachSideConfig]):
         Raises TeacherError if a teacher cannot answer or none of its answers can be used, Transient if a retry may
         help.
         """
+        config, latest = plan.config, _LatestProgress(progress)
+        inputs = {artifact.stage: Path(artifact.path) for artifact in plan.inputs}
+        work = TeachingWork(config, inputs, workspace, connect=_connection(config, context, on_reply=latest.count))
+        latest(0, len(work.problems), {})
+        launch = config.launch
+        if launch is not None and config.side.teacher.endpoint() is not None:
+            latest.note("this teacher is at an endpoint: one process asks it, and teach.launch is for the other side")
+            launch = None
+        try:
+            work.prepare(plan)
+            share_out(work, plan, workspace, latest, launch=launch, gpus_each=config.gpus_each)
+        except ThinklessError:
+            refuse_changed_files(plan)  # a file that grows ends in half a row
+            raise
+        return _outcome(config, workspace, work, progress=progress)
+
+
+class _LatestProgress:
+    """A progress that can also say more of what it said last."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._latest = (0, 0)
+
+    def __call__(self, done: int, total: int, numbers: Mapping[str, float], notes: Sequence[str] = ()) -> None:
+        self._latest = done, total
+        self._progress(done, total, numbers, notes)
+
+    def count(self, replies: Mapping[str, int]) -> None:
+        """The same progress with the number of replies by origin."""
+        self._progress(*self._latest, {name: float(count) for name, count in replies.items()})
+
+    def note(self, text: str) -> None:
+        """The same progress with a sentence."""
+        self._progress(*self._latest, {}, [text])
+
+
+class TeachingWork(SharedWork[TeachSideConfig, AnswerChunk]):
+    """All warm-up problems, to be answered by one teacher."""
+
+    config_class = TeachSideConfig
+
+    def __init__(
+        self,
+        config: TeachSideConfig,
+        inputs: Mapping[str, Path],
+        workspace: Path,
+        *,
+        connect: Callable[[OpenAITeacher], ChatEndpoint] | None = None,
+    ) -> None:
+        """The answers, in folders of the workspace's `scratch/`; `connect` opens the endpoint of a teacher."""
+        self._config, self._connect = config, connect
+        self._student, self._scratch = inputs["base"] / "model", workspace / SCRATCH_NAME
+        self.problems = WarmUpProblems(inputs["problems"] / Problem.FILE)
+        num, size = len(self.problems), config.chunk_size
+        self.chunks = [
+            AnswerChunk(self._scratch / f"chunk-{start:08d}", min(size, num - start), start)
+            for start in range(0, num, size)
+        ]
+
+    def prepare(self, plan: StagePlan[TeachSideConfig]) -> None:
+        """Let the teacher read what it replays into a folder, once for all processes that will ask it.
+
+        The folder gets its name when all is read and no file changed meanwhile.
+        """
+        if self._read.exists():
+            return
+        unfinished = self._read.with_suffix(".unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+        with closing(self._teacher(unfinished)) as teacher:
+            if (read := getattr(teacher, "read_all", None)) is not None:
+                read(self._config.mode)
+                refuse_changed_files(plan)
+        unfinished.rename(self._read)
+
+    def do(
+        self, turns: Iterator[AnswerChunk], *, processes: int, refuse_changes: Callable[[], None] = lambda: None
+    ) -> None:
+        """Write the answers of chunks; a model is loaded at the first question."""
+        check = functools.cache(refuse_changes)
+        with closing(self._teacher(self._read)) as teacher:
+            is_prepared = hasattr(teacher, "read_all")
+
+            def ask(problems: Sequence[Problem]) -> Answers:
+                at_once = getattr(teacher, "num_at_once", None)
+                asked = problems if at_once is None else problems[: at_once(problems, mode=self._config.mode)]
+                answers = Answers(*ask_side(teacher, asked, self._config))
+                if not is_prepared:
+                    check()
+                return answers
+
+            for chunk in turns:
+                chunk.write(self.problems.read(chunk.start, chunk.size), ask)
+
+    @property
+    def _read(self) -> Path:
+        return self._scratch / "teacher"
+
+    @functools.cached_property
+    def _tokenizer(self) -> PreTrainedTokenizerBase:
         from thinkless_core.student.model_files import load_student_tokenizer
 
-        config = plan.config
-        base, problems_artifact = plan.inputs
-        problems = Path(problems_artifact.path) / Problem.FILE
-        num_problems = sum(split == ProblemSplit.SFT for (split,) in iter_columns(problems, ["split"]))
-        num_done = 0
+        return load_student_tokenizer(self._student)
 
-        def count_replies(replies: Counter[str]) -> None:
-            progress(num_done, num_problems, {name: float(count) for name, count in replies.items()})
-
-        tokenizer = load_student_tokenizer(Path(base.path) / "model")
-        teacher = config.side.teacher.build(
-            tokenizer=tokenizer,
-            connect=_connection(config, context, on_reply=count_replies),
-            scratch=workspace / "scratch",
+    def _teacher(self, scratch: Path) -> Teacher:
+        teacher: Teacher = self._config.side.teacher.build(
+            tokenizer=self._tokenizer, connect=self._connect, scratch=scratch
         )
-        chunks = []
-        progress(num_done, num_problems, {})
-        try:
-            for chunk in answer_chunks(
-                iter_records(problems, Problem, where=[("split", ProblemSplit.SFT)]),
-                size=config.chunk_size,
-                folder=workspace / "scratch",
-                ask=_Asking(teacher, plan),
-            ):
-                chunks.append(chunk)
-                num_done += chunk.num_problems
-                progress(num_done, num_problems, {})
-        finally:
-            teacher.close()
-        return _outcome(config, workspace, chunks, problems=problems, num_problems=num_problems, progress=progress)
-
-
-class _Asking:
-    """Asks a teacher for one chunk after another."""
-
-    def __init__(self, teacher: Teacher, plan: StagePlan[TeachSideConfig]) -> None:
-        self._teacher = teacher
-        self._plan = plan
-        self._is_checked = False
-
-    def __call__(self, chunk: Chunk, problems: Sequence[Problem]) -> None:
-        """Finish a chunk with the answers to the first of these problems, as many as can be asked at once.
-
-        Before the first one is written, the files that answers were read from are compared with the stage's key.
-        """
-        config = self._plan.config
-        at_once = getattr(self._teacher, "num_at_once", None)
-        try:
-            asked = problems if at_once is None else problems[: at_once(problems, mode=config.mode)]
-            generations, dropped = ask_side(self._teacher, asked, config)
-        except ThinklessError:
-            refuse_changed_files(self._plan)  # a file that grows ends in half a row
-            raise
-        if not self._is_checked:
-            refuse_changed_files(self._plan)
-            self._is_checked = True
-        chunk.write(generations, dropped, asked)
+        return teacher
 
 
 def ask_side(
@@ -167,22 +239,15 @@ def _connection(
     return connect
 
 
-def _outcome(
-    config: TeachSideConfig,
-    workspace: Path,
-    chunks: Sequence[Chunk],
-    *,
-    problems: Path,
-    num_problems: int,
-    progress: Progress,
-) -> StageOutcome:
+def _outcome(config: TeachSideConfig, workspace: Path, work: TeachingWork, *, progress: Progress) -> StageOutcome:
     """Join the chunks, list the dropped answers, and say if many are wrong."""
     from infra.validation.suites import generations_suite
 
-    reasons = Counter(reason for chunk in chunks for (reason,) in iter_columns(chunk.drop_file, ["reason"]))
-    note = _many_wrong(config, chunks, problems)
+    chunks, num_problems = work.chunks, len(work.problems)
+    reasons = Counter(reason for file in all_drop_files(chunks) for (reason,) in iter_columns(file, ["reason"]))
+    note = _many_wrong(config, work)
     if reasons.total() == num_problems:
-        first = next(iter_columns(chunks[0].drop_file, ["problem_id", "detail"]))
+        first = next(iter_columns(next(all_drop_files(chunks)), ["problem_id", "detail"]))
         refuse_no_answers(reasons, first=first, mode=config.mode, note=note)
     if note:
         progress(num_problems, num_problems, {}, [note])
@@ -194,15 +259,15 @@ def _outcome(
     return StageOutcome(rows=num_rows, marked=marked, gates=(Gate(Generation.FILE, suite),))
 
 
-def _many_wrong(config: TeachSideConfig, chunks: Sequence[Chunk], problems: Path) -> str | None:
+def _many_wrong(config: TeachSideConfig, work: TeachingWork) -> str | None:
     """What to say about the finished answers, kept or rejected, that are wrong."""
     from thinkless_core.grading.many_wrong import MOST_WRONG_OF_A_TEACHER, NUM_EXAMPLES, say_many_wrong
 
-    wrong = (answer.problem_id for answer in judged_answers(chunks) if not answer.correct)
+    wrong = (answer.problem_id for answer in judged_answers(work.chunks) if not answer.correct)
     shown = set(islice(wrong, NUM_EXAMPLES))
-    references = iter_columns(problems, ["problem_id", "answer"]) if shown else ()
+    references = iter_columns(work.problems.path, ["problem_id", "answer"]) if shown else ()
     return say_many_wrong(
-        judged_answers(chunks),
+        judged_answers(work.chunks),
         {problem_id: answer for problem_id, answer in references if problem_id in shown},
         whose=f"the {config.mode} teacher",
         most_wrong=MOST_WRONG_OF_A_TEACHER,

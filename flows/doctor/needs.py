@@ -16,6 +16,8 @@ from schemas.configs.pipeline import PipelineConfig
 from schemas.configs.sampler import VllmSamplerConfig
 from schemas.configs.source import SourceConfig
 from schemas.configs.teacher import TeacherConfig
+from schemas.mode import Mode
+from tasks.ask_teachers import AskTeachers
 
 
 class HubModel(NamedTuple):
@@ -106,7 +108,8 @@ def gpus(config: PipelineConfig) -> dict[str, int]:
             wanted[name] = stage.launch.processes
     if isinstance(config.rl.sampler, VllmSamplerConfig):
         wanted["rl"] = max(wanted["rl"], config.rl.sampler.tensor_parallel_size)
-    for name, teacher in teachers(config):
-        if teacher.num_gpus():
-            wanted[name] = teacher.num_gpus()
+    for mode in Mode:
+        asked = AskTeachers(mode).settings(config)
+        if num_gpus := asked.num_processes * asked.gpus_each:
+            wanted[f"teach.{mode}"] = num_gpus
     return wanted

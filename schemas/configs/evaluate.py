@@ -45,7 +45,8 @@ class EvaluateConfig(ComputeConfig):
     sampler: SamplerConfig = TransformersSamplerConfig()
     """Sampler of the completions."""
     launch: WorkersConfig | None = None
-    """Evaluate in several processes. None evaluates in this one."""
+    """Evaluate in several processes. None evaluates in this one. With the transformers sampler and a fixed
+    `num_threads` the result has the same bytes for any number."""
 
     @property
     def num_processes(self) -> int:

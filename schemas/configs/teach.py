@@ -12,6 +12,7 @@ from schemas.configs.problems import OWN_LICENCE
 from schemas.configs.source import Licence
 from schemas.configs.stage import LocalPath, StageConfig, Table
 from schemas.configs.teacher import Endpoint, RecheckWeights, SampleRules, Teacher, TeacherConfig, Weights
+from schemas.configs.workers import WorkersConfig
 from schemas.mode import Mode
 
 
@@ -189,6 +190,9 @@ class TeachConfig(StageConfig):
     short: TeacherSide
     chunk_size: int = Field(1000, ge=1)
     """Problems per chunk; a finished chunk is never asked for again after a crash."""
+    launch: WorkersConfig | None = None
+    """Ask in several processes, each with the teacher's model. None asks in this one. A teacher at an endpoint
+    is asked in this one in any case; it has `concurrency`."""
 
     def sides(self) -> dict[Mode, TeacherSide]:
         """Both, by mode."""
@@ -198,6 +202,11 @@ class TeachConfig(StageConfig):
     def _each_side_can_answer(self) -> Self:
         for mode, side in self.sides().items():
             side.teacher.refuse_mode(mode)
+        if self.launch is not None and all(side.teacher.endpoint() for side in self.sides().values()):
+            raise ValueError(
+                "launch: both teachers are at endpoints, which are asked from one process, so it would have no effect; "
+                "leave it out, and set teacher.concurrency"
+            )
         return self
 
 
@@ -210,3 +219,15 @@ class TeachSideConfig(StageConfig):
     """The teacher of that side, and its limit."""
     chunk_size: int
     """Problems per chunk."""
+    launch: WorkersConfig | None = None
+    """Processes that ask a teacher which works in them; see TeachConfig."""
+
+    @property
+    def num_processes(self) -> int:
+        """Processes that ask."""
+        return self.launch.processes if self.launch is not None and self.side.teacher.endpoint() is None else 1
+
+    @property
+    def gpus_each(self) -> int:
+        """GPUs that each of them uses, if there are any; 0 if the teacher loads no model."""
+        return self.side.teacher.num_gpus() or int(self.side.teacher.weights() is not None)

@@ -11,5 +11,4 @@ class WorkersConfig(Table):
     """Processes that take one chunk of work after the other. Their number is not part of the stage's key."""
 
     processes: int = Field(ge=1)
-    """Processes, one per GPU (with vLLM, per `sampler.tensor_parallel_size` GPUs) or per share of a CPU's cores. With
-    the transformers sampler and a fixed `num_threads` the result has the same bytes for any number."""
+    """Processes, one per GPU (with vLLM, per `tensor_parallel_size` GPUs) or per share of a CPU's cores."""

@@ -1,19 +1,23 @@
-"""Chunks of a teacher's answers: files of an unfinished build, which are joined at its end and never held in memory.
+"""Chunks of a teacher's answers: folders of an unfinished build, which are joined at its end and never held in memory.
 
-problems, a chunk at a time -> chunk-START.parquet (generations), chunk-START.dropped.parquet -> joined files
+problems of a chunk, a portion at a time -> chunk-START/: NUMBER.parquet (generations), NUMBER.dropped.parquet
+all chunks -> joined files
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from schemas.records.dropped import DroppedRow
 from schemas.records.generations import Generation
-from schemas.records.problems import Problem
-from tasks.running.parquet_files import iter_columns, join_records, num_records, write_records
+from schemas.records.problems import Problem, ProblemSplit
+from tasks.running.chunks import Chunk
+from tasks.running.parquet_files import iter_columns, iter_records, join_records, write_records
 
 if TYPE_CHECKING:
     from thinkless_core.grading.many_wrong import JudgedAnswer
@@ -27,30 +31,51 @@ class _Drop(DroppedRow):
     """The value that was read, if the answer was judged."""
 
 
-class Chunk(NamedTuple):
-    """The answers to some problems; it is finished if its file exists."""
+class Answers(NamedTuple):
+    """Answers to some problems."""
 
-    file: Path
-    """The answers that are kept."""
+    generations: Sequence[Generation]
+    """Those that can be kept."""
+    dropped: Sequence[DroppedAnswer]
+    """The others."""
+
+
+@dataclass(frozen=True)
+class AnswerChunk(Chunk):
+    """The answers to some warm-up problems; its size is the number of these."""
+
+    start: int
+    """Number of the first one."""
+
+    def write(self, problems: Sequence[Problem], ask: Callable[[Sequence[Problem]], Answers]) -> None:
+        """Finish it. `ask` answers the first of some problems, as many as can be asked together."""
+        unfinished = self.file.with_suffix(".unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)  # of a process that was killed
+        unfinished.mkdir(parents=True)
+        done = 0
+        while done < len(problems):
+            answers = ask(problems[done:])
+            portion = unfinished / f"{done:08d}.parquet"
+            asked = {problem.problem_id: problem for problem in problems[done:]}
+            drops = (_drop(answer, asked[answer.problem_id]) for answer in answers.dropped)
+            write_records(portion, Generation, answers.generations)
+            write_records(_drop_file(portion), _Drop, drops)
+            done += len(answers.generations) + len(answers.dropped)
+        unfinished.rename(self.file)
 
     @property
-    def drop_file(self) -> Path:
+    def files(self) -> list[Path]:
+        """The answers that are kept, in their order."""
+        return sorted(self.file.glob("????????.parquet"))
+
+    @property
+    def drop_files(self) -> list[Path]:
         """The others, one row per problem."""
-        return self.file.with_suffix(".dropped.parquet")
+        return [_drop_file(file) for file in self.files]
 
-    @property
-    def num_problems(self) -> int:
-        """Problems of a finished chunk: each is in one of the two files."""
-        return num_records(self.file) + num_records(self.drop_file)
 
-    def write(
-        self, generations: Sequence[Generation], dropped: Sequence[DroppedAnswer], problems: Sequence[Problem]
-    ) -> None:
-        """Finish it; `problems` are those that were asked."""
-        asked = {problem.problem_id: problem for problem in problems}
-        drops = (_drop(answer, asked[answer.problem_id]) for answer in dropped)
-        write_records(self.drop_file, _Drop, drops)  # written first, since the other file marks it as finished
-        write_records(self.file, Generation, generations)
+def _drop_file(portion: Path) -> Path:
+    return portion.with_suffix(".dropped.parquet")
 
 
 def _drop(dropped: DroppedAnswer, problem: Problem) -> _Drop:
@@ -67,39 +92,53 @@ def _drop(dropped: DroppedAnswer, problem: Problem) -> _Drop:
     )
 
 
-def answer_chunks(
-    problems: Iterable[Problem], *, size: int, folder: Path, ask: Callable[[Chunk, Sequence[Problem]], None]
-) -> Iterator[Chunk]:
-    """Chunks in the order of the problems. `ask` finishes one that is not, with `size` problems at most."""
-    folder.mkdir(parents=True, exist_ok=True)
-    stream = iter(problems)
-    waiting: list[Problem] = []
-    start = 0
-    while waiting := [*waiting, *islice(stream, size - len(waiting))]:
-        chunk = Chunk(folder / f"chunk-{start:08d}.parquet")
-        if not chunk.file.exists():
-            ask(chunk, waiting)
-        start += chunk.num_problems
-        waiting = waiting[chunk.num_problems :]
-        yield chunk
+class WarmUpProblems:
+    """The warm-up problems of a file, read from the beginning on, of which only those asked for are in memory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._rows: Iterator[Problem] = iter(())
+        self._at = 0
+
+    def read(self, start: int, size: int) -> list[Problem]:
+        """So many problems from a place; going back reads the file again."""
+        if start < self._at or self._at == 0:
+            self._rows = iter_records(self.path, Problem, where=[("split", ProblemSplit.SFT)])
+            self._at = 0
+        found = list(islice(self._rows, start - self._at, start - self._at + size))
+        self._at = start + size
+        return found
+
+    def __len__(self) -> int:
+        return sum(split == ProblemSplit.SFT for (split,) in iter_columns(self.path, ["split"]))
 
 
-def judged_answers(chunks: Sequence[Chunk]) -> Iterator[JudgedAnswer]:
+def all_files(chunks: Sequence[AnswerChunk]) -> Iterator[Path]:
+    """The answers that are kept, in the order of their problems."""
+    return (file for chunk in chunks for file in chunk.files)
+
+
+def all_drop_files(chunks: Sequence[AnswerChunk]) -> Iterator[Path]:
+    """The others."""
+    return (file for chunk in chunks for file in chunk.drop_files)
+
+
+def judged_answers(chunks: Sequence[AnswerChunk]) -> Iterator[JudgedAnswer]:
     """The answers of finished chunks that ended by themselves, first those that are kept."""
     from thinkless_core.grading.many_wrong import JudgedAnswer
     from thinkless_core.teachers.asking import REJECTED
 
-    for chunk in chunks:
-        for *judged, truncated in iter_columns(chunk.file, ["problem_id", "answer", "correct", "truncated"]):
+    for file in all_files(chunks):
+        for *judged, truncated in iter_columns(file, ["problem_id", "answer", "correct", "truncated"]):
             if not truncated:
                 yield JudgedAnswer(*judged)
-    for chunk in chunks:
-        for problem_id, answer, reason in iter_columns(chunk.drop_file, ["problem_id", "answer", "reason"]):
+    for file in all_drop_files(chunks):
+        for problem_id, answer, reason in iter_columns(file, ["problem_id", "answer", "reason"]):
             if reason == REJECTED:
                 yield JudgedAnswer(problem_id, answer, correct=False)
 
 
-def join_chunks(chunks: Sequence[Chunk], *, generations: Path, dropped: Path) -> int:
+def join_chunks(chunks: Sequence[AnswerChunk], *, generations: Path, dropped: Path) -> int:
     """Write all answers that are kept, and the others; returns the number of those that are kept."""
-    join_records(dropped, DroppedRow, (chunk.drop_file for chunk in chunks))
-    return join_records(generations, Generation, (chunk.file for chunk in chunks))
+    join_records(dropped, DroppedRow, all_drop_files(chunks))
+    return join_records(generations, Generation, all_files(chunks))

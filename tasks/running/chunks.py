@@ -7,7 +7,7 @@ The kernel drops the lock of a process that is killed, so another one takes its 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
@@ -22,6 +22,7 @@ class Chunk:
     """A piece of work, done if its file exists."""
 
     file: Path
+    """A file or a folder, renamed into place when it is whole."""
     size: int
     """What it counts in the stage's progress."""
 
@@ -41,9 +42,12 @@ class SharedWork(ABC, Generic[C, Ch]):
         """The work of a stage, given its settings and the folders of its inputs by stage."""
 
     @abstractmethod
-    def do(self, turns: Iterator[Ch], *, processes: int) -> None:
+    def do(self, turns: Iterator[Ch], *, processes: int, refuse_changes: Callable[[], None] = lambda: None) -> None:
         """Write the file of each chunk in `turns`, as one of several processes. The bytes of a chunk may not depend on
         the process that writes it, nor on their number.
+
+        `refuse_changes` raises SourceError if a file that the settings name changed since the key was made; it is
+        called when such files were read, before the first chunk is written.
         """
 
 

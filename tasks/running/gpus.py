@@ -17,7 +17,7 @@ def gpus_for(processes: int, *, stage: str, each: int = 1) -> int:
     if 0 < num_gpus < processes * each:
         needed = "a GPU each" if each == 1 else f"{each} GPUs each"
         enough = num_gpus // each
-        way_out = f"set {stage}.launch.processes={enough}" if enough else "lower sampler.tensor_parallel_size"
+        way_out = f"set {stage}.launch.processes={enough}" if enough else "lower tensor_parallel_size"
         raise ConfigError(
             f"{stage}.launch.processes: {processes} processes need {needed}, and this machine has {num_gpus}; {way_out}"
         )

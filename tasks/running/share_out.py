@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +18,7 @@ from infra.processes.workers import Workers, run_workers
 from infra.store.workspace import SCRATCH_NAME
 from schemas.configs.workers import WorkersConfig
 from tasks.running.chunks import AnyWork, Chunk, unfinished
-from tasks.running.stage import StagePlan
+from tasks.running.stage import StagePlan, refuse_changed_files
 from thinkless_core.progress import Progress
 
 Ch = TypeVar("Ch", bound=Chunk)
@@ -32,7 +33,7 @@ def share_out(
     launch: WorkersConfig | None,
     gpus_each: int = 1,
 ) -> None:
-    """Do all chunks of a stage that are not done, in this process or in those of `launch`.
+    """Do all chunks of a stage that are not done, in this process or in those of `launch`, each with `gpus_each` GPUs.
 
     Raises what the work raises. Of workers: an error of schemas/errors.py with the worker's name behind it, or
     WorkerError; chunks that were finished are kept.
@@ -42,7 +43,8 @@ def share_out(
     left = [chunk for chunk in chunks if not chunk.file.exists()]
     if left and launch is None:
         with closing(unfinished(chunks, owner=f"process {os.getpid()}")) as turns:
-            work.do(_reported(turns, progress, done=total - _size(left), total=total), processes=1)
+            reported = _reported(turns, progress, done=total - _size(left), total=total)
+            work.do(reported, processes=1, refuse_changes=partial(refuse_changed_files, plan))
     elif left and launch is not None:
         _in_workers(work, plan, workspace, progress, left=left, total=total, launch=launch, gpus_each=gpus_each)
     progress(total, total, {})
@@ -67,13 +69,13 @@ def _in_workers(
     launch: WorkersConfig,
     gpus_each: int,
 ) -> None:
-    from tasks.running.gpus import gpus_for  # loads torch
-
     job = {
         "work": [type(work).__module__, type(work).__qualname__],
         "config": plan.config.model_dump(mode="json"),
         "inputs": {artifact.stage: artifact.path for artifact in plan.inputs},
         "workspace": str(workspace),
+        "label": plan.label,
+        "files": plan.files,
         "processes": launch.processes,
     }
     workers = Workers(
@@ -82,7 +84,7 @@ def _in_workers(
         job=job,
         processes=launch.processes,
         folder=workspace / SCRATCH_NAME / "workers",
-        num_gpus=gpus_for(launch.processes, stage=plan.stage, each=gpus_each),
+        num_gpus=_num_gpus(launch, plan.stage, gpus_each),
         gpus_each=gpus_each,
     )
     reported = left
@@ -98,6 +100,15 @@ def _in_workers(
 
     progress(total - _size(left), total, {})
     run_workers(workers, look=look, note=lambda text: progress(total - _size(reported), total, {}, [text]))
+
+
+def _num_gpus(launch: WorkersConfig, stage: str, gpus_each: int) -> int:
+    """GPUs here, if the work uses any; raises ConfigError if they are too few."""
+    if gpus_each == 0:
+        return 0
+    from tasks.running.gpus import gpus_for  # loads torch
+
+    return gpus_for(launch.processes, stage=stage, each=gpus_each)
 
 
 def _size(chunks: Sequence[Chunk]) -> int:

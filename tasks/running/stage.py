@@ -71,6 +71,12 @@ class StagePlan(Generic[C]):
     fingerprint: str
     key: str
 
+    @property
+    def files(self) -> Mapping[str, str]:
+        """File that the configuration names -> sha256."""
+        found = self.slice.get("files")
+        return found if isinstance(found, dict) else {}
+
 
 class Stage(ABC, Generic[C]):
     """One stage. A new one is a file like this, and a line in flows/recipe.py:
@@ -201,11 +207,15 @@ def unchanged_files(plan: StagePlan[Any]) -> Iterator[None]:
 
 def refuse_changed_files(plan: StagePlan[Any]) -> None:
     """Raise SourceError if a file that the configuration names is another one than when the key was made."""
-    known = plan.slice.get("files")
-    for name, sha256 in known.items() if isinstance(known, dict) else ():
+    refuse_changes(plan.files, label=plan.label)
+
+
+def refuse_changes(files: Mapping[str, str], *, label: str) -> None:
+    """The same for files with their sha256, in another process."""
+    for name, sha256 in files.items():
         if _file_hashes([name]).get(name) != sha256:
             raise SourceError(
-                f"{name}: changed while stage {plan.label} read it; expected a file that stays as it is; wait until it "
+                f"{name}: changed while stage {label} read it; expected a file that stays as it is; wait until it "
                 "is complete, and launch again"
             )
 

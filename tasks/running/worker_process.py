@@ -10,11 +10,13 @@ import logging
 import sys
 from collections.abc import Mapping
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from infra.processes.launched_process import LaunchedProcess
 from tasks.running.chunks import AnyWork, unfinished
+from tasks.running.stage import refuse_changes
 
 
 def main() -> None:
@@ -26,7 +28,8 @@ def main() -> None:
         job = process.job
         work = _work_of(job)
         with closing(unfinished(work.chunks, owner=f"worker {process.rank}")) as turns:
-            work.do(turns, processes=job["processes"])
+            unchanged = partial(refuse_changes, job["files"], label=job["label"])
+            work.do(turns, processes=job["processes"], refuse_changes=unchanged)
 
 
 def _work_of(job: Mapping[str, Any]) -> AnyWork:

@@ -1,6 +1,7 @@
 """The number of tokens of many texts, exactly as their tokenizer counts them, in a fraction of its time.
 
-texts -> words, cut before spaces -> remembered words are looked up, the others of a text are read together -> number
+texts -> words, cut before spaces -> remembered words are looked up; others of ASCII are cut into pieces, which are
+         looked up, too; the rest of a text is read together -> number
 
 A text may be cut there only if the tokenizer always cuts there, too, and looks at nothing across such a space. That is
 known of the steps listed here, which are those of GPT-2, Llama 3, Qwen, GPT-4o and what descends from them. Texts of
@@ -12,18 +13,22 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from itertools import accumulate, chain, filterfalse, islice, repeat, takewhile
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from itertools import accumulate, chain, islice, repeat, takewhile
 from typing import Any, NamedTuple
 
 from tokenizers import Encoding
 from transformers import PreTrainedTokenizerBase
 
+from thinkless_core.student.word_pieces import WordPieces
+
 CHARACTERS_AT_ONCE = 1 << 20
 """Texts up to this length together are read at once: enough for all cores, and little memory."""
 REMEMBERED_WORDS = 200_000
 _OFTEN, _LONGEST = 2, 64
-"""A word is remembered if it occurs so often in texts that are read at once, and has so many characters at most."""
+"""A word is remembered if it has so many characters at most. One that cannot be cut into pieces also has to occur so
+often in texts that are read at once."""
 _CUT = re.compile(r" (?<=[!-~\w] )")
 """A space that follows a character which no tokenizer takes for white space."""
 _CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
@@ -53,14 +58,35 @@ class Tokens(NamedTuple):
     """The ids it begins with, if it has more than were asked for."""
 
 
+class _KnownWords(dict[str, int]):
+    """Words behind a space, and their numbers of tokens; `count` gives those of words that are missing."""
+
+    def __init__(self, count: Callable[[str], int | None]) -> None:
+        super().__init__()
+        self._count = count
+        self.others: list[str] = []
+        """Words that were asked for and cannot be counted; 0 stood for each."""
+
+    def __missing__(self, word: str) -> int:
+        num = self._count(word)
+        if num is None:
+            self.others.append(word)
+            return 0
+        if len(self) < REMEMBERED_WORDS and len(word) <= _LONGEST:
+            self[word] = num
+        return num
+
+
 class CountedTokens:
     """Counts the tokens of texts, without any that a tokenizer adds around them."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, *, by_word: bool = False) -> None:
         """`by_word` is worth it for many texts: it takes a second to begin."""
         self._tokenizer = tokenizer
-        self._known: dict[str, int] = {}
+        self._known = _KnownWords(self._count_pieces)
         self._by_word = by_word and cuts_before_spaces(tokenizer) and self._is_what_its_steps_are()
+        self._count_piece = lru_cache(REMEMBERED_WORDS)(lambda piece: len(self._read([piece])[0]))
+        self._cuts = word_pieces(tokenizer) if self._by_word else None
 
     def read(self, texts: Sequence[str], *, most: int) -> Iterator[Tokens]:
         """The number of tokens of each text, with the first `most` ids of one that has more."""
@@ -81,29 +107,36 @@ class CountedTokens:
         return str(self._tokenizer.decode(ids, skip_special_tokens=False))
 
     def _read_by_word(self, texts: Sequence[str], most: int) -> Iterator[Tokens]:
-        cut = [_CUT.split(text) for text in texts]
+        self._put_in_order()
         known = self._known
-        self._remember(Counter(filterfalse(known.__contains__, chain.from_iterable(words for _, *words in cut))))
-        rest = [" ".join([begin, *filterfalse(known.__contains__, words)]) for begin, *words in cut]
-        nums = [
-            len(read) + sum(map(known.get, words, repeat(0)))
-            for (_, *words), read in zip(cut, self._encoded(rest), strict=True)
-        ]
-        longer = [
-            self._beginning(begin, words, most) for (begin, *words), num in zip(cut, nums, strict=True) if num > most
-        ]
+        nums, others = [], []
+        for text in texts:
+            begin, *words = _CUT.split(text)
+            known.others = []
+            nums.append(sum(map(known.__getitem__, words)))
+            others.append([begin, *known.others])
+        read = self._encoded([*map(" ".join, others)])
+        nums = [num + len(one) for num, one in zip(nums, read, strict=True)]
+        self._learn(Counter(chain.from_iterable(words for _, *words in others)))
+        longer = [self._beginning(text, most) for text, num in zip(texts, nums, strict=True) if num > most]
         first = iter(self._encoded(longer))
         for num in nums:
             yield Tokens(num, next(first).ids[:most] if num > most else None)
 
-    def _remember(self, unknown: Counter[str]) -> None:
-        """Learn the words that occur often, as long as there is room."""
-        often = (word for word, num in unknown.items() if num >= _OFTEN and len(word) <= _LONGEST)
-        learnt = list(islice(often, REMEMBERED_WORDS - len(self._known)))
+    def _learn(self, others: Counter[str]) -> None:
+        """Learn the words that cannot be cut into pieces and occur often, as long as there is room."""
+        often = (word for word, num in others.items() if num >= _OFTEN and len(word) <= _LONGEST)
+        learnt = list(islice(often, max(0, REMEMBERED_WORDS - len(self._known))))
         self._known |= zip(learnt, map(len, self._encoded([" " + word for word in learnt])), strict=True)
 
-    def _beginning(self, begin: str, words: Sequence[str], most: int) -> str:
+    def _count_pieces(self, word: str) -> int | None:
+        """The number of tokens of a word behind a space; None if it cannot be cut into pieces."""
+        pieces = self._cuts.cut(" " + word) if self._cuts is not None else None
+        return None if pieces is None else sum(map(self._count_piece, pieces))
+
+    def _beginning(self, text: str, most: int) -> str:
         """As many words as are known to have `most` tokens, or all."""
+        begin, *words = _CUT.split(text)
         so_far = accumulate(map(self._known.get, words, repeat(0)), initial=0)
         return " ".join([begin, *words[: sum(1 for _ in takewhile(lambda num: num < most, so_far))]])
 
@@ -114,8 +147,14 @@ class CountedTokens:
         return [*chain.from_iterable(part.ids for part in parts)] == self._whole([_PROBE])[0]
 
     def _encoded(self, texts: list[str]) -> list[Encoding]:
-        # This call puts the tokenizer in order: no limit, no padding, special tokens whole.
+        self._put_in_order()
+        return self._read(texts)
+
+    def _put_in_order(self) -> None:
+        """No limit, no padding, special tokens whole."""
         self._tokenizer("", add_special_tokens=False, split_special_tokens=False)
+
+    def _read(self, texts: list[str]) -> list[Encoding]:
         read: list[Encoding] = self._tokenizer.backend_tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         return read
 
@@ -138,6 +177,13 @@ def cuts_before_spaces(tokenizer: PreTrainedTokenizerBase) -> bool:
         and not parts["model"].get("dropout")
         and not any(map(_reaches_over_spaces, parts["added_tokens"]))
     )
+
+
+def word_pieces(tokenizer: PreTrainedTokenizerBase) -> WordPieces | None:
+    """How a tokenizer that cuts before spaces cuts a word of ASCII."""
+    parts = json.loads(tokenizer.backend_tokenizer.to_str())
+    added = [token["content"] for token in parts["added_tokens"]]
+    return WordPieces.of(_steps(parts["pre_tokenizer"], "pretokenizers"), added)
 
 
 def _steps(part: dict[str, Any] | None, name: str) -> list[dict[str, Any]]:

@@ -1,20 +1,17 @@
 """What all teachers that replay recorded answers do: look a question up, and take its first good answer.
 
-rows -> (question, recorded answers) -> spool on disk -> the first good answer as TeacherReply | UnusableReply
+rows -> (question, recorded answers) -> AnswerFiles on disk -> the first good answer as TeacherReply | UnusableReply
 
 Of several answers to a question, in one row or in several, the first is taken that the problem's verifier judges
 correct; without one the first complete one, then the first that was cut. An only answer is not judged here.
-The rows are read once, at the first question: a million traces stay on disk, and in memory one number per question.
+The rows are read once, at the first question or before: a million traces stay on disk.
 Only so many problems are answered at once as have recorded answers of BYTES_AT_ONCE.
 """
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
-from hashlib import blake2b
-from pathlib import Path
 
 from schemas.configs.source import Recorded, RecordedAnswer
 from schemas.configs.teacher import TeacherTools
@@ -22,9 +19,8 @@ from schemas.finish_reason import FinishReason
 from schemas.mode import Mode
 from schemas.records.problems import Problem
 from thinkless_core.grading.verifier import judge_completions
-from thinkless_core.problems.problem_set import normalise
-from thinkless_core.rows import RowFile
 from thinkless_core.student.counted_tokens import CountedTokens
+from thinkless_core.teachers.answer_files import AnswerFiles
 from thinkless_core.teachers.reasoning import as_recorded, as_replies
 from thinkless_core.teachers.reply import TeacherReply, UnusableReply
 
@@ -39,7 +35,7 @@ class ReplayingTeacher:
 
     def __init__(self, tools: TeacherTools) -> None:
         self._tools = tools
-        self._recorded: tuple[Mode, _Spool] | None = None
+        self._recorded: tuple[Mode, AnswerFiles] | None = None
 
     def completions(self, mode: Mode) -> Iterator[tuple[str, Recorded]]:
         """(question, what is recorded about it) of every row."""
@@ -51,9 +47,9 @@ class ReplayingTeacher:
 
     def num_at_once(self, problems: Sequence[Problem], *, mode: Mode) -> int:
         """How many of these problems, from the first, may be asked together; see Teacher."""
-        spool, num_bytes = self._spool(mode), 0
+        files, num_bytes = self.read_all(mode), 0
         for number, problem in enumerate(problems, start=1):
-            num_bytes += spool.num_bytes(problem.question)
+            num_bytes += files.num_bytes(problem.question)
             if num_bytes >= BYTES_AT_ONCE:
                 return number
         return len(problems)
@@ -62,8 +58,8 @@ class ReplayingTeacher:
         self, problems: Sequence[Problem], *, mode: Mode, max_tokens: int, seed: int
     ) -> list[TeacherReply | UnusableReply]:
         """See Teacher.answer; raises SourceError or TeacherError, and Transient if trying later may help."""
-        spool = self._spool(mode)
-        found = [spool.find(problem.question, mode) for problem in problems]
+        files = self.read_all(mode)
+        found = [files.find(problem.question, mode) for problem in problems]
         best: dict[int, TeacherReply | UnusableReply] = {
             i: self.missing(problems[i], mode) for i, answers in enumerate(found) if not answers
         }
@@ -81,16 +77,23 @@ class ReplayingTeacher:
         return [best[i] for i in range(len(problems))]
 
     def close(self) -> None:
-        """Remove the spool."""
+        """Close the files; those in a folder for temporary files are removed."""
         if self._recorded is not None:
             self._recorded[1].close()
             self._recorded = None
 
-    def _spool(self, mode: Mode) -> _Spool:
+    def read_all(self, mode: Mode) -> AnswerFiles:
+        """The rows on disk; read now, if they are not yet there. See Teacher."""
         if self._recorded is None or self._recorded[0] is not mode:
             self.close()
-            self._recorded = mode, _Spool(self.completions(mode), self._tools.scratch)
+            folder = None if self._tools.scratch is None else self._tools.scratch / f"recorded-{mode}"
+            self._recorded = mode, AnswerFiles.of(self._completions(mode), folder)
         return self._recorded[1]
+
+    def _completions(self, mode: Mode) -> Iterator[tuple[str, RecordedAnswer]]:
+        for question, recorded in self.completions(mode):
+            for answer in _answers(recorded):
+                yield question, answer
 
     @cached_property
     def _tokens(self) -> CountedTokens:
@@ -119,50 +122,7 @@ def _right(problems: Sequence[Problem], replies: dict[int, TeacherReply | Unusab
     return {i for (i, _), verdict in zip(complete, verdicts, strict=True) if verdict is not None and verdict.correct}
 
 
-class _Spool:
-    """Answers on disk by question; gone when closed. Each leads to the one before it of the same question."""
-
-    def __init__(self, rows: Iterable[tuple[str, Recorded]], scratch: Path | None) -> None:
-        if scratch is not None:
-            scratch.mkdir(parents=True, exist_ok=True)
-        self._answers = RowFile[RecordedAnswer](scratch)
-        self._before = array("q")
-        """For each answer the place of the one before it, -1 if it is the first."""
-        self._last: dict[bytes, int] = {}
-        for question, recorded in rows:
-            name = _digest(question)
-            for answer in _answers(recorded):
-                self._before.append(self._last.get(name, -1))
-                self._last[name] = len(self._answers)
-                self._answers.append(answer)
-
-    def find(self, question: str, mode: Mode) -> list[RecordedAnswer]:
-        """The answers to a question, however its white space is written, for this mode first, then for any."""
-        answers = [self._answers[place] for place in self._places(question)]
-        answers.reverse()
-        return [a for a in answers if a.mode is mode] + [a for a in answers if a.mode is None]
-
-    def num_bytes(self, question: str) -> int:
-        """How long the answers to a question are together."""
-        return sum(map(self._answers.num_bytes, self._places(question)))
-
-    def close(self) -> None:
-        """Remove the file."""
-        self._answers.close()
-
-    def _places(self, question: str) -> Iterator[int]:
-        """Where the answers to a question are, from the last."""
-        place = self._last.get(_digest(question), -1)
-        while place >= 0:
-            yield place
-            place = self._before[place]
-
-
 def _answers(recorded: Recorded) -> Sequence[RecordedAnswer]:
     if isinstance(recorded, str) or recorded is None:
         return (RecordedAnswer(recorded or "", fault="" if recorded else "empty"),)
     return recorded
-
-
-def _digest(question: str) -> bytes:
-    return blake2b(normalise(question).encode(errors="surrogatepass"), digest_size=16).digest()

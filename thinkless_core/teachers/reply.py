@@ -41,6 +41,8 @@ class Teacher(Protocol):
     """Answers problems in one mode; the same problems, mode and seed give the same replies if it can help it.
 
     It may have a method `num_at_once(problems, *, mode)`: how many of them, from the first, it can be asked together.
+    One that answers from rows of others has a method `read_all(mode)`, which reads them into the folder `scratch`. A
+    teacher with the same folder finds them there.
     """
 
     @property

@@ -14,6 +14,7 @@ from schemas.configs.problems import LocalSource, ProceduralSource
 from schemas.configs.teach import TeachSideConfig
 from schemas.errors import ConfigError, Terminal
 from schemas.mode import Mode
+from tasks.ask_teachers import AskTeachers
 
 
 @pytest.mark.parametrize("profile", profile_names())
@@ -278,3 +279,15 @@ def test_every_key_says_what_it_means_or_has_a_telling_name() -> None:
     keys = dict(known_keys())
     assert {"rl.objective.alpha", "problems.source.path", "teach.think.teacher.recheck_weights"} <= keys.keys()
     assert keys["rl.gamma"]
+
+
+def test_workers_are_refused_if_both_teachers_are_at_endpoints_which_one_process_asks() -> None:
+    at_endpoint = [
+        f'teach.{side}.teacher={{kind="openai",base_url="http://localhost:1/v1",model="m"}}'
+        for side in ("think", "short")
+    ]
+    with pytest.raises(ConfigError, match=r"teach.*launch: both teachers are at endpoints.*would have no effect"):
+        load_config("tiny", overrides=["teach.launch.processes=2", *at_endpoint])
+    config = load_config("tiny", overrides=["teach.launch.processes=2", at_endpoint[0]])
+    asking = [AskTeachers(mode).settings(config).num_processes for mode in (Mode.THINK, Mode.SHORT)]
+    assert asking == [1, 2]

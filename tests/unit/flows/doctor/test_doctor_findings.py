@@ -83,6 +83,8 @@ def test_gpus_are_wanted_where_the_cpu_would_take_days(tmp_path: Path) -> None:
     assert gpus(paper) == {"sft": 4, "rl": 4, "evaluate": 1, "teach.short": 1}
     shared = ["evaluate.launch.processes=3", "evaluate.sampler.kind=vllm", "evaluate.sampler.tensor_parallel_size=2"]
     assert gpus(load_config("paper", overrides=shared))["evaluate"] == 6
+    taught = ["teach.launch.processes=3", "teach.short.teacher.tensor_parallel_size=2"]
+    assert gpus(load_config("paper", overrides=taught)) == {"sft": 4, "rl": 4, "evaluate": 1, "teach.short": 6}
     assert list(machine.graphics(tiny, works_of(tiny), CPU)) == []
     works = works_of(paper)
     (none,), (two,), (four,) = (list(machine.graphics(paper, works, h)) for h in (CPU, with_gpus(2), with_gpus(4)))

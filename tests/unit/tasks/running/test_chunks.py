@@ -59,7 +59,7 @@ def test_what_another_leaves_undone_is_taken_at_the_end(tmp_path: Path) -> None:
             r"^evaluate\.launch\.processes: 3 processes need a GPU each, and this machine has 2; set .*processes=2$",
         ),
         (2, 2, r"2 processes need 2 GPUs each, and this machine has 2; set evaluate\.launch\.processes=1$"),
-        (1, 4, r"1 processes need 4 GPUs each, and this machine has 2; lower sampler\.tensor_parallel_size$"),
+        (1, 4, r"1 processes need 4 GPUs each, and this machine has 2; lower tensor_parallel_size$"),
     ],
 )
 def test_more_processes_than_there_are_gpus_for_are_refused(
