@@ -25,7 +25,7 @@ from schemas.tables import TABLES
 _log = logging.getLogger("thinkless")
 _BATCH_BYTES = 16 << 20
 MEMORY_BYTES = 200 * 10**6
-"""Limit of writing, beside the rows that DuckDB holds at once; what does not fit waits on disk. 99,000 pairs of 18 kB took
+"""Limit of writing, beside the rows that DuckDB holds at once; the rest waits on disk. 99,000 pairs of 18 kB took
 72 s with it and 71 s with five times as much, which filled 780 MB more."""
 _ROWS_AT_ONCE = 2048
 """Of one column; a second thread would hold as many."""
