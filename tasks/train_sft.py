@@ -78,7 +78,7 @@ def tokenise(plan: StagePlan[SftConfig], workspace: Path, progress: Progress) ->
     full disk, and ConfigError if no pair fits into the student's context.
     """
     from thinkless_core.student.model_files import load_student_tokenizer
-    from thinkless_core.training.tokenised_pairs import PAIRS_AT_ONCE, TokenisedPairs, write_tokenised
+    from thinkless_core.training.tokenised_pairs import TokenisedPairs, write_tokenised
 
     base, pairs = (Path(artifact.path) for artifact in plan.inputs)
     file, source = workspace / TOKENS, pairs / Pair.FILE
@@ -91,8 +91,12 @@ def tokenise(plan: StagePlan[SftConfig], workspace: Path, progress: Progress) ->
         progress(0, plan.config.steps, {}, notes=[f"{error}; pairs are tokenised anew"])
     num_pairs = pq.read_metadata(source).num_rows
 
+    takes_time = False
+
     def tell(num_done: int) -> None:
-        if num_pairs > PAIRS_AT_ONCE:
+        nonlocal takes_time
+        takes_time = takes_time or num_done < num_pairs  # few pairs, or short ones, are done at once
+        if takes_time:
             progress(0, plan.config.steps, {"tokenised": num_done / num_pairs})
 
     tokenizer = load_student_tokenizer(base / "model")

@@ -78,6 +78,15 @@ def test_many_pairs_are_tokenised_with_news_and_once(
     assert again == Listener(), "a whole file is mapped in silence"
 
 
+def test_a_few_long_pairs_are_tokenised_with_news_too(
+    home: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokenised_pairs, "CHARACTERS_AT_ONCE", 1)
+    listener = Listener()
+    train_sft.tokenise(plan_of(home), workspace, listener)
+    assert listener == Listener(shares=[0.2, 0.4, 0.6, 0.8, 1.0])
+
+
 def test_few_pairs_are_tokenised_in_silence(home: Path, workspace: Path) -> None:
     listener = Listener()
     train_sft.tokenise(plan_of(home), workspace, listener)
