@@ -23,5 +23,7 @@ class SftConfig(TrainingConfig):
     optimizer: OptimizerConfig
     validate_every: int = Field(100, ge=1)
     """Steps between two measurements of the validation loss."""
+    validate_pairs: int = Field(1000, ge=1)
+    """Held-out pairs of a measurement, at most: every n-th."""
     checkpoint_every: int = Field(100, ge=1)
     """Steps between two checkpoints; a crash loses at most these."""

@@ -128,6 +128,7 @@ teacher = {{kind = "recorded", source = {{{source}}}, completion_field = "soluti
 optimizer.learning_rate = 1e-4
 steps = 2
 pairs_per_step = 1
+validate_pairs = 2
 micro_batch_tokens = 4096
 gradient_checkpointing = true
 precision = "auto"

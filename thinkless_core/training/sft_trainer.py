@@ -14,8 +14,10 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from accelerate import Accelerator
+from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from schemas.configs.sft import SftConfig
@@ -111,7 +113,8 @@ def train_sft(
     """
     accelerator = training_accelerator()
     writes = accelerator.is_main_process
-    training, held_out = pairs.rows("train"), pairs.samples(pairs.rows("validation"))
+    training = pairs.rows("train")
+    held_out = pairs.samples(spread_out(pairs.rows("validation"), most=config.validate_pairs))
     if not len(training):
         raise TrainingError('no training pairs to learn from; see `thinkless sql "select * from drops"` for why')
     model.to(accelerator.device)
@@ -183,6 +186,11 @@ def _train_step(
         "learning_rate": rate,
         "grad_norm": grad_norm,
     }
+
+
+def spread_out(rows: NDArray[np.int64], *, most: int) -> NDArray[np.int64]:
+    """Every n-th row, at most so many: what is measured on them costs the same, however many there are."""
+    return rows[:: max(1, -(-len(rows) // most))]
 
 
 def _validation_losses(
