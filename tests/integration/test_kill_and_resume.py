@@ -33,6 +33,11 @@ def chunks(stage: Path) -> list[Path]:
     return sorted(stage.glob("*.part/scratch/chunk-*[0-9].parquet"))
 
 
+def answer_chunks(stage: Path) -> list[Path]:
+    """The same of stage `teach`, whose chunks are folders."""
+    return sorted(stage.glob("*.part/scratch/chunk-????????"))
+
+
 def first_progress(log: str, label: str) -> int:
     """How far a stage was when it first said so."""
     said = [match for line in log.splitlines() if (match := PROGRESS.match(line)) and match["label"] == label]
@@ -76,8 +81,8 @@ def test_teaching_killed_in_the_middle_keeps_its_finished_chunks(home: Path, bui
     shutil.rmtree(directory)
     log = tmp_path / "killed.log"
     with started(command(home, until="teach"), log=log, env=environment(home)) as process:
-        freeze_when(lambda: len(chunks(directory)) >= 5, process=process, log=log)
-        kept = chunks(directory)
+        freeze_when(lambda: len(answer_chunks(directory)) >= 5, process=process, log=log)
+        kept = answer_chunks(directory)
         assert not (directory / think.key).exists(), "frozen too late, the stage was published"
         kill_9(process)
     num_chunks = len(range(0, think.rows, 4))
@@ -86,7 +91,7 @@ def test_teaching_killed_in_the_middle_keeps_its_finished_chunks(home: Path, bui
     # The same crash in a second home, where one finished chunk is marked: if it is asked for again, the mark is lost.
     marked_home = tmp_path / "marked"
     shutil.copytree(home, marked_home)
-    marked = marked_home / kept[0].relative_to(home)
+    marked = marked_home / kept[0].relative_to(home) / "00000000.parquet"
     rows = [row.model_copy(update={"teacher": "before the crash"}) for row in read_records(marked, Generation)]
     write_records(marked, Generation, rows)
 

@@ -15,6 +15,7 @@ from tests.integration.conftest import BuiltHome
 from tests.integration.driver import command, run_pipeline
 from tests.integration.processes import environment, family_of, started, still_alive, stop, wait_until
 from tests.integration.test_evaluation_workers import GONE_AFTER_SECONDS, workers_in
+from tests.integration.test_kill_and_resume import answer_chunks
 from tests.unit.thinkless_core.teachers.chat_server import chat, serving
 from thinkless_core.problems.procedural import work_out
 
@@ -22,11 +23,6 @@ from thinkless_core.problems.procedural import work_out
 def in_workers(processes: int) -> str:
     """The override that teaches in several processes."""
     return f"teach.launch.processes={processes}"
-
-
-def chunks(directory: Path) -> list[Path]:
-    """Finished chunks of the unfinished artifacts."""
-    return sorted(directory.glob("*.part/scratch/chunk-????????"))
 
 
 def recorded(home: Path, built: BuiltHome) -> tuple[str, ...]:
@@ -84,11 +80,11 @@ def test_after_all_were_killed_the_rest_is_asked(home: Path, built: BuiltHome, t
     directory, log = home / "artifacts" / "teach", tmp_path / "run.log"
     shutil.rmtree(directory)
     with started(command(home, in_workers(2), until="teach"), log=log, env=environment(home)) as process:
-        wait_until(lambda: len(chunks(directory)) >= 1, process=process, log=log)
+        wait_until(lambda: len(answer_chunks(directory)) >= 1, process=process, log=log)
         family = family_of(process.pid)
         stop(process, signal.SIGKILL)
         assert still_alive(family, after_seconds=GONE_AFTER_SECONDS) == []
-    assert chunks(directory)
+    assert answer_chunks(directory)
     finished = run_pipeline(home, in_workers(2), until="teach")
     assert finished.artifacts["teach-think"].digest == built.run.artifacts["teach-think"].digest
 
