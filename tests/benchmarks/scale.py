@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def measure(num_rows: int, *, tokens: int, stages: Sequence[str], folder: Path) -> dict[str, dict[str, float]]:
-    """Stage -> seconds and peak memory in MB of its process and those it started."""
+    """Stage -> seconds, processor seconds and peak memory in MB of its process and those it started."""
     place = folder.absolute() / f"{tokens}-{num_rows}-{product_tag()}"
     place.mkdir(parents=True, exist_ok=True)
     traces = place.parent / f"traces-{tokens}-{num_rows}.jsonl"
@@ -65,17 +65,18 @@ def measure(num_rows: int, *, tokens: int, stages: Sequence[str], folder: Path) 
 
 
 def report(sizes: Sequence[int], stages: Sequence[str], results: Sequence[dict[str, dict[str, float]]]) -> str:
-    """A Markdown table: peak MB of each size, the largest over the smallest, seconds, and ms of a further row,
-    which is the difference in time to the size before over that in rows: without start-up and loading of the model."""
+    """A Markdown table: peak MB of each size, the largest over the smallest, seconds, and milliseconds of processor time
+    of a further row: the difference to the size before over that in rows, without start-up and loading of the model."""
     steps = list(pairwise(sizes))
     header = ["stage", *(f"{size:,} rows: MB" for size in sizes), "ratio", *(f"{size:,}: s" for size in sizes)]
     header += [f"ms a row, {few:,} to {many:,}" for few, many in steps]
     rows = []
     for stage in stages:
         peaks = [result[stage]["peak_mb"] for result in results]
-        times = [result[stage]["seconds"] for result in results]
-        further = [1000 * (b - a) / (many - few) for (a, b), (few, many) in zip(pairwise(times), steps, strict=True)]
-        cells = [*(f"{peak:,.0f}" for peak in peaks), f"{peaks[-1] / peaks[0]:.2f}", *(f"{t:,.0f}" for t in times)]
+        work = [result[stage]["processor_seconds"] for result in results]
+        further = [1000 * (b - a) / (many - few) for (a, b), (few, many) in zip(pairwise(work), steps, strict=True)]
+        cells = [*(f"{peak:,.0f}" for peak in peaks), f"{peaks[-1] / peaks[0]:.2f}"]
+        cells += [f"{result[stage]['seconds']:,.0f}" for result in results]
         rows.append([stage, *cells, *(f"{t:.3g}" for t in further)])
     return table(header, rows)
 
@@ -158,7 +159,11 @@ def _run_stage(stage: str, profile: Path, *, home: Path, log: Path) -> dict[str,
         _, status, used = os.wait4(process, 0)
     if status:
         raise RuntimeError(f"stage {stage} ended with {os.waitstatus_to_exitcode(status)}:\n{log.read_text()[-3000:]}")
-    return {"seconds": round(time.monotonic() - started, 2), "peak_mb": round(used.ru_maxrss / 1024, 1)}
+    return {
+        "seconds": round(time.monotonic() - started, 2),
+        "processor_seconds": round(used.ru_utime + used.ru_stime, 2),
+        "peak_mb": round(used.ru_maxrss / 1024, 1),
+    }
 
 
 if __name__ == "__main__":
