@@ -65,7 +65,7 @@ def measure(num_rows: int, *, tokens: int, stages: Sequence[str], folder: Path) 
 
 
 def report(sizes: Sequence[int], stages: Sequence[str], results: Sequence[dict[str, dict[str, float]]]) -> str:
-    """A Markdown table: peak MB of each size, the largest over the smallest, seconds, and milliseconds of processor time
+    """A Markdown table: peak MB of each size, the largest over the smallest, seconds, and ms of processor time
     of a further row: the difference to the size before over that in rows, without start-up and loading of the model."""
     steps = list(pairwise(sizes))
     header = ["stage", *(f"{size:,} rows: MB" for size in sizes), "ratio", *(f"{size:,}: s" for size in sizes)]
@@ -132,6 +132,7 @@ pairs_per_step = 1
 validate_pairs = 2
 micro_batch_tokens = 4096
 gradient_checkpointing = true
+lora = {rank = 16}
 precision = "auto"
 [rl]
 optimizer.learning_rate = 1e-5
