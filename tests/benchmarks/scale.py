@@ -132,7 +132,6 @@ pairs_per_step = 1
 validate_pairs = 2
 micro_batch_tokens = 4096
 gradient_checkpointing = true
-lora.rank = 16
 precision = "auto"
 [rl]
 optimizer.learning_rate = 1e-5
