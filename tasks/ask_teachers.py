@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NoReturn
 from infra.store.workspace import SCRATCH_NAME
 from schemas.configs.pipeline import PipelineConfig
 from schemas.configs.teach import OpenAITeacher, TeachSideConfig
-from schemas.errors import TeacherError, ThinklessError
+from schemas.errors import TeacherError
 from schemas.mode import Mode
 from schemas.records.dropped import DroppedRow
 from schemas.records.generations import Generation
@@ -35,7 +35,7 @@ from tasks.running.chunks import SharedWork
 from tasks.running.context import RunContext
 from tasks.running.parquet_files import iter_columns
 from tasks.running.share_out import share_out
-from tasks.running.stage import Gate, Stage, StageOutcome, StagePlan, refuse_changed_files
+from tasks.running.stage import Gate, Stage, StageOutcome, StagePlan, changed_files_first, refuse_changed_files
 from thinkless_core.progress import Progress
 
 if TYPE_CHECKING:
@@ -93,12 +93,9 @@ class AskTeachers(Stage[TeachSideConfig]):
         if launch is not None and config.side.teacher.endpoint() is not None:
             latest.note("this teacher is at an endpoint: one process asks it, and teach.launch is for the other side")
             launch = None
-        try:
+        with changed_files_first(plan):
             work.prepare(plan)
             share_out(work, plan, workspace, latest, launch=launch, gpus_each=config.gpus_each)
-        except ThinklessError:
-            refuse_changed_files(plan)  # a file that grows ends in half a row
-            raise
         return _outcome(config, workspace, work, progress=progress)
 
 
@@ -161,11 +158,9 @@ class TeachingWork(SharedWork[TeachSideConfig, AnswerChunk]):
                 refuse_changed_files(plan)
         unfinished.rename(self._read)
 
-    def do(
-        self, turns: Iterator[AnswerChunk], *, processes: int, refuse_changes: Callable[[], None] = lambda: None
-    ) -> None:
+    def do(self, turns: Iterator[AnswerChunk], *, processes: int) -> None:
         """Write the answers of chunks; a model is loaded at the first question."""
-        check = functools.cache(refuse_changes)
+        check = functools.cache(self.refuse_changes)
         with closing(self._teacher(self._read)) as teacher:
             is_prepared = hasattr(teacher, "read_all")
 

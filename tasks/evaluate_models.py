@@ -6,7 +6,7 @@ models x benchmarks -> completions in all modes (one file per chunk, by one proc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
 from pathlib import Path
@@ -144,19 +144,12 @@ class EvaluationWork(SharedWork[EvaluateConfig, _EvaluationChunk]):
             for start in range(0, len(problems), size)
         ]
 
-    def do(
-        self,
-        turns: Iterator[_EvaluationChunk],
-        *,
-        processes: int,
-        refuse_changes: Callable[[], None] = lambda: None,
-    ) -> None:
+    def do(self, turns: Iterator[_EvaluationChunk], *, processes: int) -> None:
         """Write the completions of chunks; a model is loaded when the first of its chunks comes."""
         from tasks.running.samplers import sampler_source
         from thinkless_core.evaluation.evaluate_problems import evaluate_problems
         from thinkless_core.training.acceleration import use_threads
 
-        refuse_changes()
         use_threads(self._config.num_threads, processes=processes)
         student: _Student | None = None
         with sampler_source(self._config.sampler, batch_size=self._config.batch_size) as source:

@@ -94,12 +94,17 @@ def _first(recorded: Recorded) -> str:
 
 
 def _mean(texts: Sequence[str]) -> int | None:
-    return round(sum(len(text.encode()) for text in texts) / len(texts)) if texts else None
+    return round(sum(len(_bytes(text)) for text in texts) / len(texts)) if texts else None
 
 
 def _packed(texts: Sequence[str]) -> float | None:
     """The share of texts that zstd leaves."""
-    content = "\n".join(texts).encode(errors="surrogatepass")
+    content = _bytes("\n".join(texts))
     if not content:
         return None
     return round(len(pa.Codec("zstd").compress(content)) / len(content), 3)
+
+
+def _bytes(text: str) -> bytes:
+    """Half of a surrogate pair, which JSON can hold, is no reason to fail."""
+    return text.encode(errors="surrogatepass")

@@ -36,18 +36,18 @@ class SharedWork(ABC, Generic[C, Ch]):
 
     config_class: ClassVar[type[StageConfig]]
     chunks: Sequence[Ch]
+    refuse_changes: Callable[[], None] = staticmethod(lambda: None)
+    """Raises SourceError if a file that the settings name changed since the key was made. Work that reads such files
+    calls it behind that, before the first chunk is written; whoever calls `do` sets it."""
 
     @abstractmethod
     def __init__(self, config: C, inputs: Mapping[str, Path], workspace: Path) -> None:
         """The work of a stage, given its settings and the folders of its inputs by stage."""
 
     @abstractmethod
-    def do(self, turns: Iterator[Ch], *, processes: int, refuse_changes: Callable[[], None] = lambda: None) -> None:
+    def do(self, turns: Iterator[Ch], *, processes: int) -> None:
         """Write the file of each chunk in `turns`, as one of several processes. The bytes of a chunk may not depend on
         the process that writes it, nor on their number.
-
-        `refuse_changes` raises SourceError if a file that the settings name changed since the key was made; it is
-        called when such files were read, before the first chunk is written.
         """
 
 

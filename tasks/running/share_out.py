@@ -43,8 +43,8 @@ def share_out(
     left = [chunk for chunk in chunks if not chunk.file.exists()]
     if left and launch is None:
         with closing(unfinished(chunks, owner=f"process {os.getpid()}")) as turns:
-            reported = _reported(turns, progress, done=total - _size(left), total=total)
-            work.do(reported, processes=1, refuse_changes=partial(refuse_changed_files, plan))
+            work.refuse_changes = partial(refuse_changed_files, plan)
+            work.do(_reported(turns, progress, done=total - _size(left), total=total), processes=1)
     elif left and launch is not None:
         _in_workers(work, plan, workspace, progress, left=left, total=total, launch=launch, gpus_each=gpus_each)
     progress(total, total, {})

@@ -193,15 +193,22 @@ def make_plan(
 
 
 @contextmanager
-def unchanged_files(plan: StagePlan[Any]) -> Iterator[None]:
-    """A block that reads the files of the configuration; see refuse_changed_files, whose error comes before others: a
-    file that grows ends in half a row.
+def changed_files_first(plan: StagePlan[Any]) -> Iterator[None]:
+    """A block that reads the files of the configuration. If it fails, the error of refuse_changed_files comes before
+    its own: a file that grows ends in half a row.
     """
     try:
         yield
     except ThinklessError:
         refuse_changed_files(plan)
         raise
+
+
+@contextmanager
+def unchanged_files(plan: StagePlan[Any]) -> Iterator[None]:
+    """The same, and the files are compared at the end, too."""
+    with changed_files_first(plan):
+        yield
     refuse_changed_files(plan)
 
 

@@ -28,8 +28,8 @@ def main() -> None:
         job = process.job
         work = _work_of(job)
         with closing(unfinished(work.chunks, owner=f"worker {process.rank}")) as turns:
-            unchanged = partial(refuse_changes, job["files"], label=job["label"])
-            work.do(turns, processes=job["processes"], refuse_changes=unchanged)
+            work.refuse_changes = partial(refuse_changes, job["files"], label=job["label"])
+            work.do(turns, processes=job["processes"])
 
 
 def _work_of(job: Mapping[str, Any]) -> AnyWork:

@@ -4,47 +4,23 @@ from __future__ import annotations
 
 import shutil
 import signal
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
-import psutil
 import pytest
 
-from infra.locks import lock_owner
 from schemas.configs.loading import load_config
 from schemas.errors import ConfigError
 from tasks.evaluate_models import EvaluateModels, EvaluationWork
 from tasks.running.chunks import unfinished
+from tests.integration import worker_runs
 from tests.integration.conftest import BuiltHome
 from tests.integration.driver import SMALL, command, run_pipeline
 from tests.integration.processes import environment, family_of, started, still_alive, stop, wait_until
 from tests.integration.test_kill_and_resume import chunks
+from tests.integration.worker_runs import GONE_AFTER_SECONDS, run_with_a_worker_killed, workers_in
 
-GONE_AFTER_SECONDS = 15.0
-
-
-def in_workers(processes: int) -> str:
-    """The override that evaluates in several processes."""
-    return f"evaluate.launch.processes={processes}"
-
-
-def workers_in(family: list[psutil.Process]) -> dict[int, psutil.Process]:
-    """The workers among some processes, by rank."""
-
-    def words() -> Iterator[tuple[list[str], psutil.Process]]:
-        for member in family:
-            try:
-                yield member.cmdline(), member
-            except psutil.Error:
-                continue
-
-    return {int(said[-1]): member for said, member in words() if "tasks.running.worker_process" in said}
-
-
-def workers_by_chunk(directory: Path) -> list[int]:
-    """Ranks of the workers that have taken chunks, the last one at the end."""
-    locks = sorted(directory.glob("*.part/scratch/chunk-*.lock"), key=lambda lock: lock.stat().st_mtime_ns)
-    return [int(owner.removeprefix("worker ")) for lock in locks if (owner := lock_owner(lock)) is not None]
+in_workers = partial(worker_runs.in_workers, stage="evaluate")
 
 
 def test_the_number_of_processes_is_not_in_the_key(built: BuiltHome, home: Path) -> None:
@@ -80,13 +56,8 @@ def test_any_number_of_workers_comes_to_the_same_bytes(processes: int, home: Pat
 def test_a_worker_killed_in_the_middle_is_named_and_the_bytes_are_the_same(
     home: Path, built: BuiltHome, tmp_path: Path
 ) -> None:
-    directory, log = home / "artifacts" / "evaluate", tmp_path / "run.log"
-    shutil.rmtree(directory)
-    with started(command(home, in_workers(2), until="evaluate"), log=log, env=environment(home)) as process:
-        wait_until(lambda: bool(workers_by_chunk(directory)), process=process, log=log)
-        rank = workers_by_chunk(directory)[-1]
-        workers_in(family_of(process.pid))[rank].kill()
-        assert process.wait(timeout=300) == 0, log.read_text()
+    log = tmp_path / "run.log"
+    rank = run_with_a_worker_killed(home, stage="evaluate", log=log)
     assert f"evaluate: worker {rank} of 2 was ended by SIGKILL (the kernel sends it if memory" in log.read_text()
     finished = run_pipeline(home, until="evaluate")
     assert finished.built == []

@@ -5,24 +5,22 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from infra.locks import lock_owner
 from schemas.errors import TeacherError
+from tests.integration import worker_runs
 from tests.integration.conftest import BuiltHome
 from tests.integration.driver import command, run_pipeline
 from tests.integration.processes import environment, family_of, started, still_alive, stop, wait_until
-from tests.integration.test_evaluation_workers import GONE_AFTER_SECONDS, workers_in
 from tests.integration.test_kill_and_resume import answer_chunks
+from tests.integration.worker_runs import GONE_AFTER_SECONDS, run_with_a_worker_killed
 from tests.unit.thinkless_core.teachers.chat_server import chat, serving
 from thinkless_core.problems.procedural import work_out
 
-
-def in_workers(processes: int) -> str:
-    """The override that teaches in several processes."""
-    return f"teach.launch.processes={processes}"
+in_workers = partial(worker_runs.in_workers, stage="teach")
 
 
 def recorded(home: Path, built: BuiltHome) -> tuple[str, ...]:
@@ -60,15 +58,8 @@ def test_any_number_of_workers_comes_to_the_same_bytes(home: Path, built: BuiltH
 def test_a_worker_killed_in_the_middle_is_named_and_the_bytes_are_the_same(
     home: Path, built: BuiltHome, tmp_path: Path
 ) -> None:
-    directory, log = home / "artifacts" / "teach", tmp_path / "run.log"
-    shutil.rmtree(directory)
-    with started(command(home, in_workers(2), until="teach"), log=log, env=environment(home)) as process:
-        wait_until(lambda: bool(list(directory.glob("*.part/scratch/chunk-*.lock"))), process=process, log=log)
-        owner = lock_owner(sorted(directory.glob("*.part/scratch/chunk-*.lock"))[0])
-        assert owner is not None
-        rank = int(owner.removeprefix("worker "))
-        workers_in(family_of(process.pid))[rank].kill()
-        assert process.wait(timeout=300) == 0, log.read_text()
+    log = tmp_path / "run.log"
+    rank = run_with_a_worker_killed(home, stage="teach", log=log)
     assert f"teach-think: worker {rank} of 2 was ended by SIGKILL" in log.read_text()
     finished = run_pipeline(home, until="teach")
     assert finished.built == []

@@ -96,9 +96,8 @@ def write(rows: Iterable[tuple[str, RecordedAnswer]], folder: Path) -> None:
     index["question"] = np.frombuffer(names, "S16")
     index["length"] = lengths
     index["place"] = np.cumsum(index["length"]) - index["length"]
-    np.save(
-        folder / _INDEX, index[np.argsort(index["question"], kind="stable")]
-    )  # answers to a question in their order
+    in_order = np.argsort(index["question"], kind="stable")  # answers to one question stay in theirs
+    np.save(folder / _INDEX, index[in_order])
 
 
 def _digest(question: str) -> bytes:

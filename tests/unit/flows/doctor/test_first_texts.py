@@ -57,6 +57,12 @@ def test_lengths_are_those_of_the_first_rows(traces: Path) -> None:
     assert Sizes.of(recorded(traces, "teach.think.max_tokens=50"), known).answers[Mode.THINK] == 200
 
 
+def test_half_of_a_surrogate_pair_has_a_length(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.jsonl", [{"prompt": "1+1=?", "answer": "2", "trace": "\ud83d", "solution": "is 2"}] * 2)
+    config = recorded(path)
+    assert known_data(config, problems=data.counts(config)).answer_bytes[Mode.THINK] == 3
+
+
 def test_what_was_not_seen_is_assumed_and_said(tmp_path: Path) -> None:
     config = load_config("paper")
     known = known_data(config, problems=data.counts(config))
