@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from flows.recipe import RECIPE, stage_names
+from infra.processes.before_torch import prepare_for_torch
 from infra.processes.launcher import accelerate_config_path
-from infra.processes.waiting_threads import sleep_while_waiting
 from infra.settings import Settings
 from schemas.configs.loading import load_config
 from schemas.configs.pipeline import PipelineConfig
@@ -70,7 +70,7 @@ def check_request(
     flow_run_id: str | None = None,
 ) -> RunRequest:
     """Check all that can be checked before the first stage starts; raises ConfigError or StoreError."""
-    sleep_while_waiting()  # before anything, such as a plug-in, loads torch
+    prepare_for_torch()  # before anything, such as a plug-in, loads torch
     known = stage_names()
     for option, names in (("until", [until]), ("only", [only]), ("refresh", refresh), ("keep", keep)):
         for name in names:
