@@ -1,7 +1,9 @@
 """The number of tokens of many texts, exactly as their tokenizer counts them, in a fraction of its time.
 
-texts -> words, cut before spaces -> remembered words are looked up; others of ASCII are cut into pieces, which are
-         looked up, too; the rest of a text is read together -> number
+texts -> words, cut before spaces; each different one once -> remembered words are looked up; others of ASCII are
+         cut into pieces, which are looked up, too; the rest is read by the tokenizer -> number of each text
+
+P words of all texts, T texts.
 
 A text may be cut there only if the tokenizer always cuts there, too, and looks at nothing across such a space. That is
 known of the steps listed here, which are those of GPT-2, Llama 3, Qwen, GPT-4o and what descends from them. Texts of
@@ -12,25 +14,35 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Sequence, Set
 from itertools import accumulate, chain, islice, repeat, takewhile
 from typing import Any, NamedTuple
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 from tokenizers import Encoding
 from transformers import PreTrainedTokenizerBase
 
 from thinkless_core.student.word_pieces import WordPieces
 
+BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.int64]
+
 CHARACTERS_AT_ONCE = 1 << 20
 """Texts up to this length together are read at once: enough for all cores, and little memory."""
-REMEMBERED_WORDS = 200_000
-_OFTEN, _LONGEST = 2, 64
-"""A word is remembered if it has so many characters at most. One that cannot be cut into pieces also has to occur so
-often in texts that are read at once."""
+CHARACTERS_BY_WORD = 1 << 22
+"""The same of texts that are read by word: the more, the fewer different words each has."""
+REMEMBERED = 200_000
+"""So many words are remembered, and pieces of words."""
+_LONGEST = 64
+"""A word is remembered if it has so many characters at most."""
+NOT_CUT = -1
 _CUT = re.compile(r" (?<=[!-~\w] )")
 """A space that follows a character which no tokenizer takes for white space."""
+_CLOSED = re.compile(r"[!-~\w]\Z")
+"""A word that ends in one, and the space behind it is a place to cut."""
 _CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 _PREFIX = r"[^\r\n\p{L}\p{N}]?"
 _UPPER, _LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
@@ -58,39 +70,20 @@ class Tokens(NamedTuple):
     """The ids it begins with, if it has more than were asked for."""
 
 
-class _KnownWords(dict[str, int]):
-    """Words behind a space, and their numbers of tokens; `count` gives those of words that are missing."""
-
-    def __init__(self, count: Callable[[str], int | None]) -> None:
-        super().__init__()
-        self._count = count
-        self.others: list[str] = []
-        """Words that were asked for and cannot be counted; 0 stood for each."""
-
-    def __missing__(self, word: str) -> int:
-        num = self._count(word)
-        if num is None:
-            self.others.append(word)
-            return 0
-        if len(self) < REMEMBERED_WORDS and len(word) <= _LONGEST:
-            self[word] = num
-        return num
-
-
 class CountedTokens:
     """Counts the tokens of texts, without any that a tokenizer adds around them."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, *, by_word: bool = False) -> None:
         """`by_word` is worth it for many texts: it takes a second to begin."""
         self._tokenizer = tokenizer
-        self._known = _KnownWords(self._count_pieces)
+        self._known: dict[str, int] = {}
+        self._pieces: dict[str, int] = {}
         self._by_word = by_word and cuts_before_spaces(tokenizer) and self._is_what_its_steps_are()
-        self._count_piece = lru_cache(REMEMBERED_WORDS)(lambda piece: len(self._read([piece])[0]))
         self._cuts = word_pieces(tokenizer) if self._by_word else None
 
     def read(self, texts: Sequence[str], *, most: int) -> Iterator[Tokens]:
         """The number of tokens of each text, with the first `most` ids of one that has more."""
-        for batch in _batches(texts):
+        for batch in _batches(texts, CHARACTERS_BY_WORD if self._by_word else CHARACTERS_AT_ONCE):
             if self._by_word:
                 yield from self._read_by_word(batch, most)
             else:
@@ -108,31 +101,52 @@ class CountedTokens:
 
     def _read_by_word(self, texts: Sequence[str], most: int) -> Iterator[Tokens]:
         self._put_in_order()
-        known = self._known
-        nums, others = [], []
-        for text in texts:
-            begin, *words = _CUT.split(text)
-            known.others = []
-            nums.append(sum(map(known.__getitem__, words)))
-            others.append([begin, *known.others])
-        read = self._encoded([*map(" ".join, others)])
-        nums = [num + len(one) for num, one in zip(nums, read, strict=True)]
-        self._learn(Counter(chain.from_iterable(words for _, *words in others)))
+        parts = pc.split_pattern(pa.array(texts, pa.large_string()), " ")
+        begins_T = parts.offsets.to_numpy()[:-1]
+        coded = parts.values.dictionary_encode()
+        words, codes_P = coded.dictionary.to_pylist(), coded.indices.to_numpy()
+        nums_P = np.array(self._count(words, may_be_open=True))[codes_P]
+        runs = list(_runs(nums_P == NOT_CUT, begins_T))
+        joined = [" ".join(words[code] for code in codes_P[run].tolist()) for run, _ in runs]
+        heads = iter(self._read([text for text, (_, begins) in zip(joined, runs, strict=True) if begins]))
+        rest = iter(self._count([text for text, (_, begins) in zip(joined, runs, strict=True) if not begins]))
+        for run, begins in runs:
+            nums_P[run] = 0
+            nums_P[run.start] = len(next(heads)) if begins else next(rest)
+        nums = np.add.reduceat(nums_P, begins_T).tolist()
         longer = [self._beginning(text, most) for text, num in zip(texts, nums, strict=True) if num > most]
         first = iter(self._encoded(longer))
         for num in nums:
             yield Tokens(num, next(first).ids[:most] if num > most else None)
 
-    def _learn(self, others: Counter[str]) -> None:
-        """Learn the words that cannot be cut into pieces and occur often, as long as there is room."""
-        often = (word for word, num in others.items() if num >= _OFTEN and len(word) <= _LONGEST)
-        learnt = list(islice(often, max(0, REMEMBERED_WORDS - len(self._known))))
-        self._known |= zip(learnt, map(len, self._encoded([" " + word for word in learnt])), strict=True)
+    def _count(self, words: Sequence[str], *, may_be_open: bool = False) -> list[int]:
+        """The number of tokens of each word behind a space. NOT_CUT for an open one, if some may be: it goes on, since
+        the space behind it is no place to cut."""
+        known = [*map(self._known.get, words)]
+        new = {w for w, num in zip(words, known, strict=True) if num is None}
+        opened = {word for word in new if not _CLOSED.search(word)}
+        counted = self._counted(sorted(new - opened if may_be_open else new))
+        short = (word for word in counted if len(word) <= _LONGEST and word not in opened)
+        self._known |= {word: counted[word] for word in islice(short, max(0, REMEMBERED - len(self._known)))}
+        return [counted.get(w, NOT_CUT) if num is None else num for w, num in zip(words, known, strict=True)]
 
-    def _count_pieces(self, word: str) -> int | None:
-        """The number of tokens of a word behind a space; None if it cannot be cut into pieces."""
-        pieces = self._cuts.cut(" " + word) if self._cuts is not None else None
-        return None if pieces is None else sum(map(self._count_piece, pieces))
+    def _counted(self, words: Sequence[str]) -> dict[str, int]:
+        """Words behind a space, each with its number of tokens."""
+        cut = [self._cuts.cut(" " + word) if self._cuts is not None else None for word in words]
+        self._count_pieces({piece for pieces in cut for piece in pieces or ()})
+        whole = map(len, self._read([" " + word for word, pieces in zip(words, cut, strict=True) if pieces is None]))
+        return {
+            word: next(whole) if pieces is None else sum(map(self._pieces.__getitem__, pieces))
+            for word, pieces in zip(words, cut, strict=True)
+        }
+
+    def _count_pieces(self, pieces: Set[str]) -> None:
+        """Remember the numbers of tokens of these pieces; of others, too, as long as there is room."""
+        new = sorted(pieces - self._pieces.keys())
+        if len(self._pieces) + len(new) > REMEMBERED:
+            self._pieces.clear()
+            new = sorted(pieces)
+        self._pieces |= zip(new, map(len, self._read(new)), strict=True)
 
     def _beginning(self, text: str, most: int) -> str:
         """As many words as are known to have `most` tokens, or all."""
@@ -161,6 +175,25 @@ class CountedTokens:
     def _whole(self, texts: list[str]) -> list[list[int]]:
         read: list[list[int]] = self._tokenizer(texts, add_special_tokens=False, split_special_tokens=False).input_ids
         return read
+
+
+def _runs(is_open_P: BoolArray, begins_T: IntArray) -> Iterator[tuple[slice, bool]]:
+    """Words that are read together, since the spaces between them are no places to cut, and whether they begin a text.
+
+    The first words of a text are such a run, even if it is one word: no space is before it.
+    """
+    num = len(is_open_P)
+    ends_T = np.append(begins_T[1:], num)
+    begins_P = np.zeros(num, bool)
+    begins_P[begins_T] = True
+    goes_on_P = np.append(False, is_open_P[:-1]) & ~begins_P
+    starts = np.flatnonzero(begins_P | (is_open_P & ~goes_on_P))
+    closed = np.append(np.flatnonzero(~is_open_P), num)
+    stops = np.minimum(
+        closed[np.searchsorted(closed, starts)] + 1, ends_T[np.searchsorted(begins_T, starts, "right") - 1]
+    )
+    for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
+        yield slice(start, stop), bool(begins_P[start])
 
 
 def cuts_before_spaces(tokenizer: PreTrainedTokenizerBase) -> bool:
@@ -209,13 +242,13 @@ def _reaches_over_spaces(added: dict[str, Any]) -> bool:
     return bool(re.search(r"\s", added["content"]) or added["rstrip"] or added["single_word"])
 
 
-def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
+def _batches(texts: Sequence[str], most: int) -> Iterator[list[str]]:
     batch: list[str] = []
     length = 0
     for text in texts:
         batch.append(text)
         length += len(text) + 1
-        if length >= CHARACTERS_AT_ONCE:
+        if length >= most:
             yield batch
             batch, length = [], 0
     if batch:

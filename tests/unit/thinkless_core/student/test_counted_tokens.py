@@ -105,8 +105,8 @@ def test_a_tokenizer_with_a_call_of_its_own_is_read_whole() -> None:
 
 
 def test_few_remembered_words_and_reading_in_parts_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counted_tokens, "REMEMBERED_WORDS", 3)
-    monkeypatch.setattr(counted_tokens, "CHARACTERS_AT_ONCE", 50)
+    monkeypatch.setattr(counted_tokens, "REMEMBERED", 3)
+    monkeypatch.setattr(counted_tokens, "CHARACTERS_BY_WORD", 50)
     refuse_other_counts(byte_level())
     tokens = CountedTokens(byte_level(), by_word=True)
     [*tokens.read(texts_of(50), most=9)]
