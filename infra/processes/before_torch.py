@@ -14,8 +14,8 @@ from __future__ import annotations
 import os
 
 SPIN_COUNT = "GOMP_SPINCOUNT"
-SHORT = "10000"
-"""Turns of the loop before a thread sleeps, about a thirtieth of the library's own number."""
+SHORT = "1000"
+"""Turns of the loop before a thread sleeps, about a three-hundredth of the library's own number."""
 CHOICES = ("OMP_WAIT_POLICY", SPIN_COUNT, "KMP_BLOCKTIME")
 """Variables by which a user decides this; the last is of Intel's library, which some builds use."""
 LARGE_PAGES = "THP_MEM_ALLOC_ENABLE"

@@ -19,6 +19,7 @@ from schemas.configs.training import TrainingConfig
 from schemas.errors import ConfigError
 from thinkless_core.student.control_tokens import ControlTokens
 from thinkless_core.training.acceleration import in_bfloat16
+from thinkless_core.training.freed_memory import give_back_freed_memory
 from thinkless_core.training.lora import add_adapters, fold_adapters
 from thinkless_core.training.packed_attention import recompute_context
 
@@ -40,6 +41,7 @@ def prepare_student(model: PreTrainedModel, config: TrainingConfig, *, tokenizer
                 f"it out and lower {config.stage}.micro_batch_tokens instead"
             )
         model.gradient_checkpointing_enable({"use_reentrant": False, "context_fn": recompute_context(model)})
+        give_back_freed_memory()  # memory for time, as with the activations
 
 
 def merge_student(model: PreTrainedModel) -> None:
