@@ -61,8 +61,7 @@ class TrainingConfig(ComputeConfig):
     """`mixed` keeps weights and optimiser in float32 and computes in bfloat16: faster if the hardware has units for it,
     several times slower if not. `auto` takes what the machine is faster in."""
     gradient_checkpointing: bool = False
-    """Recompute activations for the gradient instead of storing them: less memory, about a third more time, on a CPU
-    about a half."""
+    """Recompute activations for the gradient instead of storing them: less memory, about a third more time."""
     lora: LoraConfig | None = None
     """Train low-rank adapters instead of all weights. None trains all."""
     launch: LaunchConfig | None = None
