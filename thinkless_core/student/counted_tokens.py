@@ -39,10 +39,13 @@ REMEMBERED = 200_000
 _LONGEST = 64
 """A word is remembered if it has so many characters at most."""
 NOT_CUT = -1
-_CUT = re.compile(r" (?<=[!-~\w] )")
-"""A space that follows a character which no tokenizer takes for white space."""
-_CLOSED = re.compile(r"[!-~\w]\Z")
-"""A word that ends in one, and the space behind it is a place to cut."""
+"""Instead of the number of tokens of a word that goes on behind the next space."""
+_VISIBLE = r"[!-~\w]"
+"""A character which no tokenizer takes for white space."""
+_CUT = re.compile(rf" (?<={_VISIBLE} )")
+"""A space that follows one."""
+_CLOSED = re.compile(rf"{_VISIBLE}\Z")
+"""A word that ends in one: the space behind it is a place to cut."""
 _CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 _PREFIX = r"[^\r\n\p{L}\p{N}]?"
 _UPPER, _LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
@@ -106,13 +109,12 @@ class CountedTokens:
         coded = parts.values.dictionary_encode()
         words, codes_P = coded.dictionary.to_pylist(), coded.indices.to_numpy()
         nums_P = np.array(self._count(words, may_be_open=True))[codes_P]
-        runs = list(_runs(nums_P == NOT_CUT, begins_T))
-        joined = [" ".join(words[code] for code in codes_P[run].tolist()) for run, _ in runs]
-        heads = iter(self._read([text for text, (_, begins) in zip(joined, runs, strict=True) if begins]))
-        rest = iter(self._count([text for text, (_, begins) in zip(joined, runs, strict=True) if not begins]))
-        for run, begins in runs:
+        heads, later = _runs(nums_P == NOT_CUT, begins_T)
+        read = self._read([_joined(words, codes_P[run]) for run in heads])
+        counted = self._count([_joined(words, codes_P[run]) for run in later])
+        for run, num in zip([*heads, *later], [*map(len, read), *counted], strict=True):
             nums_P[run] = 0
-            nums_P[run.start] = len(next(heads)) if begins else next(rest)
+            nums_P[run.start] = num
         nums = np.add.reduceat(nums_P, begins_T).tolist()
         longer = [self._beginning(text, most) for text, num in zip(texts, nums, strict=True) if num > most]
         first = iter(self._encoded(longer))
@@ -177,23 +179,29 @@ class CountedTokens:
         return read
 
 
-def _runs(is_open_P: BoolArray, begins_T: IntArray) -> Iterator[tuple[slice, bool]]:
-    """Words that are read together, since the spaces between them are no places to cut, and whether they begin a text.
-
-    The first words of a text are such a run, even if it is one word: no space is before it.
+def _runs(is_open_P: BoolArray, begins_T: IntArray) -> tuple[list[slice], list[slice]]:
+    """Words that are read together, since the spaces between them are no places to cut: those that a text begins with,
+    which no space is before, even if it is one word, and the later ones.
     """
     num = len(is_open_P)
     ends_T = np.append(begins_T[1:], num)
-    begins_P = np.zeros(num, bool)
-    begins_P[begins_T] = True
-    goes_on_P = np.append(False, is_open_P[:-1]) & ~begins_P
-    starts = np.flatnonzero(begins_P | (is_open_P & ~goes_on_P))
+    goes_on_P = np.append(False, is_open_P[:-1])
+    goes_on_P[begins_T] = False
+    is_later_P = is_open_P & ~goes_on_P
+    is_later_P[begins_T] = False
+    later = np.flatnonzero(is_later_P)
     closed = np.append(np.flatnonzero(~is_open_P), num)
-    stops = np.minimum(
-        closed[np.searchsorted(closed, starts)] + 1, ends_T[np.searchsorted(begins_T, starts, "right") - 1]
-    )
-    for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
-        yield slice(start, stop), bool(begins_P[start])
+
+    def runs(starts: IntArray) -> list[slice]:
+        ends = ends_T[np.searchsorted(begins_T, starts, "right") - 1]
+        stops = np.minimum(closed[np.searchsorted(closed, starts)] + 1, ends)
+        return list(map(slice, starts.tolist(), stops.tolist()))
+
+    return runs(begins_T), runs(later)
+
+
+def _joined(words: Sequence[str], codes: IntArray) -> str:
+    return " ".join(words[code] for code in codes.tolist())
 
 
 def cuts_before_spaces(tokenizer: PreTrainedTokenizerBase) -> bool:

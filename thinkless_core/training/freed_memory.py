@@ -1,9 +1,7 @@
 """Freed memory goes back to the system, where the C library would keep it.
 
-glibc takes a block above a threshold from the system by itself and gives it back when it is freed. But with each such
-block the threshold rises, up to 32 MB, and smaller blocks stay in the heap: activations of long samples, between which
-something is always still used. With recomputed activations the heap then grows to twice of what is used and more
-(docs/experiments.md). A threshold that is set stays.
+glibc gives a block above a threshold back to the system when it is freed, but each such block raises the threshold, up
+to 32 MB: freed activations of long samples stay in the heap (docs/experiments.md). A threshold that is set stays.
 """
 
 from __future__ import annotations
