@@ -1,11 +1,14 @@
 """Writes tables to Parquet files in row groups of bounded bytes, and reads them in batches of bounded bytes.
 
-tables of any size -> the same rows in parts of at most so many rows and bytes -> a row group each -> batches
+tables of any size -> the same rows in parts of at most so many rows and bytes -> a row group each (written in a thread
+    while the next part is made) -> batches
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, pairwise, repeat
 from pathlib import Path
 
 import numpy as np
@@ -40,8 +43,7 @@ def write_groups(path: Path, schema: pa.Schema, tables: Iterable[pa.Table], *, u
             writer.write_table(group, row_group_size=len(group))
             return len(group)
 
-        # No loop, whose variable would hold a group while the next one is made.
-        count = sum(map(write, in_parts(tables, most_bytes=BYTES_PER_GROUP, most_rows=ROWS_PER_GROUP)))
+        count = sum(_one_behind(write, in_parts(tables, most_bytes=BYTES_PER_GROUP, most_rows=ROWS_PER_GROUP)))
     sync(unfinished)
     unfinished.replace(path)
     return count
@@ -83,6 +85,14 @@ def sized_batches(
         for batch in file.iter_batches(at_once, row_groups=[group], columns=names, use_threads=False):
             yield batch
             seen_rows, seen_bytes = seen_rows + len(batch), seen_bytes + batch.nbytes
+
+
+def _one_behind(work: Callable[[pa.Table], int], tables: Iterator[pa.Table]) -> Iterator[int]:
+    """What `work` returns for each table in turn, in a thread that works on one table while the next is made."""
+    with ThreadPoolExecutor(1) as thread:
+        # No loop over tables, whose variable would hold one while the next is made.
+        submitted = map(thread.submit, repeat(work), tables)
+        yield from (done.result() for done, _ in pairwise(chain(submitted, [None])) if done is not None)
 
 
 def _joined(parts: list[pa.Table]) -> pa.Table:
