@@ -7,8 +7,7 @@ tables of any size -> the same rows in parts of at most so many rows and bytes -
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import chain, pairwise, repeat
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from infra.disk import sync, writing
 ROWS_PER_GROUP = 20_000
 BYTES_PER_GROUP = 64 << 20
 """A row group ends at whichever comes first; a reader holds one group at a time."""
+_LARGE_BYTES = 16 << 20
 _PROBED_ROWS = 64
 """Rows that are read first, to see how long rows are: metadata count a text that is repeated once."""
 
@@ -88,11 +88,19 @@ def sized_batches(
 
 
 def _one_behind(work: Callable[[pa.Table], int], tables: Iterator[pa.Table]) -> Iterator[int]:
-    """What `work` returns for each table in turn, in a thread that works on one table while the next is made."""
+    """What `work` returns for each table in turn, in a thread that works on one table while the next is made; none is
+    made beside a large one, so that memory holds one of these.
+    """
     with ThreadPoolExecutor(1) as thread:
-        # No loop over tables, whose variable would hold one while the next is made.
-        submitted = map(thread.submit, repeat(work), tables)
-        yield from (done.result() for done, _ in pairwise(chain(submitted, [None])) if done is not None)
+        behind: Future[int] | None = None
+        for table in tables:
+            if behind is not None:
+                yield behind.result()
+            behind = thread.submit(work, table)
+            if table.nbytes > _LARGE_BYTES:
+                wait([behind])
+        if behind is not None:
+            yield behind.result()
 
 
 def _joined(parts: list[pa.Table]) -> pa.Table:
