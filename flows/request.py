@@ -16,6 +16,7 @@ from schemas.configs.pipeline import PipelineConfig
 from schemas.errors import ConfigError, nearest
 from tasks.running.context import RunContext
 from tasks.running.event_files import require_tensorboard
+from tasks.running.shared_artifacts import shared_artifacts
 from tasks.running.trackers import require_trackers
 
 
@@ -49,6 +50,7 @@ class RunRequest:
             refresh=self.refresh,
             keep=self.keep,
             same_versions=self.same_versions,
+            shared=shared_artifacts(self.settings),
         )
 
 
@@ -110,6 +112,7 @@ def checked_settings() -> Settings:
     if settings.tensorboard is not None:
         require_tensorboard(settings.tensorboard)
     require_trackers(settings.trackers)
+    shared_artifacts(settings)
     return settings
 
 

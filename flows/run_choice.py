@@ -24,7 +24,7 @@ def choose_run(home: Path, named: str | None = None, *, having: str | None = Non
     """
     every = all_runs(home)
     if named is not None:
-        return having_stage(_by_name(every, named), having)
+        return having_stage(run_by_name(every, named), having)
     able = [run for run in every if having is None or _has(run, having)]
     if not able:
         raise MissingArtifactError(
@@ -49,7 +49,8 @@ def all_runs(home: Path) -> list[RunRecord]:
     raise MissingArtifactError(f"no run yet in {home}; start one with: thinkless run --profile tiny")
 
 
-def _by_name(runs: list[RunRecord], named: str) -> RunRecord:
+def run_by_name(runs: list[RunRecord], named: str, *, listing: str = "thinkless runs") -> RunRecord:
+    """The run with this id, or the only one whose id begins so; raises MissingArtifactError, which names `listing`."""
     found = [run for run in runs if run.run_id == named] or [run for run in runs if run.run_id.startswith(named)]
     if len(found) == 1:
         return found[0]
@@ -57,7 +58,7 @@ def _by_name(runs: list[RunRecord], named: str) -> RunRecord:
         listed = ", ".join(run.run_id for run in found[-5:])
         raise MissingArtifactError(f"{named!r} begins the ids of {len(found)} runs, {listed}; give more of the id")
     hint = nearest(named, [run.run_id for run in runs[-5:]])
-    raise MissingArtifactError(f"no run {named!r}; {hint}; `thinkless runs` lists them all")
+    raise MissingArtifactError(f"no run {named!r}; {hint}; `{listing}` lists them all")
 
 
 def stage_labels(store: ArtifactStore, run: RunRecord) -> dict[str, str]:

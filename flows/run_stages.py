@@ -20,7 +20,7 @@ from infra.runs import RunRecord, StageUse, add_stage, finish_run, save_run, sta
 from schemas.artifact import Artifact, Manifest
 from schemas.errors import MissingArtifactError
 from tasks.running.context import RunContext
-from tasks.running.find import find_done, version_changes, why_to_build
+from tasks.running.find import find_or_fetch, version_changes, why_to_build
 
 logger = logging.getLogger("thinkless")
 
@@ -52,6 +52,8 @@ class Recorder:
             save_run(self.context.settings.home, self.record)
         else:
             self.save()
+        if self.context.shared is not None:
+            self.context.shared.give(artifact, label=plan.label)
         rows = "1 row" if artifact.rows == 1 else f"{artifact.rows} rows"
         logger.info("%-12s %-6s %s  %s  %.1f s", plan.label, use.word, artifact.key[:8], rows, seconds)
         counted = ", ".join(f"{reason} {rows}" for reason, rows in manifest.drops.items() if rows)
@@ -89,6 +91,8 @@ def recorded(
         raise
     recorder.record = finish_run(recorder.record)
     recorder.save()
+    if context.shared is not None:
+        context.shared.give_run(recorder.record)
 
 
 def _recorded(context: RunContext, request: RunRequest) -> AbstractContextManager[Recorder]:
@@ -106,7 +110,7 @@ def run_stages(request: RunRequest, build: BuildStage) -> Recorder:
         for stage in stages_until(request.last):
             started = time.monotonic()
             plan = stage.plan(request.config, recorder.artifacts)
-            done = find_done(context, plan)
+            done = find_or_fetch(context, plan)
             if done is None:
                 refuse_unless_asked_for(request, plan)
                 because = why_to_build(context, plan, context.store.manifests()).short()
@@ -133,7 +137,7 @@ def run_from_store(request: RunRequest) -> Mapping[str, Artifact] | None:
     for stage in stages_until(request.last):
         started = time.monotonic()
         plan = stage.plan(request.config, artifacts)
-        done = find_done(context, plan)
+        done = find_or_fetch(context, plan)
         if done is None:
             refuse_unless_asked_for(request, plan)
             return None

@@ -1,7 +1,8 @@
-"""Settings from environment variables. Besides this module only infra/endpoints/api_key.py reads the environment.
+"""Settings from environment variables. Besides this module only infra/endpoints/api_key.py and infra/remote read the
+environment: keys of others.
 
-THINKLESS_HOME, THINKLESS_LOCK_TIMEOUT_SECONDS, THINKLESS_TENSORBOARD, THINKLESS_TRACKERS, THINKLESS_REPORT_URL
--> Settings -> the rest of `infra`, as arguments.
+THINKLESS_HOME, THINKLESS_LOCK_TIMEOUT_SECONDS, THINKLESS_TENSORBOARD, THINKLESS_TRACKERS, THINKLESS_REPORT_URL,
+THINKLESS_REMOTE -> Settings -> the rest of `infra`, as arguments.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ class Settings:
     """Experiment trackers that get the numbers of a training (tasks/running/trackers.py)."""
     report_url: str | None = None
     """Address at which the folder `<home>/artifacts/report` is served, for links in Prefect's UI."""
+    remote: str | None = None
+    """Address of the remote that runs take artifacts from and give them to (infra/remote); None: there is none."""
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -43,6 +46,7 @@ class Settings:
             tensorboard=_absolute(events) if events else None,
             trackers=_names(os.environ.get("THINKLESS_TRACKERS", "")),
             report_url=os.environ.get("THINKLESS_REPORT_URL") or None,
+            remote=os.environ.get("THINKLESS_REMOTE") or None,
         )
 
     def prepare(self) -> Settings:

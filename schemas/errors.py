@@ -49,6 +49,10 @@ class CatalogLockedError(Transient):
     """Another process holds the catalog and did not release it in time."""
 
 
+class RemoteError(Terminal):
+    """The remote of artifacts does not answer, refuses, or holds other bytes than its manifests say."""
+
+
 class QueryError(Terminal):
     """SQL does not parse, names something unknown, or tries to write."""
 

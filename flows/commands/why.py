@@ -9,6 +9,7 @@ from typing import NamedTuple
 from flows.recipe import AnyPlan, stages_until
 from flows.request import RunRequest, check_request
 from schemas.artifact import Artifact
+from tasks.running.context import RunContext
 from tasks.running.find import find_done, why_to_build
 from tasks.running.rebuild_reason import Reason
 
@@ -19,7 +20,9 @@ class PlannedStage(NamedTuple):
     plan: AnyPlan
     found: Artifact | None
     reason: Reason | None
-    """Why it would be built; None: it is in the store."""
+    """Why it would be built; None: it is in the store, or in the remote."""
+    elsewhere: str = ""
+    """The remote that it would be taken from; empty: it would not be."""
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -47,14 +50,28 @@ def planned_stages(request: RunRequest) -> Iterator[PlannedStage]:
         plan = stage.plan(request.config, artifacts)
         waits = any(not artifact.digest for artifact in plan.inputs)
         found = None if waits else find_done(context, plan)
-        artifacts[plan.label] = found or Artifact(stage=plan.stage, key="", digest="", path="", rows=0)
-        yield PlannedStage(plan, found, None if found else why_to_build(context, plan, manifests))
+        there = None if found or waits or plan.stage in context.refresh else _in_remote(context, plan)
+        artifacts[plan.label] = found or there or Artifact(stage=plan.stage, key="", digest="", path="", rows=0)
+        if there is not None and context.shared is not None:
+            yield PlannedStage(plan, None, None, elsewhere=context.shared.remote.url)
+        else:
+            yield PlannedStage(plan, found, None if found else why_to_build(context, plan, manifests))
+
+
+def _in_remote(context: RunContext, plan: AnyPlan) -> Artifact | None:
+    """The artifact of a plan in the remote, which is not downloaded."""
+    manifest = None if context.shared is None else context.shared.manifest(plan.stage, plan.key)
+    if manifest is None:
+        return None
+    return Artifact(stage=plan.stage, key=plan.key, digest=manifest.digest, path="", rows=manifest.rows)
 
 
 def _line(planned: PlannedStage) -> str:
     label, found = planned.plan.label, planned.found
     if found is not None:
         return f"{label:<12} {'kept' if found.kept else 'cached':<6} {found.key[:8]}"
+    if planned.elsewhere:
+        return f"{label:<12} take   {planned.plan.key[:8]}  from {planned.elsewhere}"
     assert planned.reason is not None
     return f"{label:<12} build  because {planned.reason.short()}"
 

@@ -1,4 +1,5 @@
-"""The grammar of the commands that read what runs have left: runs, watch, compare, sql, lineage, catalog."""
+"""The grammar of the commands that read, or share, what runs have left: runs, watch, compare, sql, lineage, catalog,
+push, pull, remote."""
 
 from __future__ import annotations
 
@@ -88,3 +89,35 @@ def add_data_commands(commands: Commands) -> None:
     )
     catalog.add_argument("action", choices=("rebuild", "verify"),
                          help="rebuild it from manifests and Parquet files; verify: read every artifact")  # fmt: skip
+
+
+def add_remote_commands(commands: Commands) -> None:
+    """push, pull, remote."""
+    push = add_command(
+        commands,
+        "push",
+        "upload a run and its artifacts to the remote that THINKLESS_REMOTE names",
+        "THINKLESS_REMOTE=s3://bucket/prefix thinkless push",
+        "thinkless push 20260102-0304",
+    )
+    push.add_argument("run", nargs="?", metavar="RUN", help=RUN_HELP)
+
+    pull = add_command(
+        commands,
+        "pull",
+        "download a run and its artifacts from the remote; every byte is checked",
+        "THINKLESS_REMOTE=s3://bucket/prefix thinkless pull",
+        "thinkless pull 20260102-0304 --stage report evaluate",
+    )
+    pull.add_argument("run", nargs="?", metavar="RUN", help="run id in the remote, or its beginning (default: the "
+                      "newest finished run there that is no member of a study)")  # fmt: skip
+    pull.add_argument("--stage", action="extend", nargs="+", default=[], metavar="STAGE",
+                      help="only the artifacts of these stages (default: all)")  # fmt: skip
+
+    remote = add_command(
+        commands,
+        "remote",
+        "what the remote holds, and what is only here or only there",
+        "THINKLESS_REMOTE=s3://bucket/prefix thinkless remote status",
+    )
+    remote.add_argument("action", choices=("status",), help="all runs of both sides, and artifacts that differ")

@@ -7,7 +7,7 @@ from importlib import metadata
 from pathlib import Path
 
 from flows.grammar.added_command import RUN_HELP, Commands, add_command
-from flows.grammar.of_runs_and_data import add_data_commands, add_run_commands
+from flows.grammar.of_runs_and_data import add_data_commands, add_remote_commands, add_run_commands
 
 SUMMARY = "Teach a language model to choose, with its first token, between a short answer and thinking."
 EXAMPLES = """examples:
@@ -26,6 +26,7 @@ EXAMPLES = """examples:
   thinkless lineage rl                                  what the newest policy was made from
   thinkless ask "37+48=?"                               ask the newest model
   thinkless export my-model                             the newest model as a folder, with cards and data
+  thinkless pull                                        the newest run of the remote, built on another machine
 """
 
 
@@ -46,6 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_run_commands(commands)
     _add_study(commands)
     add_data_commands(commands)
+    add_remote_commands(commands)
     _add_grade(commands)
     _add_model_commands(commands)
     return parser

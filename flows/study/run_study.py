@@ -32,7 +32,8 @@ from schemas.artifact import Artifact
 from schemas.configs.study import FinishedMember, MemberSpec, StudySummaryConfig
 from schemas.errors import MissingArtifactError
 from tasks.running.context import RunContext
-from tasks.running.find import find_done
+from tasks.running.find import find_or_fetch
+from tasks.running.shared_artifacts import shared_artifacts
 from tasks.summarise_study import plan_study
 
 logger = logging.getLogger("thinkless")
@@ -124,7 +125,8 @@ def _finished(spec: MemberSpec) -> FinishedMember:
 
 
 def _context(request: StudyRequest) -> RunContext:
-    return RunContext(run_id=new_run_id(), profile=request.profile, settings=request.settings)
+    shared = shared_artifacts(request.settings)
+    return RunContext(run_id=new_run_id(), profile=request.profile, settings=request.settings, shared=shared)
 
 
 def _build_on_record(request: StudyRequest, plan: AnyPlan) -> Artifact:
@@ -132,7 +134,7 @@ def _build_on_record(request: StudyRequest, plan: AnyPlan) -> Artifact:
     config: dict[str, JsonValue] = {"study": request.study.model_dump(mode="json"), "num_seeds": request.num_seeds}
     with recorded(context, config, study=request.study.name) as recorder:
         started = time.monotonic()
-        artifact = build_here(context, plan, find_done(context, plan))
+        artifact = build_here(context, plan, find_or_fetch(context, plan))
         recorder.add(plan, artifact, seconds=time.monotonic() - started)
     return artifact
 

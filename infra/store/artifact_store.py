@@ -2,10 +2,10 @@
 
 open_workspace -> <key>.part (work, checkpoints in scratch/) -> describe_files -> publish -> <key> -> find
 
-Beside an artifact there may be `<key>.part` (being built), `<key>.old` (being replaced), `<key>.corrupt-N`
-(found damaged) and `<key>.quarantine-N` (failed validation). The manifest is written last; after a crash between
-manifest and rename, the next `find` completes the rename. Renames hold a short lock, so that a reader under that lock
-never takes a half-done exchange for damage.
+Beside an artifact there may be `<key>.part` (being built), `<key>.received` (being downloaded), `<key>.old` (being
+replaced), `<key>.corrupt-N` (found damaged) and `<key>.quarantine-N` (failed validation). The manifest is written last;
+after a crash between manifest and rename, the next `find` completes the rename. Renames hold a short lock, so that a
+reader under that lock never takes a half-done exchange for damage.
 """
 
 from __future__ import annotations
@@ -91,9 +91,8 @@ class ArtifactStore:
         try:
             return decode_manifest(where.read_bytes(), where=str(where))
         except FileNotFoundError:
-            raise MissingArtifactError(
-                f"no artifact {stage}/{key} in {self._root}; expected a published one; `thinkless run` builds it"
-            ) from None
+            said = f"no artifact {stage}/{key} in {self._root}; expected a published one; `thinkless run` builds it"
+            raise MissingArtifactError(said) from None
         except ValueError as damage:
             raise StoreError(f"{damage}; launch the run again, which rebuilds the artifact") from damage
 
@@ -190,6 +189,30 @@ class ArtifactStore:
             write_whole(workspace / MANIFEST_NAME, encode_manifest(manifest))
             self._exchange(stage, key)
         return _reference(self.path(stage, key), manifest)
+
+    def receive(self, stage: str, key: str, fill: Callable[[Path], Manifest | None]) -> Manifest | None:
+        """Publish what `fill` writes into an empty folder: an artifact of another home, every byte of it checked.
+
+        Nothing is published if `fill` returns None. Only the holder of the build lock may call it, for a key that is
+        not published; what an interrupted build has left goes.
+        """
+        folder = self._root / stage / f"{key}.received"
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            with writing(folder):
+                folder.mkdir(parents=True)
+            manifest = fill(folder)
+            if manifest is None:
+                return None
+            with self._renaming(stage, key), writing(folder):
+                for file in (*(file.name for file in manifest.files), MANIFEST_NAME):
+                    sync(folder / file)
+                folder.rename(self.path(stage, key))
+                sync(folder.parent)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(self._part(stage, key), ignore_errors=True)
+        return manifest
 
     def quarantine(self, workspace: Path) -> Path:
         """Move a workspace that failed validation aside; the next build starts with an empty one."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from infra.catalog.catalog import Catalog
 from infra.settings import Settings
 from infra.store.artifact_store import ArtifactStore
+from tasks.running.shared_artifacts import SharedArtifacts
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class RunContext:
     """Stages whose newest artifact is taken although their sources changed, if configuration and inputs are equal."""
     same_versions: bool = False
     """Whether an artifact made with other versions of torch, transformers, vllm or math-verify is rebuilt."""
+    shared: SharedArtifacts | None = None
+    """The remote that this run takes artifacts from and gives them to; None: there is none."""
 
     @property
     def store(self) -> ArtifactStore:

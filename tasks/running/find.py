@@ -29,6 +29,15 @@ def find_done(context: RunContext, plan: StagePlan[C]) -> Artifact | None:
     return _kept(context, plan) if plan.stage in context.keep else None
 
 
+def find_or_fetch(context: RunContext, plan: StagePlan[C]) -> Artifact | None:
+    """The same; what the home lacks and the remote has is downloaded, checked and published first."""
+    done, shared = find_done(context, plan), context.shared
+    if done is not None or shared is None or plan.stage in context.refresh:
+        return done
+    fetched = shared.fetch(context.store, plan.stage, plan.key, owner=f"run {context.run_id}")
+    return None if fetched is None else find_done(context, plan)
+
+
 def _kept(context: RunContext, plan: StagePlan[C]) -> Artifact | None:
     """The newest artifact that differs from a plan only in its sources."""
     for manifest in reversed(list(context.store.manifests())):

@@ -31,6 +31,7 @@ A_MAKE_TARGET = "an environment of its own, and minutes or hours; `make -n` read
 HOURS = "hours; `--dry-run` lists its runs"
 A_SERVER = "a Prefect server and a worker that stay; test_prefect.py runs the flows on one"
 A_HUB = "the Hub and a token; test_publishing.py runs the uploads against a Hub on this machine"
+A_REMOTE = "a remote; tests/remote runs push, pull and status against an S3 server"
 A_FILE_OF_THE_PAGE = "the file that stands above it on the page; test_extending.py runs each"
 NOT_EXECUTED = {
     ". .venv/bin/activate": "the tests' own environment takes its place",
@@ -41,6 +42,11 @@ NOT_EXECUTED = {
     "make test-all": A_MAKE_TARGET,
     "make test-models": A_MAKE_TARGET,
     "make test-vllm": A_MAKE_TARGET,
+    "THINKLESS_REMOTE=s3://bucket/prefix thinkless run": A_REMOTE,
+    "thinkless push": A_REMOTE,
+    "thinkless pull": A_REMOTE,
+    "thinkless pull --stage report evaluate": A_REMOTE,
+    "thinkless remote status": A_REMOTE,
     "thinkless study claims": HOURS,
     "thinkless study graded --seeds 3": HOURS,
     "thinkless sql": "a terminal; test_sql_prompt.py gives it one",
