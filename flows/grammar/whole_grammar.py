@@ -211,9 +211,22 @@ def _add_model_commands(commands: Commands) -> None:
         "a trained model as a folder to load, serve and publish, with cards and data",
         "thinkless export my-model",
         "thinkless export my-warm-up --model sft --run 20260102-0304",
+        "thinkless export for-trl --for trl",
     )
     export.add_argument("folder", metavar="DIR", help="a new or empty folder")
-    _add_choice_of_model(export)
+    export.add_argument("--for", dest="framework", choices=("trl", "verl"),
+                        help="the warm-up, problems, reward and loss for this framework to train on")  # fmt: skip
+    _add_choice_of_model(export, default=None)
+
+    taken = add_command(
+        commands,
+        "import",
+        "take a policy that another framework trained back into the store; evaluate and report it",
+        "thinkless import for-trl",
+        "thinkless import for-trl --until rl",
+    )
+    taken.add_argument("folder", metavar="DIR", help="what `thinkless export DIR --for` wrote, with trained/ in it")
+    taken.add_argument("--until", choices=("rl", "evaluate", "report"), help="stop after this stage")
 
     report = add_command(
         commands,
@@ -227,7 +240,7 @@ def _add_model_commands(commands: Commands) -> None:
     report.add_argument("--pictures", type=Path, metavar="FOLDER", help="write its pictures there too, as SVG files")
 
 
-def _add_choice_of_model(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--model", choices=("rl", "sft"), default="rl",
+def _add_choice_of_model(command: argparse.ArgumentParser, *, default: str | None = "rl") -> None:
+    command.add_argument("--model", choices=("rl", "sft"), default=default,
                          help="the policy, or the warm-up alone (default: rl)")  # fmt: skip
     command.add_argument("--run", metavar="RUN", help=RUN_HELP)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
@@ -11,7 +12,7 @@ from schemas.configs.objective import ObjectiveConfig, choose_objective
 from schemas.configs.reward import RewardConfig, choose_reward
 from schemas.configs.sampler import SamplerConfig, TransformersSamplerConfig, VllmSamplerConfig
 from schemas.configs.schedule import InRange, Schedule, check_schedules, values
-from schemas.configs.stage import OptimizerConfig, Table
+from schemas.configs.stage import LocalPath, OptimizerConfig, Table
 from schemas.configs.training import TrainingConfig
 
 DEFAULT_OBJECTIVE = "degrpo-paper"
@@ -69,6 +70,9 @@ class RlConfig(TrainingConfig):
     """Number of RL problems in the fixed probe set."""
     checkpoint_every: int = Field(20, ge=1)
     """Steps between two checkpoints: the most that a crash can lose."""
+    policy: LocalPath | None = None
+    """Folder of a policy that another framework trained from this warm-up; it is taken, and nothing is trained.
+    `thinkless import` sets it."""
 
     @field_validator("objective", mode="before")
     @classmethod
@@ -118,6 +122,10 @@ class RlConfig(TrainingConfig):
                     "samples its own share of the prompts with an engine of its own; set tensor_parallel_size=1"
                 )
         return self
+
+    def local_paths(self) -> tuple[str, ...]:
+        """The policy, and the list of the export that it was trained from."""
+        return () if self.policy is None else (self.policy, os.path.join(os.path.dirname(self.policy), "export.json"))
 
     def chosen_reward(self) -> RewardConfig:
         """What a rollout earns: rl.reward, or else the objective's own."""

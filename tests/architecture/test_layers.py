@@ -21,9 +21,15 @@ for argument in sys.argv[1:]:
 """
 
 
+FOR_OTHERS = {"tasks.exchange.train_with_trl", "tasks.exchange.verl_degrpo"}
+"""Plug-ins that another framework loads; its package is not there wherever ours are."""
+
+
 def modules_of(package: str) -> list[str]:
     """Every module of a package or a folder, by name."""
-    return [name for name in sources() if f"{name}.".startswith(f"{package.replace('/', '.')}.")]
+    return [
+        name for name in sources() if f"{name}.".startswith(f"{package.replace('/', '.')}.") and name not in FOR_OTHERS
+    ]
 
 
 def loaded_by(*groups: Sequence[str]) -> list[set[str]]:

@@ -32,6 +32,7 @@ HOURS = "hours; `--dry-run` lists its runs"
 A_SERVER = "a Prefect server and a worker that stay; test_prefect.py runs the flows on one"
 A_HUB = "the Hub and a token; test_publishing.py runs the uploads against a Hub on this machine"
 A_REMOTE = "a remote; tests/remote runs push, pull and status against an S3 server"
+TRL = "TRL, which is in the tests' environment alone; test_exchange.py trains with it, and imports"
 A_FILE_OF_THE_PAGE = "the file that stands above it on the page; test_extending.py runs each"
 NOT_EXECUTED = {
     ". .venv/bin/activate": "the tests' own environment takes its place",
@@ -47,6 +48,8 @@ NOT_EXECUTED = {
     "thinkless pull": A_REMOTE,
     "thinkless pull --stage report evaluate": A_REMOTE,
     "thinkless remote status": A_REMOTE,
+    "accelerate launch for-trl/train.py": TRL,
+    "thinkless import for-trl": TRL,
     "thinkless study claims": HOURS,
     "thinkless study graded --seeds 3": HOURS,
     "thinkless sql": "a terminal; test_sql_prompt.py gives it one",

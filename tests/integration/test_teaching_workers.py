@@ -104,3 +104,18 @@ def test_a_teacher_at_an_endpoint_is_asked_from_one_process_and_the_other_side_b
     assert "this teacher is at an endpoint: one process asks it, and teach.launch is for the other side" in caplog.text
     assert finished.artifacts["teach-think"].digest == built.run.artifacts["teach-think"].digest
     assert finished.artifacts["teach-short"].rows == built.run.artifacts["teach-short"].rows
+
+
+@pytest.mark.slow
+def test_a_model_that_teaches_in_the_process_does_so_in_every_worker_with_the_same_bytes(
+    home: Path, built: BuiltHome
+) -> None:
+    model = Path(built.run.artifacts["sft"].path) / "model"
+    teacher = f'teach.short.teacher={{kind="transformers",model="{model}"}}'
+    found = []
+    for overrides in ((), (in_workers(2), "teach.chunk_size=7")):
+        shutil.rmtree(home / "artifacts" / "teach", ignore_errors=True)
+        finished = run_pipeline(home, teacher, "teach.short.max_tokens=12", *overrides, until="teach")
+        found.append(finished.artifacts["teach-short"].digest)
+    assert found[0] == found[1]
+    assert found[0] != built.run.artifacts["teach-short"].digest
