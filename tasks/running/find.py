@@ -30,12 +30,14 @@ def find_done(context: RunContext, plan: StagePlan[C]) -> Artifact | None:
 
 
 def find_or_fetch(context: RunContext, plan: StagePlan[C]) -> Artifact | None:
-    """The same; what the home lacks and the remote has is downloaded, checked and published first."""
+    """The published, verified artifact of a plan; what the home lacks and the remote has is downloaded, checked and
+    published first. None if it has to be built or rebuilt.
+    """
     done, shared = find_done(context, plan), context.shared
     if done is not None or shared is None or plan.stage in context.refresh:
         return done
-    fetched = shared.fetch(context.store, plan.stage, plan.key, owner=f"run {context.run_id}")
-    return None if fetched is None else find_done(context, plan)
+    shared.fetch(context.store, plan.stage, plan.key, owner=f"run {context.run_id}")
+    return find_done(context, plan)  # it was fetched, or another run built it while this one waited for its lock
 
 
 def _kept(context: RunContext, plan: StagePlan[C]) -> Artifact | None:

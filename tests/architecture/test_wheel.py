@@ -111,5 +111,5 @@ def test_every_third_party_import_of_the_product_is_declared() -> None:
         for name in imported - set(PACKAGES) - set(sys.stdlib_module_names)
         if not {owner.lower().replace("_", "-") for owner in owners.get(name, [name])} & declared
     }
-    # Halves of declared ones, which pin them: pydantic's errors, jinja2's escaped text. verl loads our plug-in, not we it.
+    # Halves of declared ones, which pin them: pydantic's errors, jinja2's escaped text. verl loads our plug-in.
     assert undeclared - {"pydantic_core", "markupsafe", "verl"} == set()
