@@ -118,6 +118,6 @@ def add_remote_commands(commands: Commands) -> None:
         commands,
         "remote",
         "what the remote holds, and what is only here or only there",
-        "THINKLESS_REMOTE=s3://bucket/prefix thinkless remote status",
+        "thinkless remote status",
     )
     remote.add_argument("action", choices=("status",), help="all runs of both sides, and artifacts that differ")
