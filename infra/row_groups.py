@@ -7,7 +7,7 @@ tables of any size -> the same rows in parts of at most so many rows and bytes -
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from infra.disk import sync, writing
 ROWS_PER_GROUP = 20_000
 BYTES_PER_GROUP = 64 << 20
 """A row group ends at whichever comes first; a reader holds one group at a time."""
-_LARGE_BYTES = 16 << 20
+_LARGE_BYTES = 6 << 20
 _PROBED_ROWS = 64
 """Rows that are read first, to see how long rows are: metadata count a text that is repeated once."""
 
@@ -96,9 +96,11 @@ def _one_behind(work: Callable[[pa.Table], int], tables: Iterator[pa.Table]) -> 
         for table in tables:
             if behind is not None:
                 yield behind.result()
-            behind = thread.submit(work, table)
+                behind = None
             if table.nbytes > _LARGE_BYTES:
-                wait([behind])
+                yield work(table)
+            else:
+                behind = thread.submit(work, table)
         if behind is not None:
             yield behind.result()
 

@@ -226,6 +226,10 @@ with paired_generations(files[0], think=files[1], short=files[2], scratch=folder
 """
 
 
+KB_OF_A_PROBLEM = 0.3
+"""What DuckDB holds of a problem without its texts: 512 MB with 800,000 problems, 337 with 200,000."""
+
+
 @needs_its_peak
 @pytest.mark.parametrize("long", ["think in order", "think in no order", "problems"])
 @pytest.mark.parametrize("shape", fast_and_slow(["160 x 1000000"], ["10000 x 20000", "50000 x 320"]))
@@ -237,8 +241,8 @@ def test_memory_does_not_grow_with_the_number_of_pairs(shape: str, long: str, tm
         write_long_rows(folder, num_problems, long=long, length=length)
         # What is sorted at once is a part of the fewest, too.
         peaks.append(peak_memory(WRITING, folder, fewest * length // 2))
-    # Texts of 160 MB and of 640 MB, of 200 and 800 MB; of 16 and 64 MB.
-    assert peaks[1] < 1.25 * peaks[0]
+    # Texts of 160 MB and of 640 MB, of 200 and 800 MB; of 16 and 64 MB. Ids, numbers and their join stay in memory.
+    assert peaks[1] < 1.25 * peaks[0] + KB_OF_A_PROBLEM * 3 * fewest
 
 
 def write_long_rows(folder: Path, num_problems: int, *, long: str, length: int) -> None:
