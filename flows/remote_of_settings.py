@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flows.run_choice import run_by_name
+from flows.run_choice import newest, run_by_name
 from infra.remote.remote_store import RemoteStore
 from infra.runs import RunRecord
 from infra.settings import Settings
@@ -28,4 +28,4 @@ def remote_run(remote: RemoteStore, named: str | None) -> RunRecord:
         raise MissingArtifactError(f"no run yet in {remote.url}; `thinkless push` brings one there")
     if named is not None:
         return run_by_name(runs, named, listing="thinkless remote status")
-    return ([run for run in runs if run.status == "completed" and run.study is None] or runs)[-1]
+    return newest(runs)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from infra.runs import RunRecord, list_runs
@@ -31,15 +32,23 @@ def choose_run(home: Path, named: str | None = None, *, having: str | None = Non
             f"none of the {len(every)} runs in {home} has a stage {having} yet; build it with: "
             f"thinkless run --until {having}"
         )
-    whole = [run for run in able if run.status == "completed" and run.study is None]
-    chosen = (whole or able)[-1]
+    chosen = newest(able)
     passed = Counter(_kind(run) for run in able[able.index(chosen) + 1 :])
     if passed:
         listed = ", ".join(f"{number} {kind}" for kind, number in passed.items())
         logger.info("run %s; newer, and passed over: %s (name one to take it)", chosen.run_id, listed)
-    elif not whole:
+    elif not _is_whole(chosen):
         logger.info("run %s is %s: no other kind of run has this", chosen.run_id, _kind(chosen))
     return chosen
+
+
+def newest(runs: Sequence[RunRecord]) -> RunRecord:
+    """The newest completed run that is no member of a study, else the newest; `runs` are oldest first."""
+    return ([run for run in runs if _is_whole(run)] or runs)[-1]
+
+
+def _is_whole(run: RunRecord) -> bool:
+    return run.status == "completed" and run.study is None
 
 
 def all_runs(home: Path) -> list[RunRecord]:

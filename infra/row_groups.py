@@ -22,6 +22,7 @@ ROWS_PER_GROUP = 20_000
 BYTES_PER_GROUP = 64 << 20
 """A row group ends at whichever comes first; a reader holds one group at a time."""
 _LARGE_BYTES = 6 << 20
+"""A larger group is written before the next one is made, so that memory holds one of these."""
 _PROBED_ROWS = 64
 """Rows that are read first, to see how long rows are: metadata count a text that is repeated once."""
 
@@ -88,9 +89,7 @@ def sized_batches(
 
 
 def _one_behind(work: Callable[[pa.Table], int], tables: Iterator[pa.Table]) -> Iterator[int]:
-    """What `work` returns for each table in turn, in a thread that works on one table while the next is made; none is
-    made beside a large one, so that memory holds one of these.
-    """
+    """What `work` returns for each table in turn, in a thread that works on a small table while the next is made."""
     with ThreadPoolExecutor(1) as thread:
         behind: Future[int] | None = None
         for table in tables:

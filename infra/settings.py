@@ -1,5 +1,5 @@
 """Settings from environment variables. Besides this module only infra/endpoints/api_key.py and infra/remote read the
-environment: keys of others.
+environment, for keys of others, and the plug-ins that other trainers load (tasks/exchange).
 
 THINKLESS_HOME, THINKLESS_LOCK_TIMEOUT_SECONDS, THINKLESS_TENSORBOARD, THINKLESS_TRACKERS, THINKLESS_REPORT_URL,
 THINKLESS_REMOTE -> Settings -> the rest of `infra`, as arguments.

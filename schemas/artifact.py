@@ -97,6 +97,11 @@ class Manifest(Record):
     files: tuple[OutputFile, ...]
 
     @property
+    def num_bytes(self) -> int:
+        """Bytes of its files."""
+        return sum(file.num_bytes for file in self.files)
+
+    @property
     def label(self) -> str:
         """The stage's name in a run: `teach-think` and `teach-short` are two artifacts of stage `teach`."""
         return f"teach-{self.config['mode']}" if self.stage == "teach" and "mode" in self.config else self.stage

@@ -40,7 +40,7 @@ class TrainRl(Stage[RlConfig]):
         `scratch/`. A policy that was trained elsewhere is taken instead, with the metrics it brings along.
         """
         if plan.config.policy is not None:
-            return _taken(plan, workspace)
+            return _taken(Path(plan.config.policy), plan, workspace)
         from infra.validation.suites import rollouts_suite
         from tasks.running.run_training import run_training
         from thinkless_core.rl.rl_logs import RlLogs
@@ -58,12 +58,12 @@ class TrainRl(Stage[RlConfig]):
         return StageOutcome(rows=rows, gates=(Gate(RolloutRecord.FILE, suite),))
 
 
-def _taken(plan: StagePlan[RlConfig], workspace: Path) -> StageOutcome:
+def _taken(policy: Path, plan: StagePlan[RlConfig], workspace: Path) -> StageOutcome:
     """The outcome of a policy that was trained elsewhere: there are no rollouts."""
     from tasks.exchange.taken_policy import take_policy
 
     with unchanged_files(plan):
-        metrics = take_policy(Path(plan.config.policy or ""), warm_up=plan.inputs[1], workspace=workspace)
+        metrics = take_policy(policy, warm_up=plan.inputs[1], workspace=workspace)
     write_table(workspace, Metric, metrics)
     write_table(workspace, GuardEvent, [])
     return StageOutcome(rows=write_table(workspace, RolloutRecord, []))

@@ -19,7 +19,7 @@ def execute(arguments: argparse.Namespace) -> int:
         for manifest, damage in damaged:
             print(f"{manifest.stage}/{manifest.key}: {damage}; the next run rebuilds it")
         read = list(store.manifests())
-        num_bytes = sum(file.num_bytes for manifest in read for file in manifest.files)
+        num_bytes = sum(manifest.num_bytes for manifest in read)
         looked = f"{len(read)} artifacts, {num_bytes / 1e6:,.1f} MB, read"
         print(f"{looked}: {len(damaged)} damaged" if damaged else f"{looked}: all are whole")
         return 2 if damaged else 0

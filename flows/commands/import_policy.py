@@ -27,14 +27,14 @@ def execute(arguments: argparse.Namespace) -> int:
     from tasks.exchange.taken_policy import TRAINED, read_export
 
     folder = Path(arguments.folder).expanduser().resolve()
-    about = read_export(folder)
+    export = read_export(folder)
     if not (folder / TRAINED).is_dir():
         raise ConfigError(
             f"{folder / TRAINED} is not there; expected the policy that the training leaves: run it first"
         )
     try:
-        rl = {**about["config"]["rl"], "policy": str(folder / TRAINED)}
-        config = PipelineConfig.model_validate({**about["config"], "rl": rl})
+        rl = {**export.config["rl"], "policy": str(folder / TRAINED)}
+        config = PipelineConfig.model_validate({**export.config, "rl": rl})
     except (ValidationError, TypeError, KeyError) as error:
         raise ConfigError(
             f"{folder}/export.json: its settings are of another version ({error}); export again"
@@ -44,7 +44,7 @@ def execute(arguments: argparse.Namespace) -> int:
     for planned in planned_stages(request):
         if planned.plan.stage in earlier and planned.reason is not None:
             raise MissingArtifactError(
-                f"import: {planned.plan.label} of run {about.get('run_id')}, from which {folder} was exported, is not "
+                f"import: {planned.plan.label} of run {export.run_id}, from which {folder} was exported, is not "
                 f"in {request.settings.home} ({planned.reason.short()}); import it where it was exported, or "
                 "`thinkless pull` that run first"
             )

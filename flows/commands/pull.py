@@ -28,7 +28,8 @@ def execute(arguments: argparse.Namespace) -> int:
     differing = [sentence for use in wanted if (sentence := _pull(remote, store, record, use))]
     if record.run_id not in {run.run_id for run in list_runs(settings.home)}:
         save_run(settings.home, record)
-    here = [(store.manifest(*key), store.path(*key)) for u in record.stages if store.holds(*(key := (u.stage, u.key)))]
+    held = [(use.stage, use.key) for use in record.stages if store.holds(use.stage, use.key)]
+    here = [(store.manifest(*key), store.path(*key)) for key in held]
     Catalog(settings.home, timeout_seconds=settings.lock_timeout_seconds).record_run(record, found=here)
     print("\n".join([*differing, f"run {record.run_id} is in {settings.home}"]))
     return 2 if differing else 0
@@ -52,5 +53,4 @@ def _show(store: ArtifactStore, use: StageUse, word: str) -> None:
         print(f"{use.stage:<12} {word:<11} {use.key[:8]}  not in the remote")
         return
     manifest = store.manifest(use.stage, use.key)
-    num_bytes = sum(file.num_bytes for file in manifest.files)
-    print(f"{manifest.label:<12} {word:<11} {use.key[:8]}  {num_bytes / 1e6:,.1f} MB", flush=True)
+    print(f"{manifest.label:<12} {word:<11} {use.key[:8]}  {manifest.num_bytes / 1e6:,.1f} MB", flush=True)

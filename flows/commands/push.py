@@ -25,8 +25,8 @@ def execute(arguments: argparse.Namespace) -> int:
             print(f"{labels[use.key]:<12} gone      {use.key[:8]}  no longer in the store")
             continue
         pushed = remote.push(Path(artifact.path))
-        num_bytes = sum(file.num_bytes for file in store.manifest(use.stage, use.key).files)
-        print(f"{labels[use.key]:<12} {pushed:<9} {use.key[:8]}  {num_bytes / 1e6:,.1f} MB", flush=True)
+        megabytes = store.manifest(use.stage, use.key).num_bytes / 1e6
+        print(f"{labels[use.key]:<12} {pushed:<9} {use.key[:8]}  {megabytes:,.1f} MB", flush=True)
         if pushed is Pushed.DIFFERS:
             differing.append(difference(remote, use.stage, use.key))
     remote.push_run(record)

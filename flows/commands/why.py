@@ -52,10 +52,8 @@ def planned_stages(request: RunRequest) -> Iterator[PlannedStage]:
         found = None if waits else find_done(context, plan)
         there = None if found or waits or plan.stage in context.refresh else _in_remote(context, plan)
         artifacts[plan.label] = found or there or Artifact(stage=plan.stage, key="", digest="", path="", rows=0)
-        if there is not None and context.shared is not None:
-            yield PlannedStage(plan, None, None, elsewhere=context.shared.remote.url)
-        else:
-            yield PlannedStage(plan, found, None if found else why_to_build(context, plan, manifests))
+        elsewhere = context.shared.remote.url if there and context.shared else ""
+        yield PlannedStage(plan, found, None if found or there else why_to_build(context, plan, manifests), elsewhere)
 
 
 def _in_remote(context: RunContext, plan: AnyPlan) -> Artifact | None:

@@ -70,7 +70,8 @@ def export_for_trainer(store: ArtifactStore, record: RunRecord, *, framework: Fr
 
 def refuse_what_others_cannot(rl: RlConfig, *, framework: Framework) -> None:
     """Raise ConfigError for settings of stage `rl` that only this project's trainer has."""
-    objective, kind = rl.objective.build(), type(rl.objective.build())
+    objective = rl.objective.build()
+    kind = type(objective)
     if kind.assign_modes is not Objective.assign_modes or kind.advantages is not Objective.advantages:
         raise ConfigError(
             f"rl.objective: {objective.name!r} chooses modes or compares rewards in a way of its own, which "

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from schemas.artifact import Artifact
 from schemas.errors import ConfigError
@@ -21,13 +21,22 @@ TRAINED = "trained"
 HISTORY = "log_history.json"
 
 
-def read_export(folder: Path) -> dict[str, Any]:
-    """What `export.json` of a folder of `thinkless export --for` says; raises ConfigError if it is none."""
+class ExportList(NamedTuple):
+    """What `export.json` says of an export."""
+
+    run_id: str
+    warm_up_digest: str
+    config: dict[str, Any]
+    """The configuration of the run."""
+
+
+def read_export(folder: Path) -> ExportList:
+    """The list of a folder of `thinkless export --for`; raises ConfigError if it has none."""
     file = folder / "export.json"
     try:
         about = json.loads(file.read_text(encoding="utf-8"))
-        named = {entry["stage"]: entry["digest"] for entry in about["artifacts"]}
-        return {**about, "digests": named, "config": about["config"], "for": about["for"]}
+        digests = {entry["stage"]: entry["digest"] for entry in about["artifacts"]}
+        return ExportList(about["run_id"], digests["sft"], about["config"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"{file} is no list of an export for another trainer ({type(error).__name__}: {error}); expected the "
@@ -40,11 +49,11 @@ def take_policy(policy: Path, *, warm_up: Artifact, workspace: Path) -> list[Met
 
     Raises ConfigError if it was not trained from this warm-up, or is another model.
     """
-    about = read_export(policy.parent)
-    if about["digests"].get("sft") != warm_up.digest:
+    export = read_export(policy.parent)
+    if export.warm_up_digest != warm_up.digest:
         raise ConfigError(
-            f"{policy.parent} was exported from another warm-up ({str(about['digests'].get('sft'))[:8]}) than this "
-            f"run's ({warm_up.digest[:8]}); import it into the store of run {about.get('run_id')}"
+            f"{policy.parent} was exported from another warm-up ({export.warm_up_digest[:8]}) than this "
+            f"run's ({warm_up.digest[:8]}); import it into the store of run {export.run_id}"
         )
     before = Path(warm_up.path) / MODEL
     if not any(policy.glob("*.safetensors")):

@@ -50,8 +50,7 @@ class SharedArtifacts:
             lambda: fetch(self.remote, store, stage, key, owner=owner), otherwise="it is built here instead"
         )
         if manifest is not None:
-            num_bytes = sum(file.num_bytes for file in manifest.files)
-            logger.info("%-12s taken from %s, %.1f MB", manifest.label, self.remote.url, num_bytes / 1e6)
+            logger.info("%-12s taken from %s, %.1f MB", manifest.label, self.remote.url, manifest.num_bytes / 1e6)
         return manifest
 
     def manifest(self, stage: str, key: str) -> Manifest | None:
