@@ -124,27 +124,31 @@ class RemoteStore:
                 obstore.put(self._store, path, file, chunk_size=_CHUNK_BYTES, max_concurrency=4)
 
     def _download(self, about: OutputFile, folder: Path) -> None:
-        import obstore
-
         path, target = _file_path(about), folder / about.name
         if not target.resolve().is_relative_to(folder.resolve()):
             raise RemoteError(f"{self.url}: a manifest names the file {about.name!r}, outside its folder; not taken")
         target.parent.mkdir(parents=True, exist_ok=True)
         digest, num_bytes = hashlib.sha256(), 0
-        with explained(self.url, path), target.open("wb") as sink:
-            try:
-                chunks = obstore.get(self._store, path).stream(min_chunk_size=_CHUNK_BYTES)
-            except FileNotFoundError:
-                raise RemoteError(f"{self.url}/{path} is missing, the bytes of {about.name}; not taken") from None
-            for chunk in chunks:
-                digest.update(chunk)
-                num_bytes += sink.write(chunk)
+        try:
+            with target.open("wb") as sink:
+                for chunk in self._chunks(path):
+                    digest.update(chunk)
+                    num_bytes += sink.write(chunk)
+        except FileNotFoundError:
+            raise RemoteError(f"{self.url}/{path} is missing, the bytes of {about.name}; not taken") from None
         if (digest.hexdigest(), num_bytes) != (about.sha256, about.num_bytes):
             raise RemoteError(
                 f"{self.url}/{path} has {num_bytes} bytes with sha256 {digest.hexdigest()[:12]}, expected "
                 f"{about.num_bytes} with {about.sha256[:12]}, the file {about.name}; not taken: delete that object, "
                 "and push again from a home that has the artifact"
             )
+
+    def _chunks(self, path: str) -> Iterator[bytes]:
+        """The bytes of an object. What goes wrong where they are written to is not the remote's fault."""
+        import obstore
+
+        with explained(self.url, path):
+            yield from map(bytes, obstore.get(self._store, path).stream(min_chunk_size=_CHUNK_BYTES))
 
     def _require_conditions(self) -> None:
         """Raises RemoteError if the server writes an object that exists although it was told to create one."""

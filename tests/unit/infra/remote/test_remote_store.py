@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import resource
 import shutil
 from pathlib import Path
 
@@ -140,6 +141,20 @@ def test_an_upload_that_was_cut_off_has_no_manifest_and_goes_on(
     half.write_bytes(half.read_bytes()[:-1])
     assert push(remote, here) is Pushed.UPLOADED
     assert pull(remote, tmp_path / "there").find("problems", KEY) is not None
+
+
+def test_a_disk_that_is_full_here_is_not_the_fault_of_the_remote(
+    remote: RemoteStore, here: ArtifactStore, tmp_path: Path
+) -> None:
+    push(remote, here)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            pull(remote, tmp_path / "there")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert ArtifactStore(tmp_path / "there").find("problems", KEY) is None
 
 
 @pytest.mark.parametrize(
