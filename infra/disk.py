@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,7 +68,8 @@ def write_whole(path: Path, content: bytes) -> None:
 
     Raises StoreError if the disk is full, read-only or forbidden.
     """
-    part = path.with_name(temporary_name(path.name, unique=f"{os.getpid()}-{threading.get_ident()}"))
+    writer = f"{socket.gethostname()}-{os.getpid()}-{threading.get_ident()}"  # the disk may be shared by machines
+    part = path.with_name(temporary_name(path.name, unique=writer))
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -28,7 +28,8 @@ PLUMBING = (
     "infra.catalog.catalog", "infra.catalog.catalog_file", "infra.catalog.catalog_rows", "infra.catalog.catalog_tables",
     "infra.catalog.openlineage_events", "infra.disk", "infra.fingerprint", "infra.installed", "infra.locks",
     "infra.python_sources",
-    "infra.processes.launcher", "infra.processes.launched_process", "infra.processes.workers", "infra.remote",
+    "infra.processes.launcher", "infra.processes.launched_process", "infra.processes.machines", "infra.processes.pulse",
+    "infra.processes.workers", "infra.remote",
     "infra.runs", "infra.settings", "infra.store",
     "infra.validation", "schemas.artifact", "schemas.errors", "schemas.kinds", "schemas.configs.pipeline",
     "schemas.configs.workers",
@@ -36,7 +37,7 @@ PLUMBING = (
     "tasks.running.shared_artifacts",
     "tasks.running.share_out", "tasks.running.training_process", "tasks.running.worker_process",
     "tasks.running.run_training", "tasks.running.progress_display", "tasks.running.stage",
-    "tasks.running.rebuild_reason", "thinkless_core.progress",
+    "tasks.running.rebuild_reason", "thinkless_core.progress", "thinkless_core.training.arrivals",
 )  # fmt: skip
 """Modules and packages that store, check or show the output of a stage and cannot change it; they do not count."""
 

@@ -2,7 +2,8 @@
 environment, for keys of others, and the plug-ins that other trainers load (tasks/exchange).
 
 THINKLESS_HOME, THINKLESS_LOCK_TIMEOUT_SECONDS, THINKLESS_TENSORBOARD, THINKLESS_TRACKERS, THINKLESS_REPORT_URL,
-THINKLESS_REMOTE -> Settings -> the rest of `infra`, as arguments.
+THINKLESS_REMOTE, THINKLESS_NETWORK_INTERFACE, THINKLESS_LONGEST_WAIT_SECONDS -> Settings -> the rest of `infra`, as
+arguments.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from schemas.errors import ConfigError
 
 DEFAULT_HOME = ".thinkless"
 DEFAULT_LOCK_TIMEOUT_SECONDS = 60.0
+DEFAULT_LONGEST_WAIT_SECONDS = 6 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,11 @@ class Settings:
     """Address at which the folder `<home>/artifacts/report` is served, for links in Prefect's UI."""
     remote: str | None = None
     """Address of the remote that runs take artifacts from and give them to (infra/remote); None: there is none."""
+    network_interface: str | None = None
+    """Interface, such as eth0 or ib0, that the machines of one training talk through; None: torch and NCCL choose."""
+    longest_wait_seconds: float = DEFAULT_LONGEST_WAIT_SECONDS
+    """How long the processes of one training wait for one that does not come, before it is named and all end. Long by
+    default, because one may sample long completions while the others sample short ones."""
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -42,11 +49,13 @@ class Settings:
         events = os.environ.get("THINKLESS_TENSORBOARD")
         return cls(
             home=_absolute(os.environ.get("THINKLESS_HOME") or DEFAULT_HOME),
-            lock_timeout_seconds=_timeout_from_environment(),
+            lock_timeout_seconds=_seconds("THINKLESS_LOCK_TIMEOUT_SECONDS", DEFAULT_LOCK_TIMEOUT_SECONDS),
             tensorboard=_absolute(events) if events else None,
             trackers=_names(os.environ.get("THINKLESS_TRACKERS", "")),
             report_url=os.environ.get("THINKLESS_REPORT_URL") or None,
             remote=os.environ.get("THINKLESS_REMOTE") or None,
+            network_interface=os.environ.get("THINKLESS_NETWORK_INTERFACE") or None,
+            longest_wait_seconds=_seconds("THINKLESS_LONGEST_WAIT_SECONDS", DEFAULT_LONGEST_WAIT_SECONDS),
         )
 
     def prepare(self) -> Settings:
@@ -78,17 +87,17 @@ def _names(listed: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip() for name in listed.split(",") if name.strip()))
 
 
-def _timeout_from_environment() -> float:
-    raw = os.environ.get("THINKLESS_LOCK_TIMEOUT_SECONDS")
+def _seconds(variable: str, default: float) -> float:
+    raw = os.environ.get(variable)
     if not raw:
-        return DEFAULT_LOCK_TIMEOUT_SECONDS
+        return default
     try:
         seconds = float(raw)
     except ValueError:
         seconds = math.nan
     if not (math.isfinite(seconds) and seconds >= 0):
         raise ConfigError(
-            f"environment variable THINKLESS_LOCK_TIMEOUT_SECONDS is {raw!r}; expected a number of seconds "
-            f">= 0, such as {DEFAULT_LOCK_TIMEOUT_SECONDS:g}; correct it or unset it"
+            f"environment variable {variable} is {raw!r}; expected a number of seconds >= 0, such as {default:g}; "
+            "correct it or unset it"
         )
     return seconds

@@ -45,7 +45,7 @@ class TrainRl(Stage[RlConfig]):
         from tasks.running.run_training import run_training
         from thinkless_core.rl.rl_logs import RlLogs
 
-        run_training(plan, workspace, progress, train=train)
+        run_training(plan, workspace, progress, train=train, settings=context.settings)
         logs = RlLogs.in_folder(workspace / "scratch")
         write_table(workspace, Metric, logs.metrics)
         rows = write_table(workspace, RolloutRecord, logs.rollouts)

@@ -43,7 +43,7 @@ class TrainSft(Stage[SftConfig]):
         from thinkless_core.training import sft_trainer
 
         pairs = tokenise(plan, workspace, progress)
-        run_training(plan, workspace, progress, train=train)
+        run_training(plan, workspace, progress, train=train, settings=context.settings)
         write_table(workspace, Metric, sft_trainer.metrics_log(workspace / "scratch"))
         write_table(workspace, DroppedRow, _left_out(plan, pairs))
         return StageOutcome(rows=len(pairs.rows("train")))

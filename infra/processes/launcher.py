@@ -1,7 +1,8 @@
 """Runs one job in several processes: starts them with `accelerate launch`, reads their messages, ends them.
 
-Launch -> accelerate launch -> N processes (infra/processes/launched_process.py)
-       -> messages while they work -> return, or one error that names the process that failed
+Launch -> (srun on several machines ->) accelerate launch -> N processes (infra/processes/launched_process.py)
+       -> messages and signs of life (infra/processes/pulse.py) while they work
+       -> return, or one error that names the process that failed, or that the others wait for
 
 No process outlives the call. If the call is interrupted, it asks all processes to end, and kills the rest later.
 If this process is killed, a guard ends the launcher, and each process notices that its parent is gone.
@@ -10,12 +11,12 @@ If this process is killed, a guard ends the launcher, and each process notices t
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -27,6 +28,8 @@ from typing import Any
 from infra.disk import writing
 from infra.processes.child_process import ends_with_this_process
 from infra.processes.launched_process import JOB_FILE, MESSAGES_FILE, Failure, last_lines, log_file, signal_words
+from infra.processes.machines import Machines
+from infra.processes.pulse import PulseWatch
 from schemas.configs.training import ACCELERATE_CONFIGS
 from schemas.errors import ConfigError, ThinklessError, TrainingError, nearest
 
@@ -36,6 +39,7 @@ PATIENCE_SECONDS = 40.0
 LAUNCHER_LOG = "launcher.log"
 _ENDED_BY_SIGNAL = re.compile(r"rank\s*: (\d+) \(local_rank: \d+\)\s+exitcode\s*: -(\d+)")
 """A process in the table of failures that the launcher prints when it ends."""
+_NODE_FAILURE = re.compile(r"^srun: error: Node failure on (\S+)", flags=re.MULTILINE)
 _CONSEQUENCES = (signal.SIGTERM, signal.SIGABRT)
 """Signals that follow a failure: the launcher ends the other processes, or their communication library aborts them."""
 
@@ -53,10 +57,19 @@ class Launch:
     job: Mapping[str, Any]
     """Content of job.json; any JSON value."""
     processes: int
+    """On each machine."""
     accelerate_config: str
     """A name in infra/processes/accelerate/, or a path."""
     folder: Path
-    """Folder for job, messages and logs; emptied at the start."""
+    """Folder for job, messages and logs, which all machines see; emptied at the start."""
+    machines: Machines
+    longest_wait_seconds: float = math.inf
+    """How long processes wait for one that does not come."""
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The machine of each process."""
+        return tuple(host for host in self.machines.hosts for _ in range(self.processes))
 
 
 def accelerate_config_path(name: str) -> Path:
@@ -88,12 +101,11 @@ def run_launched(launch: Launch, *, on_message: Callable[[Message], None]) -> No
         launch.folder.mkdir(parents=True)
         (launch.folder / JOB_FILE).write_text(json.dumps(launch.job), encoding="utf-8")
         log = (launch.folder / LAUNCHER_LOG).open("wb")
-    # Port 0 takes any free port, so that two launches can run at the same time.
-    options = ("--config_file", config, "--num_processes", launch.processes, "--main_process_port", 0)
-    words = (sys.executable, "-m", "accelerate.commands.launch", *options, "--module", launch.module, launch.folder)
+    options = ("--config_file", config, "--module", launch.module, launch.folder)
     with log:
         child = subprocess.Popen(
-            list(map(str, words)),
+            launch.machines.words(options, processes=launch.processes),
+            env={**os.environ, **launch.machines.variables()},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -101,18 +113,26 @@ def run_launched(launch: Launch, *, on_message: Callable[[Message], None]) -> No
         )
     guard = ends_with_this_process(child.pid)
     messages = _new_messages(launch.folder / MESSAGES_FILE)
+    watch = PulseWatch(launch.folder, launch.hosts, launch.longest_wait_seconds)
+    lost: str | None = None
     try:
         while True:
             ended = child.poll() is not None
             for message in next(messages):
                 on_message(message)
-            if ended:
+            lost = None if ended else watch.look(POLL_SECONDS)
+            if ended or lost:
                 break
             time.sleep(POLL_SECONDS)
     finally:
         _end(child)
         guard.kill()  # before the child's number can belong to another process
         guard.wait()
+    if lost:
+        raise TrainingError(
+            f"{launch.label}: {lost}; all were ended. The last good checkpoint is kept, and the same command goes on "
+            f"from there. Last lines of {launch.folder / LAUNCHER_LOG}:\n{last_lines(launch.folder / LAUNCHER_LOG)}"
+        )
     if child.returncode:
         raise _failure(launch, code=child.returncode)
 
@@ -151,15 +171,20 @@ def _failure(launch: Launch, *, code: int) -> ThinklessError:
     If one process is gone, the others soon report that they cannot reach it. Those reports are not the reason.
     """
     table = (launch.folder / LAUNCHER_LOG).read_text(encoding="utf-8", errors="replace")
+    if node := _NODE_FAILURE.search(table):
+        return TrainingError(
+            f"{launch.label}: Slurm lost machine {node[1]}; the last good checkpoint is kept, and the same command "
+            "goes on from there"
+        )
     for rank, number in _ENDED_BY_SIGNAL.findall(table):
         if int(number) not in _CONSEQUENCES:
             return _process_error(launch, rank=int(rank), what=signal_words(int(number)))
     failures = {
-        rank: failure for rank in range(launch.processes) if (failure := Failure.of(launch.folder, rank)) is not None
+        rank: failure for rank in range(len(launch.hosts)) if (failure := Failure.of(launch.folder, rank)) is not None
     }
     if not failures:
         return TrainingError(
-            f"{launch.label}: accelerate launch of {launch.processes} processes ended with exit code {code} before "
+            f"{launch.label}: accelerate launch of {len(launch.hosts)} processes ended with exit code {code} before "
             f"any of them reported an error; its last lines:\n{last_lines(launch.folder / LAUNCHER_LOG)}"
         )
     rank, first = min(failures.items(), key=lambda item: item[1].at)
@@ -170,7 +195,8 @@ def _failure(launch: Launch, *, code: int) -> ThinklessError:
 
 def _process_error(launch: Launch, *, rank: int, what: str) -> TrainingError:
     log = log_file(launch.folder, rank)
+    where = f" on {launch.hosts[rank]}" if len(launch.machines.hosts) > 1 else ""
     return TrainingError(
-        f"{launch.label}: process {rank} of {launch.processes} {what}; the last good checkpoint is kept, and the same "
-        f"command goes on from there. Last lines of {log}:\n{last_lines(log)}"
+        f"{launch.label}: process {rank} of {len(launch.hosts)}{where} {what}; the last good checkpoint is kept, and "
+        f"the same command goes on from there. Last lines of {log}:\n{last_lines(log)}"
     )

@@ -116,9 +116,9 @@ class RlConfig(TrainingConfig):
     def _every_process_samples_alone(self) -> Self:
         if self.launch is not None and isinstance(self.sampler, VllmSamplerConfig):
             size = self.sampler.tensor_parallel_size
-            if self.launch.processes > 1 and size > 1:
+            if self.launch.total > 1 and size > 1:
                 raise ValueError(
-                    f"sampler.tensor_parallel_size={size} with launch.processes={self.launch.processes}: each process "
+                    f"sampler.tensor_parallel_size={size} with {self.launch.total} processes of launch: each process "
                     "samples its own share of the prompts with an engine of its own; set tensor_parallel_size=1"
                 )
         return self

@@ -36,10 +36,18 @@ class LaunchConfig(Table):
     """Training in several processes, which `accelerate launch` starts."""
 
     processes: int = Field(ge=1)
-    """Processes, one per GPU (or per share of a CPU's cores)."""
+    """Processes on each machine, one per GPU (or per share of a CPU's cores)."""
+    machines: int = Field(1, ge=1)
+    """Machines that train as one. More than one needs an allocation of Slurm with as many nodes, in which the run or
+    its Prefect worker was started, and a store that all of them see (docs/cluster.md)."""
     accelerate_config: LocalPath = Field("ddp", min_length=1)
     """Parallelism: `single`, `ddp` or `fsdp2` (files in infra/processes/accelerate/), or the path of your own
     configuration file of accelerate."""
+
+    @property
+    def total(self) -> int:
+        """Processes on all machines together."""
+        return self.processes * self.machines
 
     def local_paths(self) -> tuple[str, ...]:
         """A configuration file of the user's."""

@@ -130,10 +130,10 @@ def _source_changes(plan: StagePlan[Any], manifest: Manifest) -> Iterator[str]:
         was, now = manifest.sources.get(name), plan.sources.get(name)
         if was != now:
             word = "changed" if was and now else "is new" if now else "is no longer used"
-            yield f"{_file_of(name)} {word}"
+            yield f"{file_of_module(name)} {word}"
 
 
-def _file_of(name: str) -> str:
+def file_of_module(name: str) -> str:
     """`thinkless_core.rl.policy_loss` -> `thinkless_core/rl/policy_loss.py`; a file's name is returned as it is."""
     is_module = "/" not in name and not name.endswith((".py", ".sql"))
     return f"{name.replace('.', '/')}.py" if is_module else name

@@ -7,12 +7,17 @@ plan -> (launch?) no:  `train` of the stage's module, called here
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from infra.installed import installed_version
 from infra.processes.launcher import Launch, Message, run_launched, shards_the_model
+from infra.processes.machines import Machines
+from infra.settings import Settings
 from infra.store.workspace import SCRATCH_NAME
 from schemas.configs.training import TrainingConfig
+from tasks.running.find import RESULT_PACKAGES
 from tasks.running.gpus import gpus_for
 from tasks.running.stage import StagePlan
 from thinkless_core.progress import Progress
@@ -37,12 +42,15 @@ class Train(Protocol[C_contra]):
         """Train on the artifacts in the folders `inputs`. Logs and checkpoints go to `workspace/scratch`, the result to
         `workspace/model`.
 
-        It is called in each of `processes` processes; only the main one writes. `sharded` splits the model over them.
+        It is called in each process, of which this machine has `processes`; only the main one writes. `sharded` splits
+        the model over all of them.
         """
         ...
 
 
-def run_training(plan: StagePlan[C], workspace: Path, progress: Progress, *, train: Train[C]) -> None:
+def run_training(
+    plan: StagePlan[C], workspace: Path, progress: Progress, *, train: Train[C], settings: Settings
+) -> None:
     """Train a stage's model in this process or in several, as its configuration says; passes on errors of training."""
     inputs = tuple(Path(artifact.path) for artifact in plan.inputs)
     launch = plan.config.launch
@@ -50,6 +58,7 @@ def run_training(plan: StagePlan[C], workspace: Path, progress: Progress, *, tra
         train(plan.config, inputs, workspace, progress)
         return
     gpus_for(launch.processes, stage=plan.stage)
+    machines = Machines.allocated(launch.machines, label=plan.stage, interface=settings.network_interface)
 
     def report_progress(message: Message) -> None:
         progress(message["done"], message["total"], message["numbers"], notes=tuple(message["notes"]))
@@ -60,6 +69,11 @@ def run_training(plan: StagePlan[C], workspace: Path, progress: Progress, *, tra
         "inputs": [str(path) for path in inputs],
         "workspace": str(workspace),
         "processes": launch.processes,
+        "machines": launch.machines,
+        "host": socket.gethostname(),
+        "sources": dict(plan.sources),
+        "packages": {name: installed_version(name) for name in RESULT_PACKAGES},
+        "longest_wait_seconds": settings.longest_wait_seconds,
         "sharded": shards_the_model(launch.accelerate_config),
     }
     run_launched(
@@ -70,6 +84,8 @@ def run_training(plan: StagePlan[C], workspace: Path, progress: Progress, *, tra
             processes=launch.processes,
             accelerate_config=launch.accelerate_config,
             folder=workspace / SCRATCH_NAME / "launch",
+            machines=machines,
+            longest_wait_seconds=settings.longest_wait_seconds,
         ),
         on_message=report_progress,
     )

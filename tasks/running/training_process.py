@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import importlib
 import logging
+import socket
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from infra.fingerprint import source_hashes
+from infra.installed import installed_version
 from infra.processes.launched_process import LaunchedProcess
+from infra.processes.pulse import SILENCE_SECONDS, Progressed, start_pulse
+from schemas.errors import ConfigError
+from tasks.running.rebuild_reason import file_of_module
 
 
 def main() -> None:
@@ -20,7 +26,41 @@ def main() -> None:
     process = LaunchedProcess.start(Path(sys.argv[1]))
     logging.basicConfig(level=logging.INFO, format=f"%(asctime)s [{process.rank}] %(message)s")
     with process.reporting(leave=_leave):
-        _train(process, process.job)
+        job = process.job
+        _refuse_other_code(job)
+        _show_life(process, job)
+        _train(process, job)
+
+
+def _refuse_other_code(job: Mapping[str, Any]) -> None:
+    """Raise ConfigError if this machine has other code or packages than the one that made the stage's key."""
+    here = source_hashes([job["stage"][0]])
+    changed = [file_of_module(name) for name, sha256 in here.items() if job["sources"].get(name) != sha256]
+    changed += [
+        f"{name} {installed} (there: {there})"
+        for name, there in job["packages"].items()
+        if (installed := installed_version(name)) != there
+    ]
+    if changed:
+        raise ConfigError(
+            f"the code on {socket.gethostname()} is not the code with which {job['host']} made this stage's key: "
+            f"{', '.join(changed)}; expected the same on every machine, and no change before the training has begun: "
+            "one environment on the shared disk, or the same versions everywhere"
+        )
+
+
+def _show_life(process: LaunchedProcess, job: Mapping[str, Any]) -> None:
+    """Give signs of life, and wait for no other process longer than the settings say."""
+    from thinkless_core.training.acceleration import wait_at_most
+    from thinkless_core.training.arrivals import HERE
+
+    start_pulse(
+        process.folder,
+        process.rank,
+        read=lambda: Progressed(HERE.number, HERE.last),
+        ends_with_launcher=job["machines"] > 1,
+    )
+    wait_at_most(job["longest_wait_seconds"] + SILENCE_SECONDS)  # the launcher, which names the missing one, is first
 
 
 def _train(process: LaunchedProcess, job: Mapping[str, Any]) -> None:

@@ -78,8 +78,8 @@ def longest_rollout(config: RlConfig) -> int:
 
 
 def num_processes(config: TrainingConfig) -> int:
-    """Processes that a stage trains in."""
-    return config.launch.processes if config.launch is not None else 1
+    """Processes that a stage trains in, on all machines."""
+    return config.launch.total if config.launch is not None else 1
 
 
 def _training_size(

@@ -12,9 +12,13 @@ from accelerate.utils import parse_flag_from_env
 
 from schemas.errors import TrainingError
 
-LONGEST_WAIT = timedelta(hours=6)
-"""The longest that one process waits for another: some sample short completions while others sample long ones. If a
-process dies, the launcher ends the others."""
+_longest_wait = timedelta(hours=6)
+
+
+def wait_at_most(seconds: float) -> None:
+    """Let this process wait so long for another of its group, and no longer, from the group's beginning on."""
+    global _longest_wait
+    _longest_wait = timedelta(seconds=seconds)
 
 
 def use_threads(num_threads: int, *, processes: int = 1) -> None:
@@ -27,7 +31,7 @@ def training_accelerator() -> Accelerator:
 
     Apple's MPS is left out: sampling needs float64, which it lacks.
     """
-    group = InitProcessGroupKwargs(timeout=LONGEST_WAIT)
+    group = InitProcessGroupKwargs(timeout=_longest_wait)
     return Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[group])
 
 

@@ -20,6 +20,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
+from thinkless_core.training.arrivals import HERE
 from thinkless_core.training.sharding import is_sharded
 
 P = ParamSpec("P")
@@ -69,6 +70,7 @@ def sum_gradients(model: nn.Module, *, accelerator: Accelerator) -> None:
     """
     if accelerator.num_processes == 1:
         return
+    HERE.come_to("the sum of the gradients")
     whole = [p for p in model.parameters() if p.requires_grad and not isinstance(p, DTensor)]
     holders = torch.tensor([p.grad is not None for p in whole], dtype=torch.int32, device=accelerator.device)
     dist.all_reduce(holders)
@@ -107,6 +109,7 @@ def run_on_main(accelerator: Accelerator, work: Callable[P, T], *args: P.args, *
     if accelerator.num_processes == 1:
         return work(*args, **keywords)
     box = [work(*args, **keywords)] if accelerator.is_main_process else [None]
+    HERE.come_to("what the main process decides")
     dist.broadcast_object_list(box, src=0)
     return cast(T, box[0])
 
@@ -115,6 +118,7 @@ def gather(own: T, *, accelerator: Accelerator | None) -> list[T]:
     """The values of all processes, in their order; anything that can be pickled."""
     if accelerator is None or accelerator.num_processes == 1:
         return [own]
+    HERE.come_to("the results of all processes")
     found = [own] * accelerator.num_processes  # places, to be filled
     dist.all_gather_object(found, own)
     return found
@@ -137,6 +141,7 @@ def process_stream(accelerator: Accelerator) -> tuple[int, ...]:
 def wait_for_all(accelerator: Accelerator) -> None:
     """Return when every process has come this far."""
     if accelerator.num_processes > 1:
+        HERE.come_to("a step that all begin together")
         dist.barrier()
 
 

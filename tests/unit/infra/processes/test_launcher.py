@@ -10,6 +10,7 @@ import pytest
 from accelerate.commands.config.config_args import load_config_from_file
 
 from infra.processes.launcher import Launch, Message, accelerate_config_path, run_launched, shards_the_model
+from infra.processes.machines import Machines
 from schemas.configs.training import ACCELERATE_CONFIGS
 from schemas.errors import CollapseError, ConfigError, TrainingError
 
@@ -25,6 +26,7 @@ def launch(folder: Path, **job: Any) -> list[Message]:
             processes=2,
             accelerate_config="ddp",
             folder=folder / "launch",
+            machines=Machines.allocated(1, label="sft"),
         ),
         on_message=said.append,
     )
@@ -93,6 +95,7 @@ def test_a_module_that_does_not_start_is_told_by_the_launcher(tmp_path: Path) ->
                 processes=1,
                 accelerate_config="single",
                 folder=tmp_path / "launch",
+                machines=Machines.allocated(1, label="sft"),
             ),
             on_message=lambda message: None,
         )
