@@ -16,7 +16,7 @@ from pydantic import JsonValue
 
 from flows.recipe import AnyPlan, stages_until
 from flows.request import RunRequest
-from infra.runs import RunRecord, StageUse, add_stage, finish_run, save_run, start_run
+from infra.runs import RunRecord, StageUse, add_stage, finish_run, giving_signs, save_run, start_run
 from schemas.artifact import Artifact, Manifest
 from schemas.errors import MissingArtifactError
 from tasks.running.context import RunContext
@@ -84,7 +84,8 @@ def recorded(
     logger.setLevel(logging.INFO)  # a Prefect worker sets no level; its lines go to the run's page in the UI
     logger.info("run %s  profile %s  store %s", context.run_id, context.profile, context.settings.home)
     try:
-        yield recorder
+        with giving_signs(context.settings.home, context.run_id):
+            yield recorder
     except BaseException as error:
         recorder.record = finish_run(recorder.record, error=error)
         recorder.save()

@@ -63,15 +63,17 @@ def temporary_name(name: str, *, unique: str) -> str:
     return f".{name}.{unique}.part"
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes, *, new_folder: bool = True) -> None:
     """Replace the content of `path`: after a crash at any point it holds the old bytes or the new ones.
 
-    Raises StoreError if the disk is full, read-only or forbidden.
+    Its folder is made, unless `new_folder` forbids it: then FileNotFoundError is raised if it is gone. Raises
+    StoreError if the disk is full, read-only or forbidden.
     """
     writer = f"{socket.gethostname()}-{os.getpid()}-{threading.get_ident()}"  # the disk may be shared by machines
     part = path.with_name(temporary_name(path.name, unique=writer))
     with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if new_folder:
+            path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with part.open("wb") as stream:
                 stream.write(content)

@@ -11,6 +11,9 @@ import json
 import logging
 import os
 import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -19,6 +22,7 @@ import psutil
 from pydantic import JsonValue, ValidationError
 
 from infra.disk import write_whole
+from infra.store.shared_home import is_shared
 from schemas.base import Record
 from schemas.errors import MissingArtifactError, StoreError
 
@@ -26,6 +30,10 @@ _log = logging.getLogger("thinkless")
 
 PROCESS_ENDED = "process ended"
 """Error of a run whose process ended without recording one (kill -9, power cut)."""
+SIGN_SECONDS = 20.0
+"""On a home that machines share, a running run touches its record so often."""
+SILENCE_SECONDS = 180.0
+"""A run of another machine without such a sign for so long is taken for dead."""
 
 
 class StageUse(Record):
@@ -139,17 +147,53 @@ def list_runs(home: Path) -> list[RunRecord]:
     return sorted(records, key=lambda record: (record.started_at, record.run_id))
 
 
+@contextmanager
+def giving_signs(home: Path, run_id: str) -> Iterator[None]:
+    """A block in which other machines see that this run's process lives; they cannot look for the process itself."""
+    done = threading.Event()
+
+    def touch() -> None:
+        while not done.wait(SIGN_SECONDS):
+            with suppress(OSError):
+                os.utime(_path(home, run_id))
+
+    thread = threading.Thread(target=touch, daemon=True)
+    if is_shared(home):
+        thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+
+
 def _path(home: Path, run_id: str) -> Path:
     assert Path(run_id).name == run_id, f"run id {run_id!r} is no file name"
     return home / "runs" / f"{run_id}.json"
 
 
 def _with_true_status(record: RunRecord, path: Path) -> RunRecord:
-    """The record, marked `failed` if it says `running` and its process is gone. Only checked for runs of this host."""
-    if record.status != "running" or record.host != socket.gethostname() or _is_alive(record):
+    """The record, marked `failed` if it says `running` and its process is gone, or gives no sign elsewhere."""
+    if record.status != "running":
+        return record
+    here = record.host == socket.gethostname()
+    if _is_alive(record) if here else not is_shared(path.parent.parent) or _seconds_silent(path) < SILENCE_SECONDS:
         return record
     last_sign = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat()
-    return record.model_copy(update={"status": "failed", "error": PROCESS_ENDED, "finished_at": last_sign})
+    error = PROCESS_ENDED if here else f"{record.host} gives no sign of it"
+    return record.model_copy(update={"status": "failed", "error": error, "finished_at": last_sign})
+
+
+def _seconds_silent(path: Path) -> float:
+    """Age of a file by the clock of its disk, which is not always this machine's."""
+    clock = path.with_name(f".clock-{socket.gethostname()}-{os.getpid()}")
+    try:
+        clock.touch()
+        return clock.stat().st_mtime - path.stat().st_mtime
+    except OSError:  # a home that this user may only read
+        return datetime.now(UTC).timestamp() - path.stat().st_mtime
+    finally:
+        with suppress(OSError):
+            clock.unlink(missing_ok=True)
 
 
 def _is_alive(record: RunRecord) -> bool:

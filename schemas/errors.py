@@ -41,6 +41,10 @@ class StoreError(Terminal):
     """The artifact store cannot be written, or a newer version wrote it."""
 
 
+class WorkspaceLostError(Transient):
+    """Another machine took a build over, because its builder seemed dead."""
+
+
 class MissingArtifactError(Terminal):
     """The store does not hold a requested artifact or run."""
 

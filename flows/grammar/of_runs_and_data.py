@@ -1,11 +1,12 @@
 """The grammar of the commands that read, or share, what runs have left: runs, watch, compare, sql, lineage, catalog,
-push, pull, remote."""
+share, push, pull, remote."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from flows.grammar.added_command import RUN_HELP, Commands, add_command
+from infra.store.shared_home import DEFAULT_LOCAL
 
 
 def add_run_commands(commands: Commands) -> None:
@@ -92,7 +93,18 @@ def add_data_commands(commands: Commands) -> None:
 
 
 def add_remote_commands(commands: Commands) -> None:
-    """push, pull, remote."""
+    """share, push, pull, remote."""
+    share = add_command(
+        commands,
+        "share",
+        "say that several machines use this home, on a disk that all of them see",
+        "thinkless share",
+        "thinkless share --local /scratch/thinkless",
+    )
+    share.add_argument("--local", type=Path, default=Path(DEFAULT_LOCAL), metavar="DIR",
+                       help="folder on each machine's own disk, the same path on all, for the catalog "
+                       f"(default: {DEFAULT_LOCAL})")  # fmt: skip
+
     push = add_command(
         commands,
         "push",

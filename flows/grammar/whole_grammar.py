@@ -128,8 +128,11 @@ def _add_doctor(commands: Commands) -> None:
         "check what would stop a run, before it starts",
         "thinkless doctor --profile tiny",
         "thinkless doctor --profile paper --data ~/data",
+        "sbatch --nodes=2 --wrap 'thinkless doctor --cluster'",
     )
     _add_configuration(doctor)
+    doctor.add_argument("--cluster", action="store_true", help="instead: whether the machines of this allocation of "
+                        "Slurm agree in versions, code, clocks and names, and may share the home")  # fmt: skip
 
 
 def _add_configuration(command: argparse.ArgumentParser) -> None:

@@ -16,8 +16,16 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
-from infra.catalog.catalog_file import CATALOG_NAME, DamagedCatalogError, explained, opened, remove_catalog
+from infra.catalog.catalog_file import (
+    CATALOG_NAME,
+    DamagedCatalogError,
+    catalog_path,
+    explained,
+    opened,
+    remove_catalog,
+)
 from infra.catalog.catalog_rows import (
     is_registered,
     limit_memory,
@@ -31,12 +39,15 @@ from infra.locks import file_lock
 from infra.runs import RunRecord, list_runs
 from infra.store.artifact_store import ArtifactStore
 from schemas.artifact import Manifest
-from schemas.errors import CatalogLockedError, Transient
+from schemas.errors import CatalogLockedError, ContractError, Transient
 
 _log = logging.getLogger("thinkless")
 
 Write = Callable[[duckdb.DuckDBPyConnection], None]
 
+_KNOWN_RUNS = (
+    "select run_id, status, count(used.key) from runs left join run_artifacts as used using (run_id) group by all"
+)
 _HELD_SECONDS = 1.0
 """How long a reader may hold the file before it is written in a copy; a query of ours takes less."""
 
@@ -46,7 +57,7 @@ class Catalog:
 
     def __init__(self, home: Path, *, timeout_seconds: float) -> None:
         self.home = home
-        self.path = home / CATALOG_NAME
+        self.path = catalog_path(home)
         self._timeout_seconds = timeout_seconds
 
     def register(self, manifest: Manifest, path: Path) -> None:
@@ -84,6 +95,32 @@ class Catalog:
     def open_or_rebuild(self) -> None:
         """Makes sure that there is a catalog of this version; if not, it is rebuilt, with a warning."""
         self._write(lambda connection: None)
+
+    def catch_up(self) -> None:
+        """Takes in what other machines have published and run in this home since. An artifact that cannot be read is
+        left out with a warning.
+        """
+        store, runs = ArtifactStore(self.home), list_runs(self.home)
+        with opened(self.path, read_only=True, timeout_seconds=self._timeout_seconds) as connection:
+            new = [
+                (manifest, path)
+                for manifest in store.manifests()
+                if not is_registered(connection, manifest, path := store.path(manifest.stage, manifest.key))
+            ]
+            known = connection.execute(_KNOWN_RUNS).fetchall()
+        changed = [run for run in runs if (run.run_id, run.status, len(run.stages)) not in set(known)]
+        for manifest, path in new:
+            try:
+                self.register(manifest, path)
+            except (OSError, pa.ArrowException, ContractError) as error:
+                _log.warning("left out of the catalog: %s/%s: %s", manifest.stage, manifest.key, error)
+
+        def write(connection: duckdb.DuckDBPyConnection) -> None:
+            for run in changed:
+                record_run_rows(connection, run)
+
+        if changed:
+            self._write(write)
 
     def _write(self, write: Write) -> None:
         with self._locked():
@@ -135,7 +172,7 @@ class Catalog:
         with ExitStack() as stack:
             try:
                 lock = file_lock(
-                    self.home / "catalog.lock",
+                    self.path.with_suffix(".lock"),
                     owner="a catalog writer",
                     timeout_seconds=self._timeout_seconds,
                     on_wait=_log.info,

@@ -18,9 +18,16 @@ import duckdb
 
 from infra.catalog.catalog_tables import schema_version
 from infra.disk import store_error
+from infra.store.shared_home import local_files
 from schemas.errors import CatalogLockedError, StoreError
 
 CATALOG_NAME = "catalog.duckdb"
+
+
+def catalog_path(home: Path) -> Path:
+    """This machine's catalog of a home."""
+    return local_files(home) / CATALOG_NAME
+
 
 _FIRST_PAUSE_SECONDS = 0.02
 _LONGEST_PAUSE_SECONDS = 0.5

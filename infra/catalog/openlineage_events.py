@@ -9,6 +9,7 @@ digest; each table of it is a nested field of its schema.
 from __future__ import annotations
 
 import os
+import socket
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from infra.disk import writing
 from infra.locks import file_lock
+from infra.store.shared_home import is_shared
 from schemas.artifact import InputRef, Manifest
 from schemas.base import arrow_schema
 from schemas.tables import TABLES
@@ -43,7 +45,9 @@ def emit_events(
     from openlineage.client.serde import Serde  # slow to import, and only builders need it
 
     line = Serde.to_json(_run_event(home, manifest, event, run_id, str(uuid.UUID(attempt_uuid)), error))
-    _append(home / "lineage" / "events.jsonl", line)
+    # On a shared disk, where two machines may append at the same time, each has a file of its own.
+    name = f"events-{socket.gethostname()}.jsonl" if is_shared(home) else "events.jsonl"
+    _append(home / "lineage" / name, line)
 
 
 def _run_event(home: Path, manifest: Manifest, event: Event, run_id: str, attempt: str, error: str | None) -> RunEvent:

@@ -13,8 +13,9 @@ import duckdb
 import pyarrow as pa
 
 from infra.catalog.catalog import Catalog
-from infra.catalog.catalog_file import CATALOG_NAME, DamagedCatalogError, first_line, opened
+from infra.catalog.catalog_file import DamagedCatalogError, catalog_path, first_line, opened
 from infra.catalog.table_format import format_table
+from infra.store.shared_home import is_shared
 from schemas.errors import MissingArtifactError, QueryError
 
 __all__ = ["format_table", "run_query"]
@@ -40,10 +41,12 @@ def run_query(
     something unknown, MissingArtifactError before the first run, CatalogLockedError if a writer takes too long.
     """
     _refuse_unless_reading(sql)
-    path = home / CATALOG_NAME
+    path = catalog_path(home)
     if not path.exists():
         _make_catalog(home, timeout_seconds=timeout_seconds)
     try:
+        if is_shared(home):
+            Catalog(home, timeout_seconds=timeout_seconds).catch_up()
         return _execute(path, sql, timeout_seconds=timeout_seconds, parameters=parameters or {})
     except DamagedCatalogError as damage:
         _log.warning("catalog cannot be read (%s)", damage)

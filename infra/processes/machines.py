@@ -40,15 +40,7 @@ class Machines:
         """
         if number == 1:
             return cls((socket.gethostname(),), interface)
-        hosts = _allocated_hosts(label, number)
-        if len(hosts) < number:
-            job = os.environ.get("SLURM_JOB_ID")
-            raise ConfigError(
-                f"{label}.launch.machines: {number} are wanted, and Slurm's allocation {job} has {len(hosts)} "
-                f"({', '.join(hosts)}); ask for more (sbatch --nodes={number}), or set "
-                f"{label}.launch.machines={len(hosts)}"
-            )
-        return cls(tuple(hosts[:number]), interface)
+        return cls(all_allocated(f"{label}.launch.machines={number}", at_least=number)[:number], interface)
 
     def words(self, options: Sequence[object], *, processes: int) -> list[str]:
         """The command that starts `accelerate launch` with these options on every machine, with `processes` on each."""
@@ -67,7 +59,7 @@ class Machines:
             # The batch step, in which this process runs, holds the same cores; a machine that fails ends all.
             step += ["--overlap", "--cpu-bind=none", "--kill-on-bad-exit=1", "--export=ALL"]
             meet = ["--rdzv_backend", "static", "--main_process_ip", self.hosts[0], "--main_process_port", self._port()]
-            join = ["srun", *step, "/bin/sh", "-c", JOIN, sys.executable, *meet]
+            join = [*one_task_each(self), "/bin/sh", "-c", JOIN, sys.executable, *meet]
         return [str(word) for word in (*join, *all_of_them, *options)]
 
     def variables(self) -> dict[str, str]:
@@ -83,17 +75,32 @@ class Machines:
             return int(probe.getsockname()[1])
 
 
-def _allocated_hosts(label: str, number: int) -> list[str]:
+def one_task_each(machines: Machines) -> list[str]:
+    """The words of `srun` that run what follows once on each machine; if one fails, all are ended."""
+    number = len(machines.hosts)
+    where = [f"--nodes={number}", f"--ntasks={number}", "--ntasks-per-node=1", f"--nodelist={','.join(machines.hosts)}"]
+    # The batch step, in which this process runs, holds the same cores; a task may use all of its machine's.
+    return ["srun", *where, "--overlap", "--cpu-bind=none", "--kill-on-bad-exit=1", "--export=ALL"]
+
+
+def all_allocated(what: str, *, at_least: int) -> tuple[str, ...]:
+    """The machines of Slurm's allocation; raises ConfigError if this process runs in none, or in a smaller one.
+
+    `what` needs them, in errors.
+    """
     listed = os.environ.get("SLURM_JOB_NODELIST")
     if not listed or shutil.which("srun") is None or shutil.which("scontrol") is None:
         raise ConfigError(
-            f"{label}.launch.machines: {number} machines need an allocation of Slurm, and this process runs in none; "
-            f"start the run, or its Prefect worker, with `sbatch --nodes={number} ...` (docs/cluster.md), or set "
-            f"{label}.launch.machines=1"
+            f"{what} needs an allocation of Slurm, of {at_least} machines, and this process runs in none; start it, or "
+            f"its Prefect worker, with `sbatch --nodes={at_least} ...` (docs/cluster.md)"
         )
     found = subprocess.run(["scontrol", "show", "hostnames", listed], capture_output=True, text=True, check=False)
-    if found.returncode or not found.stdout.split():
+    hosts = tuple(found.stdout.split())
+    if found.returncode or not hosts:
+        raise ConfigError(f"{what}: Slurm does not say which machines {listed} are: {found.stderr.strip()}")
+    if len(hosts) < at_least:
         raise ConfigError(
-            f"{label}.launch.machines: Slurm does not say which machines {listed} are: {found.stderr.strip()}"
+            f"{what} needs {at_least} machines, and Slurm's allocation {os.environ.get('SLURM_JOB_ID')} has "
+            f"{len(hosts)} ({', '.join(hosts)}); ask for more (sbatch --nodes={at_least})"
         )
-    return found.stdout.split()
+    return hosts

@@ -25,6 +25,8 @@ from typing import Any, NamedTuple
 BEAT_SECONDS = 1.0
 SILENCE_SECONDS = 120.0
 """Whoever gives no sign for so long is taken for dead."""
+STUCK_SECONDS = 600.0
+"""The longest that processes are in one meeting after all have come."""
 START_SECONDS = 900.0
 """The longest that processes take to start: torch waits as long for machines that join."""
 LAUNCHER_FILE = "launcher.json"
@@ -38,6 +40,8 @@ class Pulse(NamedTuple):
     """Meetings of all processes that it has come to."""
     last: str
     """What the last one was for."""
+    inside: bool
+    """Whether it is in that one."""
     host: str
 
 
@@ -46,6 +50,7 @@ class Progressed(NamedTuple):
 
     number: int
     last: str
+    inside: bool
 
 
 def pulse_file(folder: Path, rank: int) -> Path:
@@ -132,7 +137,15 @@ class PulseWatch:
             return None
         first = max(known, key=lambda pulse: pulse.number)
         behind = [rank for rank, pulse in enumerate(known) if pulse.number < first.number]
-        seconds = self._behind.seconds_since((first.number, tuple(behind)), passed)
+        met = not behind and all(pulse.inside for pulse in known)
+        seconds = self._behind.seconds_since((first.number, tuple(behind), met), passed)
+        if met and seconds > min(STUCK_SECONDS, self.longest_wait_seconds):
+            machines = ", ".join(dict.fromkeys(self.hosts))
+            return (
+                f"all processes came to meeting {first.number}, {first.last}, and none got through within "
+                f"{seconds:.0f} s: is the network between {machines} whole, and its interface the right one "
+                "(THINKLESS_NETWORK_INTERFACE)?"
+            )
         if not behind or seconds <= self.longest_wait_seconds:
             return None
         names = " and ".join(map(self._name, behind))
@@ -158,7 +171,7 @@ def _read(path: Path) -> Any:
         return None
 
 
-def _write(path: Path, content: tuple[int | str, ...]) -> None:
+def _write(path: Path, content: tuple[int | str | bool, ...]) -> None:
     part = path.with_suffix(".part")
     with suppress(OSError):  # a full disk is named by who needs it, and the folder may be gone already
         part.write_text(json.dumps(content), encoding="utf-8")

@@ -121,9 +121,11 @@ def _report_config(record: RunRecord) -> ReportConfig:
 
 def _logs(store: ArtifactStore, stage: str, key: str) -> dict[str, tuple[Path, ...]]:
     """Tables that a stage has begun to log in its workspace."""
-    scratch = store.path(stage, key).with_name(f"{key}.part") / SCRATCH_NAME
+    workspace = store.workspace(stage, key)
+    if workspace is None:
+        return {}
     names = {"metrics": f"{stage}_metrics", "rollouts": "rollouts", "guard_events": "guard_events"}
-    found = {name: scratch / f"{file}.jsonl" for file, name in names.items() if name in TABLES}
+    found = {name: workspace / SCRATCH_NAME / f"{file}.jsonl" for file, name in names.items() if name in TABLES}
     return {name: (path,) for name, path in found.items() if path.is_file()}
 
 

@@ -3,9 +3,10 @@
 open_workspace -> <key>.part (work, checkpoints in scratch/) -> describe_files -> publish -> <key> -> find
 
 Beside an artifact there may be `<key>.part` (being built), `<key>.received` (being downloaded), `<key>.old` (being
-replaced), `<key>.corrupt-N` (found damaged) and `<key>.quarantine-N` (failed validation). The manifest is written last;
-after a crash between manifest and rename, the next `find` completes the rename. Renames hold a short lock, so that a
-reader under that lock never takes a half-done exchange for damage.
+replaced), `<key>.corrupt-N` (found damaged) and `<key>.quarantine-N` (failed validation); on a home that machines share
+the first two have their builder's name as well (infra/store/places.py). The manifest is written last; after a crash
+between manifest and rename, the next `find` completes the rename. Renames hold a short lock, so that a reader under
+that lock never takes a half-done exchange for damage.
 """
 
 from __future__ import annotations
@@ -13,20 +14,25 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from infra.disk import sync, temporary_name, write_whole, writing
-from infra.locks import file_lock, lock_owner
 from infra.store import workspace as workspaces
 from infra.store.manifest_file import MANIFEST_NAME, decode_manifest, encode_manifest
+from infra.store.places import Places, key_of
+from infra.store.publishing import put_in_place
+from infra.store.shared_home import lock
+from infra.store.verified_artifact import lost, reference, verified
 from infra.store.verified_files import first_damage
 from infra.store.workspace import SCRATCH_NAME, Role
 from schemas.artifact import Artifact, Manifest, OutputFile
 from schemas.errors import MissingArtifactError, StoreError
 
 _log = logging.getLogger("thinkless")
+BUILDER_NAME = "builder"
+"""File in scratch/ with the owner of the build."""
 
 
 class UnfinishedBuild(NamedTuple):
@@ -44,11 +50,11 @@ class ArtifactStore:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self._root = home / "artifacts"
+        self._places = Places(home)
 
     def path(self, stage: str, key: str) -> Path:
         """Directory of a published artifact, whether it exists or not."""
-        return self._root / stage / key
+        return self._places.final(stage, key)
 
     def find(self, stage: str, key: str) -> Artifact | None:
         """The artifact, after it was verified (see infra.store.verified_files); None if it has to be built.
@@ -59,10 +65,11 @@ class ArtifactStore:
         directory = self.path(stage, key)
         if not directory.parent.exists():
             return None
-        interrupted = (self._part(stage, key) / MANIFEST_NAME).exists() or self._old(stage, key).exists()
+        written = any((part / MANIFEST_NAME).exists() for part in self._places.workspaces(stage, key))
+        interrupted = written or self._places.old(stage, key).exists()
         if not interrupted:
             try:
-                return _verified(directory, stage=stage, key=key, record=self._record(stage, key))
+                return verified(directory, stage=stage, key=key, record=self._places.record(stage, key))
             except ValueError:
                 pass  # absent, damaged, or exchanged while it was read: checked again under the lock
         with self._renaming(stage, key):
@@ -70,7 +77,7 @@ class ArtifactStore:
             if not directory.exists():
                 return None
             try:
-                return _verified(directory, stage=stage, key=key, record=self._record(stage, key))
+                return verified(directory, stage=stage, key=key, record=self._places.record(stage, key))
             except ValueError as damage:
                 aside = self._move_aside(directory, label="corrupt")
                 _log.warning(
@@ -91,7 +98,9 @@ class ArtifactStore:
         try:
             return decode_manifest(where.read_bytes(), where=str(where))
         except FileNotFoundError:
-            said = f"no artifact {stage}/{key} in {self._root}; expected a published one; `thinkless run` builds it"
+            said = (
+                f"no artifact {stage}/{key} in {self._places.root}; expected a published one; `thinkless run` builds it"
+            )
             raise MissingArtifactError(said) from None
         except ValueError as damage:
             raise StoreError(f"{damage}; launch the run again, which rebuilds the artifact") from damage
@@ -99,7 +108,7 @@ class ArtifactStore:
     def manifests(self) -> Iterator[Manifest]:
         """Manifests of all published artifacts, oldest first; damaged ones are left out with a warning."""
         found = []
-        for where in self._root.glob(f"*/*/{MANIFEST_NAME}"):
+        for where in self._places.root.glob(f"*/*/{MANIFEST_NAME}"):
             if "." in where.parent.name:  # .part, .old, .corrupt-N, .quarantine-N
                 continue
             try:
@@ -115,7 +124,7 @@ class ArtifactStore:
         and moves it aside.
         """
         for manifest in self.manifests():
-            record = self._record(manifest.stage, manifest.key)
+            record = self._places.record(manifest.stage, manifest.key)
             record.unlink(missing_ok=True)
             damage = first_damage(self.path(manifest.stage, manifest.key), manifest, record=record)
             if damage is not None:
@@ -133,8 +142,9 @@ class ArtifactStore:
         """The lock that allows one builder per key. Without `timeout_seconds` it waits for ever: the other builder
         makes the artifact that is wanted here.
         """
-        return file_lock(
-            self._lock_file(stage, key, "build"),
+        return lock(
+            self.home,
+            self._places.lock(stage, key, "build"),
             owner=owner,
             timeout_seconds=timeout_seconds,
             on_wait=on_wait,
@@ -143,23 +153,31 @@ class ArtifactStore:
     def unfinished(self, *, owner: str) -> list[UnfinishedBuild]:
         """Builds that `owner` took up last and that are not published, oldest first; takes no lock."""
         found = []
-        for part in self._root.glob("*/*.part"):
-            stage, key = part.parent.name, part.name.removesuffix(".part")
-            lock = self._lock_file(stage, key, "build")
-            if lock_owner(lock) == owner:
-                found.append(UnfinishedBuild(stage, key, part, lock.stat().st_mtime))
+        for builder in self._places.root.glob(f"*/*.part/{SCRATCH_NAME}/{BUILDER_NAME}"):
+            part = builder.parent.parent
+            if builder.read_text(encoding="utf-8") == owner:
+                found.append(UnfinishedBuild(part.parent.name, key_of(part), part, builder.stat().st_mtime))
         return sorted(found, key=lambda build: build.began)
 
-    def open_workspace(self, stage: str, key: str) -> Path:
-        """The directory to build in, with its scratch/ and all files of an interrupted build.
+    def workspace(self, stage: str, key: str) -> Path | None:
+        """Where an artifact is being built, or its build was interrupted; None if nowhere."""
+        found = self._places.workspaces(stage, key)
+        return found[-1] if found else None
 
-        Only the holder of the build lock may call it.
+    def open_workspace(self, stage: str, key: str, *, owner: str = "") -> Path:
+        """The directory to build in, with its scratch/ and all files of an interrupted build, which is taken over.
+
+        Only the holder of the build lock may call it. `owner` is what `unfinished` finds it by.
         """
-        part = self._part(stage, key)
+        part, before = self._places.workspace(stage, key), self.workspace(stage, key)
         with writing(part):
+            if before is not None and not part.exists():
+                with suppress(FileNotFoundError):
+                    before.rename(part)
             (part / SCRATCH_NAME).mkdir(parents=True, exist_ok=True)
             for unpublished in (part / MANIFEST_NAME, *part.glob(temporary_name(MANIFEST_NAME, unique="*"))):
                 unpublished.unlink(missing_ok=True)
+            (part / SCRATCH_NAME / BUILDER_NAME).write_text(owner, encoding="utf-8")
         return part
 
     @staticmethod
@@ -174,21 +192,41 @@ class ArtifactStore:
         """See infra.store.workspace.output_digest."""
         return workspaces.output_digest(files)
 
-    def publish(self, workspace: Path, manifest: Manifest) -> Artifact:
-        """Make the workspace the artifact of its key; it replaces an existing one.
+    def publish(self, workspace: Path, manifest: Manifest, *, replace: bool = True) -> Artifact:
+        """Make the workspace the artifact of its key.
 
-        A crash at any point leaves the old artifact, the new one, or a state that `find` completes to one of
-        them.
+        An artifact that is there already is replaced if `replace` says so, else returned instead, if it is whole: its
+        builder was quicker. A crash at any point leaves the old artifact, the new one, or a state that `find` completes
+        to one of them. Raises WorkspaceLostError if another builder has taken the workspace over.
         """
         stage, key = manifest.stage, manifest.key
-        assert workspace == self._part(stage, key), f"{workspace} is not the workspace of {stage}/{key}"
+        assert (workspace.parent.name, key_of(workspace)) == (stage, key), f"{workspace} is none of {stage}/{key}"
         assert manifest.digest == self.output_digest(manifest.files), "digest and files of the manifest disagree"
         with self._renaming(stage, key), writing(workspace):
-            for file in manifest.files:
-                sync(workspace / file.name)
-            write_whole(workspace / MANIFEST_NAME, encode_manifest(manifest))
-            self._exchange(stage, key)
-        return _reference(self.path(stage, key), manifest)
+            try:
+                for file in manifest.files:
+                    sync(workspace / file.name)
+                write_whole(workspace / MANIFEST_NAME, encode_manifest(manifest), new_folder=False)
+            except FileNotFoundError as error:
+                raise lost(workspace) from error
+            return self._place(workspace, stage, key, replace=replace)
+
+    def _place(self, folder: Path, stage: str, key: str, *, replace: bool) -> Artifact:
+        """Put a folder with its manifest in place; returns the artifact that is there then."""
+        final, record = self.path(stage, key), self._places.record(stage, key)
+        if not replace and final.exists():
+            try:
+                verified(final, stage=stage, key=key, record=record)
+            except ValueError:
+                replace = True
+        shutil.rmtree(folder / SCRATCH_NAME, ignore_errors=True)
+        placed = put_in_place(folder, final=final, old=self._places.old(stage, key), replace=replace)
+        if not placed and folder.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+        try:
+            return reference(final, self.manifest(stage, key))
+        except MissingArtifactError:
+            raise lost(folder) from None
 
     def receive(self, stage: str, key: str, fill: Callable[[Path], Manifest | None]) -> Manifest | None:
         """Publish what `fill` writes into an empty folder: an artifact of another home, every byte of it checked.
@@ -196,7 +234,7 @@ class ArtifactStore:
         Nothing is published if `fill` returns None. Only the holder of the build lock may call it, for a key that is
         not published; what an interrupted build has left goes.
         """
-        folder = self._root / stage / f"{key}.received"
+        folder = self._places.received(stage, key)
         shutil.rmtree(folder, ignore_errors=True)
         try:
             with writing(folder):
@@ -207,47 +245,39 @@ class ArtifactStore:
             with self._renaming(stage, key), writing(folder):
                 for file in (*(file.name for file in manifest.files), MANIFEST_NAME):
                     sync(folder / file)
-                folder.rename(self.path(stage, key))
-                sync(folder.parent)
+                self._place(folder, stage, key, replace=False)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        shutil.rmtree(self._part(stage, key), ignore_errors=True)
+        for part in self._places.workspaces(stage, key):
+            shutil.rmtree(part, ignore_errors=True)
         return manifest
 
     def quarantine(self, workspace: Path) -> Path:
         """Move a workspace that failed validation aside; the next build starts with an empty one."""
-        stage, key = workspace.parent.name, workspace.name.removesuffix(".part")
+        stage, key = workspace.parent.name, key_of(workspace)
         with self._renaming(stage, key):
             return self._move_aside(workspace, label="quarantine")
 
     def _finish_publish(self, stage: str, key: str) -> None:
         """Complete or undo a `publish` that a crash interrupted."""
-        part, old, final = self._part(stage, key), self._old(stage, key), self.path(stage, key)
-        if (part / MANIFEST_NAME).exists():
+        old, final = self._places.old(stage, key), self.path(stage, key)
+        for part in self._places.workspaces(stage, key):
+            if not (part / MANIFEST_NAME).exists():
+                continue
             try:
-                _verified(part, stage=stage, key=key)
+                verified(part, stage=stage, key=key)
             except ValueError:
                 (part / MANIFEST_NAME).unlink(missing_ok=True)
             else:
-                self._exchange(stage, key)
+                self._place(part, stage, key, replace=True)
         if old.exists():
             if final.exists():
-                shutil.rmtree(old)
+                shutil.rmtree(old, ignore_errors=True)
             else:
                 old.rename(final)
 
-    def _exchange(self, stage: str, key: str) -> None:
-        part, old, final = self._part(stage, key), self._old(stage, key), self.path(stage, key)
-        shutil.rmtree(part / SCRATCH_NAME, ignore_errors=True)
-        if final.exists():
-            shutil.rmtree(old, ignore_errors=True)
-            final.rename(old)
-        part.rename(final)
-        sync(final.parent)
-        shutil.rmtree(old, ignore_errors=True)
-
     def _move_aside(self, directory: Path, *, label: str) -> Path:
-        key = directory.name.removesuffix(".part")
+        key = key_of(directory)
         number = 1
         while (aside := directory.with_name(f"{key}.{label}-{number}")).exists():
             number += 1
@@ -255,46 +285,5 @@ class ArtifactStore:
             directory.rename(aside)
         return aside
 
-    def _part(self, stage: str, key: str) -> Path:
-        return self._root / stage / f"{key}.part"
-
-    def _old(self, stage: str, key: str) -> Path:
-        return self._root / stage / f"{key}.old"
-
-    def _record(self, stage: str, key: str) -> Path:
-        return self.home / "verified" / f"{stage}-{key}.json"
-
-    def _lock_file(self, stage: str, key: str, purpose: str) -> Path:
-        return self.home / "locks" / f"{stage}-{key}.{purpose}.lock"
-
     def _renaming(self, stage: str, key: str) -> AbstractContextManager[None]:
-        return file_lock(self._lock_file(stage, key, "rename"), owner=f"publisher of {stage}/{key}")
-
-
-def _reference(directory: Path, manifest: Manifest) -> Artifact:
-    return Artifact(
-        stage=manifest.stage,
-        key=manifest.key,
-        digest=manifest.digest,
-        path=str(directory),
-        rows=manifest.rows,
-    )
-
-
-def _verified(directory: Path, *, stage: str, key: str, record: Path | None = None) -> Artifact:
-    """The reference to an undamaged artifact; raises ValueError with the damage.
-
-    Without a record of earlier verifications, every byte is read.
-    """
-    where = directory / MANIFEST_NAME
-    try:
-        content = where.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        raise ValueError(f"{where} is missing") from None
-    manifest = decode_manifest(content, where=str(where))
-    if (manifest.stage, manifest.key) != (stage, key):
-        raise ValueError(f"{where} describes {manifest.stage}/{manifest.key}")
-    damage = first_damage(directory, manifest, record=record)
-    if damage is not None:
-        raise ValueError(damage)
-    return _reference(directory, manifest)
+        return lock(self.home, self._places.lock(stage, key, "rename"), owner=f"publisher of {stage}/{key}")

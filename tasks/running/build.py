@@ -62,15 +62,15 @@ def run_stage(context: RunContext, plan: StagePlan[C]) -> Artifact:
             if not replaced or built_at > asked_at:
                 logger.info("%s was built by another run meanwhile", plan.label)
                 return done
-        return _build(store, context, plan)
+        return _build(store, context, plan, replace=replaced)
 
 
-def _build(store: ArtifactStore, context: RunContext, plan: StagePlan[C]) -> Artifact:
+def _build(store: ArtifactStore, context: RunContext, plan: StagePlan[C], *, replace: bool) -> Artifact:
     home, attempt = context.settings.home, uuid.uuid4().hex
     draft = _draft_manifest(context, plan)
     emit_events(home, draft, event="start", run_id=context.run_id, attempt_uuid=attempt)
     try:
-        workspace = store.open_workspace(plan.stage, plan.key)
+        workspace = store.open_workspace(plan.stage, plan.key, owner=f"run {context.run_id}")
         with writing(workspace):
             clock = time.monotonic()
             with stage_progress(plan.label, writers=_step_writers(context, plan)) as progress:
@@ -93,10 +93,11 @@ def _build(store: ArtifactStore, context: RunContext, plan: StagePlan[C]) -> Art
                 "files": files,
             }
         )
-        artifact = store.publish(workspace, manifest)
+        artifact = store.publish(workspace, manifest, replace=replace)
     except BaseException as error:
         emit_events(home, draft, event="fail", run_id=context.run_id, attempt_uuid=attempt, error=str(error))
         raise
+    manifest = store.manifest(plan.stage, plan.key)  # another builder's, if that one was quicker
     context.catalog.register(manifest, Path(artifact.path))
     emit_events(home, manifest, event="complete", run_id=context.run_id, attempt_uuid=attempt)
     return artifact

@@ -57,7 +57,7 @@ def _show_life(process: LaunchedProcess, job: Mapping[str, Any]) -> None:
     start_pulse(
         process.folder,
         process.rank,
-        read=lambda: Progressed(HERE.number, HERE.last),
+        read=lambda: Progressed(HERE.number, HERE.last, HERE.inside),
         ends_with_launcher=job["machines"] > 1,
     )
     wait_at_most(job["longest_wait_seconds"] + SILENCE_SECONDS)  # the launcher, which names the missing one, is first

@@ -6,6 +6,8 @@ others wait for, whatever library carries their messages (infra/processes/pulse.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 
@@ -18,10 +20,17 @@ class Arrivals:
     last: str = "the start"
     """What the last one was for."""
 
-    def come_to(self, meeting: str) -> None:
-        """Count one more; called before the process waits."""
-        self.number += 1
-        self.last = meeting
+    inside: bool = False
+    """Whether it is in that one, waiting or exchanging numbers."""
+
+    @contextmanager
+    def meeting(self, last: str) -> Iterator[None]:
+        """A block in which this process exchanges something with all others."""
+        self.number, self.last, self.inside = self.number + 1, last, True
+        try:
+            yield
+        finally:
+            self.inside = False
 
 
 HERE = Arrivals()

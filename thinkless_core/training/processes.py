@@ -70,9 +70,13 @@ def sum_gradients(model: nn.Module, *, accelerator: Accelerator) -> None:
     """
     if accelerator.num_processes == 1:
         return
-    HERE.come_to("the sum of the gradients")
+    with HERE.meeting("the sum of the gradients"):
+        _sum_gradients(model, device=accelerator.device)
+
+
+def _sum_gradients(model: nn.Module, *, device: torch.device) -> None:
     whole = [p for p in model.parameters() if p.requires_grad and not isinstance(p, DTensor)]
-    holders = torch.tensor([p.grad is not None for p in whole], dtype=torch.int32, device=accelerator.device)
+    holders = torch.tensor([p.grad is not None for p in whole], dtype=torch.int32, device=device)
     dist.all_reduce(holders)
     gradients = []
     for parameter, num_holders in zip(whole, holders.tolist(), strict=True):
@@ -109,8 +113,8 @@ def run_on_main(accelerator: Accelerator, work: Callable[P, T], *args: P.args, *
     if accelerator.num_processes == 1:
         return work(*args, **keywords)
     box = [work(*args, **keywords)] if accelerator.is_main_process else [None]
-    HERE.come_to("what the main process decides")
-    dist.broadcast_object_list(box, src=0)
+    with HERE.meeting("what the main process decides"):
+        dist.broadcast_object_list(box, src=0)
     return cast(T, box[0])
 
 
@@ -118,9 +122,9 @@ def gather(own: T, *, accelerator: Accelerator | None) -> list[T]:
     """The values of all processes, in their order; anything that can be pickled."""
     if accelerator is None or accelerator.num_processes == 1:
         return [own]
-    HERE.come_to("the results of all processes")
     found = [own] * accelerator.num_processes  # places, to be filled
-    dist.all_gather_object(found, own)
+    with HERE.meeting("the results of all processes"):
+        dist.all_gather_object(found, own)
     return found
 
 
@@ -141,8 +145,8 @@ def process_stream(accelerator: Accelerator) -> tuple[int, ...]:
 def wait_for_all(accelerator: Accelerator) -> None:
     """Return when every process has come this far."""
     if accelerator.num_processes > 1:
-        HERE.come_to("a step that all begin together")
-        dist.barrier()
+        with HERE.meeting("a step that all begin together"):
+            dist.barrier()
 
 
 def leave_group() -> None:

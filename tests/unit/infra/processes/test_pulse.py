@@ -18,8 +18,22 @@ def watch(tmp_path: Path) -> PulseWatch:
     return PulseWatch(tmp_path, ("n1", "n2"), longest_wait_seconds=WAIT)
 
 
-def sign(folder: Path, rank: int, beat: int, number: int) -> None:
-    pulse_file(folder, rank).write_text(json.dumps([beat, number, "the sum of the gradients", f"n{rank + 1}"]))
+def sign(folder: Path, rank: int, beat: int, number: int, *, inside: bool = False) -> None:
+    pulse_file(folder, rank).write_text(json.dumps([beat, number, "the sum of the gradients", inside, f"n{rank + 1}"]))
+
+
+def test_a_meeting_that_nobody_leaves_is_blamed_on_the_network(watch: PulseWatch, tmp_path: Path) -> None:
+    said = None
+    for beat in range(20):
+        for rank in (0, 1):
+            sign(tmp_path, rank, beat, number=4, inside=True)
+        if said := watch.look(BEAT_SECONDS):
+            break
+    assert said is not None
+    assert said.startswith(
+        "all processes came to meeting 4, the sum of the gradients, and none got through within 11 s"
+    )
+    assert "between n1, n2" in said
 
 
 def test_two_that_meet_again_and_again_are_left_alone(watch: PulseWatch, tmp_path: Path) -> None:
@@ -65,7 +79,7 @@ def test_one_that_has_not_started_yet_is_waited_for_longer(watch: PulseWatch, tm
 
 
 def test_a_process_gives_signs_and_the_launcher_too(watch: PulseWatch, tmp_path: Path) -> None:
-    start_pulse(tmp_path, 0, read=lambda: Progressed(4, "the end"), ends_with_launcher=False)
+    start_pulse(tmp_path, 0, read=lambda: Progressed(4, "the end", inside=False), ends_with_launcher=False)
     first = None
     for _ in range(100):
         time.sleep(0.05)

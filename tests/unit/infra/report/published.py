@@ -156,6 +156,7 @@ def publish(
     tables: dict[str, list[Record]] | None = None,
     inputs: tuple[Artifact, ...] = (),
     payload: str = "weights",
+    replace: bool = True,
     **changes: Any,
 ) -> Artifact:
     """Publishes `<table>.parquet` for every table, a data file `model/payload.txt` and a log file."""
@@ -194,7 +195,7 @@ def publish(
         inputs=tuple(InputRef(stage=a.stage, key=a.key, digest=a.digest) for a in inputs),
         files=files,
     )
-    return store.publish(workspace, manifest)
+    return store.publish(workspace, manifest, replace=replace)
 
 
 def publish_pipeline(home: Path) -> dict[str, Artifact]:
