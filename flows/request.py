@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from flows.recipe import RECIPE, stage_names
@@ -35,6 +35,8 @@ class RunRequest:
     """The study that the run is a member of."""
     flow_run_id: str | None = None
     """Id of the Prefect flow run that runs it."""
+    expect: Mapping[str, str] = field(default_factory=dict)
+    """Label of a stage -> key that it has for the flow that asks for this run; another key is refused."""
 
     @property
     def last(self) -> str | None:
@@ -70,6 +72,7 @@ def check_request(
     same_versions: bool = False,
     study: str | None = None,
     flow_run_id: str | None = None,
+    expect: Sequence[str] = (),
 ) -> RunRequest:
     """Check all that can be checked before the first stage starts; raises ConfigError or StoreError."""
     prepare_for_torch()  # before anything, such as a plug-in, loads torch
@@ -93,7 +96,15 @@ def check_request(
         same_versions=same_versions,
         study=study,
         flow_run_id=flow_run_id,
+        expect=dict(_label_and_key(text) for text in expect),
     )
+
+
+def _label_and_key(text: str) -> tuple[str, str]:
+    label, equals, key = text.partition("=")
+    if not (label and equals and key):
+        raise ConfigError(f"expect: got {text!r}, expected LABEL=KEY, such as teach-short=0123456789abcdef0123")
+    return label, key
 
 
 def checked_config(profile: str, *, overrides: Sequence[str] = ()) -> PipelineConfig:

@@ -21,6 +21,7 @@ from schemas.artifact import Artifact, Manifest
 from schemas.errors import MissingArtifactError
 from tasks.running.context import RunContext
 from tasks.running.find import find_or_fetch, version_changes, why_to_build
+from tasks.running.same_code import refuse_another_key
 
 logger = logging.getLogger("thinkless")
 
@@ -111,6 +112,7 @@ def run_stages(request: RunRequest, build: BuildStage) -> Recorder:
         for stage in stages_until(request.last):
             started = time.monotonic()
             plan = stage.plan(request.config, recorder.artifacts)
+            refuse_another_key(context, plan, request.expect)
             done = find_or_fetch(context, plan)
             if done is None:
                 refuse_unless_asked_for(request, plan)

@@ -34,7 +34,7 @@ PLUMBING = (
     "infra.validation", "schemas.artifact", "schemas.errors", "schemas.kinds", "schemas.configs.pipeline",
     "schemas.configs.workers",
     "tasks.running.build", "tasks.running.chunks", "tasks.running.context", "tasks.running.find", "tasks.running.gpus",
-    "tasks.running.shared_artifacts",
+    "tasks.running.draft_manifest", "tasks.running.same_code", "tasks.running.shared_artifacts",
     "tasks.running.share_out", "tasks.running.training_process", "tasks.running.worker_process",
     "tasks.running.run_training", "tasks.running.progress_display", "tasks.running.stage",
     "tasks.running.rebuild_reason", "thinkless_core.progress", "thinkless_core.training.arrivals",

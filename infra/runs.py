@@ -30,6 +30,8 @@ _log = logging.getLogger("thinkless")
 
 PROCESS_ENDED = "process ended"
 """Error of a run whose process ended without recording one (kill -9, power cut)."""
+NO_SIGN = " gives no sign of it"
+"""Behind the name of the machine: error of a run whose process was on another one, which is silent."""
 SIGN_SECONDS = 20.0
 """On a home that machines share, a running run touches its record so often."""
 SILENCE_SECONDS = 180.0
@@ -73,6 +75,11 @@ class RunRecord(Record):
     process_started: float
     """Start of the process, seconds since the epoch; a later process with the same pid has another one."""
     host: str
+
+    @property
+    def has_died(self) -> bool:
+        """Whether its process ended without saying so, as far as this machine can tell."""
+        return self.status == "failed" and self.error in (PROCESS_ENDED, f"{self.host}{NO_SIGN}")
 
 
 def start_run(
@@ -179,7 +186,7 @@ def _with_true_status(record: RunRecord, path: Path) -> RunRecord:
     if _is_alive(record) if here else not is_shared(path.parent.parent) or _seconds_silent(path) < SILENCE_SECONDS:
         return record
     last_sign = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat()
-    error = PROCESS_ENDED if here else f"{record.host} gives no sign of it"
+    error = PROCESS_ENDED if here else f"{record.host}{NO_SIGN}"
     return record.model_copy(update={"status": "failed", "error": error, "finished_at": last_sign})
 
 

@@ -2,8 +2,8 @@
 environment, for keys of others, and the plug-ins that other trainers load (tasks/exchange).
 
 THINKLESS_HOME, THINKLESS_LOCK_TIMEOUT_SECONDS, THINKLESS_TENSORBOARD, THINKLESS_TRACKERS, THINKLESS_REPORT_URL,
-THINKLESS_REMOTE, THINKLESS_NETWORK_INTERFACE, THINKLESS_LONGEST_WAIT_SECONDS -> Settings -> the rest of `infra`, as
-arguments.
+THINKLESS_REMOTE, THINKLESS_NETWORK_INTERFACE, THINKLESS_LONGEST_WAIT_SECONDS, THINKLESS_STAGES, THINKLESS_PILOT
+-> Settings -> the rest of `infra`, as arguments.
 """
 
 from __future__ import annotations
@@ -43,9 +43,17 @@ class Settings:
     """How long the processes of one training wait for one that does not come, before it is named and all end. Long by
     default, because one may sample long completions while the others sample short ones."""
 
+    stages_as_deployments: bool = False
+    """Whether the whole pipeline has each stage built by its Prefect deployment, in that one's work pool."""
+    pilot: str | None = None
+    """Shell command that starts a worker of work pool {pool}, once for each stage; None: workers are there."""
+
     @classmethod
     def from_environment(cls) -> Settings:
-        """Settings from the environment variables above; ConfigError on a bad number."""
+        """Settings from the environment variables above; ConfigError on a bad value."""
+        stages = os.environ.get("THINKLESS_STAGES") or "tasks"
+        if stages not in ("tasks", "deployments"):
+            raise ConfigError(f"environment variable THINKLESS_STAGES is {stages!r}; expected tasks or deployments")
         events = os.environ.get("THINKLESS_TENSORBOARD")
         return cls(
             home=_absolute(os.environ.get("THINKLESS_HOME") or DEFAULT_HOME),
@@ -55,6 +63,8 @@ class Settings:
             report_url=os.environ.get("THINKLESS_REPORT_URL") or None,
             remote=os.environ.get("THINKLESS_REMOTE") or None,
             network_interface=os.environ.get("THINKLESS_NETWORK_INTERFACE") or None,
+            stages_as_deployments=stages == "deployments",
+            pilot=os.environ.get("THINKLESS_PILOT") or None,
             longest_wait_seconds=_seconds("THINKLESS_LONGEST_WAIT_SECONDS", DEFAULT_LONGEST_WAIT_SECONDS),
         )
 

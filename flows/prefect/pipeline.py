@@ -16,6 +16,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import flow_run
 
 from flows.direct import RETRY_PAUSES_SECONDS
+from flows.prefect.dead_runs import end_dead_runs
 from flows.prefect.foreseen import log_without_tracebacks, refused
 from flows.prefect.form import (
     OptionalCount,
@@ -26,6 +27,7 @@ from flows.prefect.form import (
     ProfileName,
     StageName,
 )
+from flows.prefect.stage_deployments import DeploymentBuilder
 from flows.prefect.stage_events import asset_key, build_and_tell
 from flows.prefect.temporary_server import guard_temporary_servers
 from flows.prefect.ui_artifacts import publish_artifacts
@@ -61,6 +63,7 @@ def thinkless(
     refresh: Sequence[StageName] = (),
     keep: Sequence[StageName] = (),
     same_versions: bool = False,
+    expect: Sequence[str] = (),
 ) -> Mapping[str, str]:
     """Run the pipeline and return the keys of its artifacts by stage.
 
@@ -75,6 +78,7 @@ def thinkless(
         refresh: Rebuild these stages even if the store has them.
         keep: Take the newest artifact of these stages although their sources changed.
         same_versions: Rebuild what other versions of torch, transformers, vllm or math-verify made.
+        expect: Keys as LABEL=KEY, set by a flow that has its stages built by their deployments; another key is refused.
     """
     log_without_tracebacks()
     try:
@@ -87,11 +91,16 @@ def thinkless(
             keep=keep,
             same_versions=same_versions,
             flow_run_id=flow_run.id,
+            expect=expect,
         )
     except ThinklessError as error:
         return refused(error)  # type: ignore[return-value]  # Prefect ends the run in this state
     guard_temporary_servers()
-    artifacts = run_stages(request, TaskBuilder()).artifacts
+    end_dead_runs(request.settings.home)
+    # Jobs inherit the environment of the flow that asks for them: a stage that was asked for asks no other.
+    asks = request.settings.stages_as_deployments and not request.expect
+    build = DeploymentBuilder(request, dict(flow_run.parameters)) if asks else TaskBuilder()
+    artifacts = run_stages(request, build).artifacts
     publish_artifacts(artifacts)
     return {label: artifact.key for label, artifact in artifacts.items()}
 

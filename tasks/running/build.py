@@ -8,8 +8,6 @@ The store alone decides whether a stage is done; Prefect's cache follows it.
 from __future__ import annotations
 
 import logging
-import os
-import platform
 import time
 import uuid
 from datetime import UTC, datetime
@@ -18,18 +16,18 @@ from typing import TypeVar
 
 from infra.catalog.openlineage_events import emit_events
 from infra.disk import writing
-from infra.installed import installed_version
 from infra.store.artifact_store import ArtifactStore
 from infra.store.load_card import CARD_NAME, write_load_card
 from infra.store.workspace import SCRATCH_NAME
-from schemas.artifact import MANIFEST_VERSION, Artifact, CheckResult, InputRef, Manifest
+from schemas.artifact import Artifact, CheckResult
 from schemas.base import tables_of
 from schemas.configs.stage import StageConfig
 from schemas.configs.training import TrainingConfig
 from schemas.records.dropped import DroppedRow
 from tasks.running.context import RunContext
+from tasks.running.draft_manifest import draft_manifest
 from tasks.running.event_files import EventFile
-from tasks.running.find import RESULT_PACKAGES, find_done
+from tasks.running.find import find_done
 from tasks.running.progress_display import stage_progress
 from tasks.running.stage import StageOutcome, StagePlan
 from tasks.running.step_writer import StepWriter
@@ -37,11 +35,6 @@ from tasks.running.trackers import TrackedRun
 
 C = TypeVar("C", bound=StageConfig)
 logger = logging.getLogger("thinkless")
-
-RECORDED_PACKAGES = (
-    *RESULT_PACKAGES, "tokenizers", "accelerate", "numpy", "duckdb", "pyarrow", "great-expectations", "prefect",
-)  # fmt: skip
-"""Packages whose versions go into the manifest, if they are installed."""
 
 
 def run_stage(context: RunContext, plan: StagePlan[C]) -> Artifact:
@@ -67,7 +60,7 @@ def run_stage(context: RunContext, plan: StagePlan[C]) -> Artifact:
 
 def _build(store: ArtifactStore, context: RunContext, plan: StagePlan[C], *, replace: bool) -> Artifact:
     home, attempt = context.settings.home, uuid.uuid4().hex
-    draft = _draft_manifest(context, plan)
+    draft = draft_manifest(context, plan)
     emit_events(home, draft, event="start", run_id=context.run_id, attempt_uuid=attempt)
     try:
         workspace = store.open_workspace(plan.stage, plan.key, owner=f"run {context.run_id}")
@@ -112,35 +105,6 @@ def _step_writers(context: RunContext, plan: StagePlan[C]) -> list[StepWriter]:
     if isinstance(plan.config, TrainingConfig):
         writers += [TrackedRun(tracker, f"{context.profile}-{name}", plan.slice) for tracker in settings.trackers]
     return writers
-
-
-def _draft_manifest(context: RunContext, plan: StagePlan[C]) -> Manifest:
-    """The manifest without the results of the build."""
-    return Manifest(
-        manifest_version=MANIFEST_VERSION,
-        stage=plan.stage,
-        key=plan.key,
-        digest="",
-        run_id=context.run_id,
-        created_at=datetime.now(UTC).isoformat(),
-        inputs=tuple(InputRef(stage=a.stage, key=a.key, digest=a.digest, kept=a.kept) for a in plan.inputs),
-        config=dict(plan.slice),
-        fingerprint=plan.fingerprint,
-        sources=dict(plan.sources),
-        packages={name: version for name in RECORDED_PACKAGES if (version := installed_version(name))},
-        environment={
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-            "machine": platform.machine(),
-            "cpu_count": str(os.cpu_count()),
-        },
-        seed=plan.config.seed,
-        rows=0,
-        drops={},
-        checks=(),
-        timings={},
-        files=(),
-    )
 
 
 def _dropped_by_reason(workspace: Path) -> dict[str, int]:
