@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Tests run side by side, one thread each; a file stays in one process.
 SIDE_BY_SIDE ?= -n logical --maxprocesses 4 --dist loadfile
 
-.PHONY: help setup demo smollm2 test test-all test-models setup-vllm test-vllm lint bench gpu format build clean
+.PHONY: help setup demo smollm2 test test-all test-models setup-cluster test-cluster setup-vllm test-vllm lint bench gpu format build clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -45,8 +45,15 @@ smollm2: $(VENV)/.smollm2 ## the whole pipeline with a real model, SmolLM2-135M,
 test: $(READY) ## the tests for every change: all but the slow ones, about 10 minutes on two cores
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow"
 
-test-all: $(VENV)/.smollm2 ## all tests, some with a real model of 92 MB: what .ci/run calls
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+test-all: $(VENV)/.smollm2 ## all tests but those of a cluster, some with a real model of 92 MB: what .ci/run calls
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --ignore=tests/cluster
+
+# Network namespaces take root; an ordinary user's tests skip.
+setup-cluster: ## install Slurm for test-cluster: as root, on Debian
+	tests/cluster/setup.sh
+
+test-cluster: $(READY) setup-cluster ## tests on a real Slurm of two nodes, made on this machine
+	$(BIN)/python -m pytest tests/cluster
 
 test-models: $(VENV)/.smollm2 ## of test-all: SmolLM2 from its wheel, Gemma 3 and Qwen3 at the size of their vocabularies; one at a time
 	$(BIN)/python -m pytest tests/models

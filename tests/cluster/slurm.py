@@ -187,7 +187,7 @@ def _add_network() -> None:
     for node, address in NODES.items():
         _ip(f"netns add {node}", f"link add to-{node} type veth peer name eth0 netns {node}")
         _ip(f"link set to-{node} master {BRIDGE} up", f"-n {node} addr add {address}/24 dev eth0")
-        _ip(f"-n {node} link set eth0 up", f"-n {node} link set lo up", f"-n {node} route add default via {CONTROLLER}")
+        _ip(f"-n {node} link set eth0 up", f"-n {node} link set lo up")
 
 
 def _remove_network() -> None:

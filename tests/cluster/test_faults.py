@@ -1,0 +1,89 @@
+"""What dies on a cluster: a rank, the network, a slurmd, a machine. The run says so and ends, the next one goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from infra.runs import list_runs
+from tests.cluster.conftest import ONE_THREAD
+from tests.cluster.jobs import PipelineJob, nothing_left, processes_in, rank, wait_until
+from tests.cluster.slurm import Cluster
+from tests.integration.test_kill_and_resume import first_progress, newest_checkpoint
+
+pytestmark = [pytest.mark.slow, pytest.mark.cluster]
+LONG = (*ONE_THREAD, "sft.launch.processes=1", "sft.launch.machines=2", "sft.steps=1200", "sft.checkpoint_every=20")
+WAIT_SECONDS = 8
+
+
+def trained_half(cluster: Cluster, home: Path, tmp_path: Path) -> PipelineJob:
+    """A warm-up on two machines that is in the middle, with a checkpoint."""
+    job = PipelineJob.start(
+        cluster, home, tmp_path / "first.log", *LONG, until="sft", THINKLESS_LONGEST_WAIT_SECONDS=str(WAIT_SECONDS)
+    )
+    stage = home / "artifacts" / "sft"
+    wait_until(lambda: newest_checkpoint(stage) >= 40 or "ended with" in job.text(), seconds=120, what=job.text)
+    assert "ended with" not in job.text(), job.text()
+    return job
+
+
+def goes_on(cluster: Cluster, home: Path, tmp_path: Path) -> None:
+    """The next run takes up the checkpoint and comes to the end."""
+    step = newest_checkpoint(home / "artifacts" / "sft")
+    assert step >= 40
+    cluster.wait_until_idle()
+    job = PipelineJob.start(cluster, home, tmp_path / "second.log", *LONG, until="sft")
+    assert job.ended(seconds=200) == 0, job.text()
+    assert first_progress(job.text(), "sft") == step + 1
+    nothing_left()
+    assert [run.status for run in list_runs(home)][-2:] == ["failed", "completed"]
+
+
+def test_a_killed_rank_is_named_with_its_machine(cluster: Cluster, home: Path, tmp_path: Path) -> None:
+    job = trained_half(cluster, home, tmp_path)
+    rank(1).kill()
+    assert job.ended(seconds=60) == 2
+    assert "TrainingError: sft: process 1 of 2 on n2 was ended by SIGKILL" in job.text()
+    nothing_left()
+    goes_on(cluster, home, tmp_path)
+
+
+def test_a_rank_that_hangs_is_named_within_the_limit(cluster: Cluster, home: Path, tmp_path: Path) -> None:
+    job = trained_half(cluster, home, tmp_path)
+    rank(0).send_signal(signal.SIGSTOP)
+    assert job.ended(seconds=60) == 2
+    assert "TrainingError: sft: process 0 of 2 on n1 has given no sign for 9 s" in job.text()
+    nothing_left()
+    goes_on(cluster, home, tmp_path)
+
+
+def test_a_network_that_goes_away_is_blamed_within_the_limit(cluster: Cluster, home: Path, tmp_path: Path) -> None:
+    job = trained_half(cluster, home, tmp_path)
+    subprocess.run(["ip", "link", "set", "to-n2", "down"], check=True)
+    try:
+        assert job.ended(seconds=120) == 2
+        said = job.text()
+        assert "did not come to meeting" in said or "none got through within 9 s" in said, said
+        nothing_left(seconds=180)
+    finally:
+        subprocess.run(["ip", "link", "set", "to-n2", "up"], check=True)
+    goes_on(cluster, home, tmp_path)
+
+
+@pytest.mark.parametrize("whole_machine", [False, True], ids=["slurmd", "machine"])
+def test_a_node_that_is_gone_ends_the_run(cluster: Cluster, home: Path, tmp_path: Path, whole_machine: bool) -> None:
+    job = trained_half(cluster, home, tmp_path)
+    for pid in processes_in("n2") if whole_machine else [cluster.slurmd["n2"].pid]:
+        os.kill(pid, signal.SIGKILL)
+    cluster.slurmd["n2"].wait()
+    try:
+        cluster.wait(job.number, seconds=120)
+        nothing_left(seconds=60)
+    finally:
+        cluster.start_node("n2")
+    assert job.ended(seconds=1) == 2 if whole_machine else "sft" in job.text()
+    goes_on(cluster, home, tmp_path)
