@@ -11,6 +11,7 @@ stopped for an hour does not take the others for dead.
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
 import sys
@@ -58,23 +59,22 @@ def pulse_file(folder: Path, rank: int) -> Path:
     return folder / f"pulse-{rank}.json"
 
 
-def start_pulse(folder: Path, rank: int, *, read: Callable[[], Progressed], ends_with_launcher: bool) -> None:
-    """Write a sign every second, in a thread. With `ends_with_launcher`, this process ends if its launcher gives none.
+def start_pulse(folder: Path, rank: int, *, read: Callable[[], Progressed], longest_silence: float = math.inf) -> None:
+    """Write a sign every second, in a thread. This process ends if its launcher gives none for `longest_silence`.
 
     For a process on the launcher's machine its parent is enough (infra/processes/launched_process.py).
     """
-    threading.Thread(target=_give_signs, args=(folder, rank, read, ends_with_launcher), daemon=True).start()
+    threading.Thread(target=_give_signs, args=(folder, rank, read, longest_silence), daemon=True).start()
 
 
-def _give_signs(folder: Path, rank: int, read: Callable[[], Progressed], ends_with_launcher: bool) -> None:
+def _give_signs(folder: Path, rank: int, read: Callable[[], Progressed], longest_silence: float) -> None:
     launcher, beat, host = _Silence(), 0, socket.gethostname()
     while True:
         beat += 1
         _write(pulse_file(folder, rank), Pulse(beat, *read(), host))
-        if ends_with_launcher and launcher.seconds_since(_read(folder / LAUNCHER_FILE), BEAT_SECONDS) > SILENCE_SECONDS:
-            print(
-                f"no sign of the launcher for {SILENCE_SECONDS:g} s; process {rank} ends", file=sys.stderr, flush=True
-            )
+        if launcher.seconds_since(_read(folder / LAUNCHER_FILE), BEAT_SECONDS) > longest_silence:
+            said = f"no sign of the launcher for {longest_silence:g} s; process {rank} ends"
+            print(said, file=sys.stderr, flush=True)
             os._exit(1)
         time.sleep(BEAT_SECONDS)
 

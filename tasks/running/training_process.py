@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import math
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -54,13 +55,14 @@ def _show_life(process: LaunchedProcess, job: Mapping[str, Any]) -> None:
     from thinkless_core.training.acceleration import wait_at_most
     from thinkless_core.training.arrivals import HERE
 
+    wait = job["longest_wait_seconds"]
     start_pulse(
         process.folder,
         process.rank,
         read=lambda: Progressed(HERE.number, HERE.last, HERE.inside),
-        ends_with_launcher=job["machines"] > 1,
+        longest_silence=min(SILENCE_SECONDS, wait) if job["machines"] > 1 else math.inf,
     )
-    wait_at_most(job["longest_wait_seconds"] + SILENCE_SECONDS)  # the launcher, which names the missing one, is first
+    wait_at_most(wait + SILENCE_SECONDS)  # the launcher, which names the missing one, is first
 
 
 def _train(process: LaunchedProcess, job: Mapping[str, Any]) -> None:

@@ -20,7 +20,7 @@ PER_MACHINE = 8
 MEASURED_MS = {"problems": 0.25, "teach think (replayed)": 3.4, "pairs": 1.5, "sft: tokenising": 14.6}
 """Processor time of a further row with a trace of 18 kB, two AVX2 cores (docs/benchmarks.md)."""
 BANDWIDTH = {"memory": 3.35e12, "inside a machine": 450e9, "between machines": 50e9}
-"""Bytes per second of an H100, and of its links in one direction, as their makers say: HBM3, NVLink 4, 400 Gb/s a GPU."""
+"""Bytes per second of an H100, and of its links in one direction, as makers say: HBM3, NVLink 4, 400 Gb/s a GPU."""
 
 
 class Row(NamedTuple):
@@ -44,6 +44,7 @@ def rows() -> list[Row]:
     works = {work.stage: work for work in stage_works(config, shape, problems=problems)}
     machine = Machine.gpu("H100")
     cpu = {name: num_rows * ms / 3.6e6 for name, ms in MEASURED_MS.items()}
+    learning = works["rl"].training_operations / machine.training_flops / 3600
     longest = config.rl.steps * config.rl.max_new_tokens / (BANDWIDTH["memory"] / (2 * shape.parameters)) / 3600
     return [
         Row("problems", _same(cpu["problems"]), "one process"),
@@ -55,7 +56,7 @@ def rows() -> list[Row]:
         Row("sft: summing gradients", _sums(config.sft.steps, shape), "links"),
         Row("rl: sampling", tuple(max(_sampling(works["rl"], machine) / n, longest) for n in GPUS),
             f"the longest completion of a step: {longest:.1f} h"),
-        Row("rl: learning", tuple(works["rl"].training_operations / machine.training_flops / 3600 / n for n in GPUS), ""),
+        Row("rl: learning", tuple(learning / n for n in GPUS), ""),
         Row("rl: summing gradients", _sums(config.rl.steps * config.rl.updates_per_step, shape), "links"),
         Row("evaluate", _on_one_machine(works["evaluate"], machine), "one machine"),
     ]  # fmt: skip

@@ -68,7 +68,7 @@ def test_a_network_that_goes_away_is_blamed_within_the_limit(cluster: Cluster, h
         assert job.ended(seconds=120) == 2
         said = job.text()
         assert "did not come to meeting" in said or "none got through within 9 s" in said, said
-        nothing_left(seconds=180)
+        nothing_left(seconds=60)
     finally:
         subprocess.run(["ip", "link", "set", "to-n2", "up"], check=True)
     goes_on(cluster, home, tmp_path)

@@ -10,7 +10,20 @@ from tests.integration.processes import ROOT
 
 PAGES = [*sorted(ROOT.glob("README*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 CODE = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
-PROGRAMS = ("thinkless", "accelerate", "make", "prefect", "python", "pip", "hf", "vllm", ".")
+PROGRAMS = (
+    "thinkless",
+    "accelerate",
+    "make",
+    "prefect",
+    "python",
+    "pip",
+    "hf",
+    "vllm",
+    ".",
+    "export",
+    "sbatch",
+    "sudo",
+)
 COMMAND = re.compile(rf"([A-Z_]+=\S+ )*({'|'.join(map(re.escape, PROGRAMS))}) ")
 
 

@@ -33,6 +33,7 @@ A_SERVER = "a Prefect server and a worker that stay; test_prefect.py runs the fl
 A_HUB = "the Hub and a token; test_publishing.py runs the uploads against a Hub on this machine"
 A_REMOTE = "a remote; tests/remote runs push, pull and status against an S3 server"
 TRL = "TRL, which is in the tests' environment alone; test_exchange.py trains with it, and imports"
+A_CLUSTER = "several machines; tests/cluster runs the like on two nodes of Slurm"
 A_FILE_OF_THE_PAGE = "the file that stands above it on the page; test_extending.py runs each"
 NOT_EXECUTED = {
     ". .venv/bin/activate": "the tests' own environment takes its place",
@@ -79,6 +80,32 @@ NOT_EXECUTED = {
     'hf upload NAME/my-model my-model --exclude "dataset/*" --private': A_HUB,
     "hf upload NAME/my-pairs my-model/dataset --repo-type dataset --private": A_HUB,
     "hf auth login": A_HUB,
+    "make test-cluster": A_MAKE_TARGET,
+    "export THINKLESS_HOME=/team/thinkless": A_CLUSTER,
+    "thinkless share": A_CLUSTER,
+    "sbatch --nodes=2 --wrap 'thinkless doctor --cluster'": A_CLUSTER,
+    "sbatch --nodes=2 --gres=gpu:4 --exclusive --wrap 'thinkless run --profile paper --set rl.launch.machines=2'": (
+        A_CLUSTER
+    ),
+    "prefect server start --host 0.0.0.0": A_CLUSTER,
+    "export PREFECT_API_URL=http://THAT_MACHINE:4200/api": A_CLUSTER,
+    "prefect work-pool create cpu --type process": A_CLUSTER,
+    "prefect work-pool create gpu --type process": A_CLUSTER,
+    "prefect work-pool create train --type process": A_CLUSTER,
+    "prefect --no-prompt deploy --prefect-file prefect.cluster.yaml --all": A_CLUSTER,
+    "prefect automation create --from-file flows/prefect/automations.cluster.yaml": A_CLUSTER,
+    "prefect worker start --pool cpu": A_CLUSTER,
+    "prefect deployment run thinkless/full -p profile=tiny --watch": A_CLUSTER,
+    'export THINKLESS_SBATCH_GPU="--partition=gpu --gres=gpu:1 --time=12:00:00"': A_CLUSTER,
+    'export THINKLESS_SBATCH_TRAIN="--partition=gpu --gres=gpu:4 --nodes=2 --exclusive --time=24:00:00"': A_CLUSTER,
+    "sudo apt-get install postgresql postgresql-contrib": A_CLUSTER,
+    "sudo -u postgres createuser --pwprompt prefect": A_CLUSTER,
+    "sudo -u postgres createdb --owner prefect prefect": A_CLUSTER,
+    'sudo -u postgres psql -d prefect -c "create extension if not exists pg_trgm"': A_CLUSTER,
+    "export PREFECT_API_DATABASE_CONNECTION_URL=postgresql+asyncpg://prefect:CHOOSE@localhost/prefect": A_CLUSTER,
+    "thinkless doctor --cluster": A_CLUSTER,
+    "pip install '.[vllm,remote]' --constraint constraints.txt": A_CLUSTER,
+    "prefect worker start --pool gpu --type kubernetes": A_CLUSTER,
 }
 """Command -> what it needs that a test does not have."""
 

@@ -79,7 +79,7 @@ def test_one_that_has_not_started_yet_is_waited_for_longer(watch: PulseWatch, tm
 
 
 def test_a_process_gives_signs_and_the_launcher_too(watch: PulseWatch, tmp_path: Path) -> None:
-    start_pulse(tmp_path, 0, read=lambda: Progressed(4, "the end", inside=False), ends_with_launcher=False)
+    start_pulse(tmp_path, 0, read=lambda: Progressed(4, "the end", inside=False))
     first = None
     for _ in range(100):
         time.sleep(0.05)
