@@ -161,3 +161,4 @@ def test_tasks_load_no_prefect_so_that_training_processes_do_not() -> None:
 
 def test_prefects_deployments_follow_from_the_recipe() -> None:
     assert (ROOT / "prefect.yaml").read_text(encoding="utf-8") == prefect_yaml()
+    assert (ROOT / "prefect.cluster.yaml").read_text(encoding="utf-8") == prefect_yaml(cluster=True)

@@ -24,6 +24,7 @@ BRIDGE = "thinklessbr"
 NODES = {"n1": "10.77.3.11", "n2": "10.77.3.12"}
 CONTROLLER = "10.77.3.1"
 START_SECONDS = 60.0
+SMALL_DISK = 24 << 20
 
 CONFIGURATION = """\
 ClusterName=thinkless
@@ -73,6 +74,11 @@ class Cluster:
 
     folder: Path
     slurmd: dict[str, subprocess.Popen[bytes]]
+
+    @property
+    def small_disk(self) -> Path:
+        """A disk of SMALL_DISK bytes that both nodes see."""
+        return self.folder / "small"
 
     def environment(self, **variables: str) -> dict[str, str]:
         """Environment variables of its commands."""
@@ -151,6 +157,9 @@ def two_nodes(folder: Path) -> Iterator[Cluster]:
     cluster = Cluster(folder, {})
     daemons: list[subprocess.Popen[bytes]] = []
     _remove_network()
+    cluster.small_disk.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", f"size={SMALL_DISK}", "tmpfs", str(cluster.small_disk)]
+    subprocess.run(words, check=True)  # before the nodes, whose mounts are their own from their start
     try:
         _add_network()
         files = {"key-file": "key", "socket": "sock", "pid-file": "pid", "log-file": "log", "seed-file": "seed"}
@@ -180,6 +189,7 @@ def two_nodes(folder: Path) -> Iterator[Cluster]:
                 daemon.kill()
                 daemon.wait()
         _remove_network()
+        subprocess.run(["umount", str(cluster.small_disk)], check=False)
 
 
 def _add_network() -> None:

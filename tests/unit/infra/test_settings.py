@@ -89,3 +89,16 @@ def test_no_space_left_asks_for_space(tmp_path: Path) -> None:
         full.open("wb", buffering=0) as stream,
     ):
         stream.write(b"x")
+
+
+def test_what_a_cluster_sets_is_read_and_a_wrong_word_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THINKLESS_NETWORK_INTERFACE", "ib0")
+    monkeypatch.setenv("THINKLESS_LONGEST_WAIT_SECONDS", "600")
+    monkeypatch.setenv("THINKLESS_STAGES", "deployments")
+    monkeypatch.setenv("THINKLESS_PILOT", "pilot.sh {pool}")
+    found = Settings.from_environment()
+    assert (found.network_interface, found.longest_wait_seconds) == ("ib0", 600.0)
+    assert (found.stages_as_deployments, found.pilot) == (True, "pilot.sh {pool}")
+    monkeypatch.setenv("THINKLESS_STAGES", "deployment")
+    with pytest.raises(ConfigError, match="THINKLESS_STAGES is 'deployment'; expected tasks or deployments"):
+        Settings.from_environment()
