@@ -1,4 +1,4 @@
-"""What `doctor --cluster` says of machines that disagree, and disks that keep no promise; the real ones: tests/cluster."""
+"""What `doctor --cluster` says of machines that disagree, and of unsound disks; the real ones are in tests/cluster."""
 
 from __future__ import annotations
 
