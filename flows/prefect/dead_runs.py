@@ -21,9 +21,14 @@ NEWEST = 100
 """Runs that are looked at."""
 
 
-def end_dead_runs(home: Path) -> None:
-    """Set every flow run to Crashed that the server takes for alive and whose process is gone."""
-    dead = [record for record in list_runs(home)[-NEWEST:] if record.has_died and record.flow_run_id]
+def end_dead_runs(home: Path, *, besides: str) -> None:
+    """Set every flow run to Crashed that the server takes for alive and whose process is gone.
+
+    Not one that was begun anew, as the UI's Retry does: one that a living run has, too, or the one with id `besides`.
+    """
+    records = list_runs(home)[-NEWEST:]
+    alive = {besides, *(record.flow_run_id for record in records if record.status == "running")}
+    dead = [record for record in records if record.has_died and record.flow_run_id not in (None, *alive)]
     if not dead:
         return
     with get_client(sync_client=True) as client:

@@ -96,7 +96,7 @@ def thinkless(
     except ThinklessError as error:
         return refused(error)  # type: ignore[return-value]  # Prefect ends the run in this state
     guard_temporary_servers()
-    end_dead_runs(request.settings.home)
+    end_dead_runs(request.settings.home, besides=str(flow_run.id))
     # Jobs inherit the environment of the flow that asks for them: a stage that was asked for asks no other.
     asks = request.settings.stages_as_deployments and not request.expect
     build = DeploymentBuilder(request, dict(flow_run.parameters)) if asks else TaskBuilder()

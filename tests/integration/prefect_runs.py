@@ -25,6 +25,7 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.flow_engine import run_flow
 from prefect.logging import get_logger
 from prefect.settings import PREFECT_HOME, PREFECT_LOCAL_STORAGE_PATH, temporary_settings
+from prefect.states import Running
 from prefect.testing.utilities import prefect_test_harness
 from prefect.utilities.callables import get_call_parameters
 
@@ -101,6 +102,18 @@ def run_as_a_worker(**parameters: object) -> object:
     """The flow as a worker's process runs it, in which the engine logs what ends it; raises what the flow raises."""
     whole = get_call_parameters(thinkless.fn, (), parameters)
     return run_flow(thinkless, parameters=whole, error_logger=get_logger("flow_runs"))
+
+
+def flow_run_that_is_running() -> UUID:
+    """The id of a flow run that the server takes for running, and that nothing runs."""
+    with get_client(sync_client=True) as client:
+        return client.create_flow_run(thinkless, parameters={}, state=Running()).id
+
+
+def state_of(flow_run: UUID) -> str | None:
+    """The name of a flow run's state."""
+    with get_client(sync_client=True) as client:
+        return client.read_flow_run(flow_run).state_name
 
 
 def num_flow_runs() -> int:

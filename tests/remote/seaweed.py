@@ -54,7 +54,7 @@ def serving(folder: Path, *, megabytes: int = 1024) -> Iterator[Server]:
     (folder / "data").mkdir(parents=True)
     identity = {"name": "me", "credentials": [{"accessKey": KEY, "secretKey": SECRET}], "actions": ["Admin"]}
     (folder / "identities.json").write_text(json.dumps({"identities": [identity]}))
-    master, volume, filer, s3 = (_free_port() for _ in range(4))
+    master, volume, filer, s3 = (free_port() for _ in range(4))
     words = [
         "server", f"-dir={folder / 'data'}", "-ip=127.0.0.1", "-filer", "-s3", f"-master.port={master}",
         f"-volume.port={volume}", f"-filer.port={filer}", f"-s3.port={s3}", "-master.volumeSizeLimitMB=32",
@@ -97,7 +97,7 @@ def _make_bucket(server: Server) -> None:
             time.sleep(0.3)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A port whose number plus 10,000, which the server takes too, is one as well."""
     while True:
         with socket.socket() as taken:
