@@ -118,8 +118,7 @@ def test_a_killed_server_loses_no_work_and_no_run_stays_running(server: PrefectS
     server.kill()
     time.sleep(10)
     server.start()
-    state = server.wait(flow_run, seconds=400)
-    print(state)
+    server.wait(flow_run, seconds=400)
     wait_until(lambda: not cluster.jobs(), seconds=120, what=server.logs)
     assert os.path.isdir(stage)
     if list(stage.glob("*.part")):
