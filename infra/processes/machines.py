@@ -50,14 +50,6 @@ class Machines:
             # Port 0 takes any free port, so that two launches can run at the same time.
             join = [sys.executable, "-m", "accelerate.commands.launch", "--main_process_port", 0]
         else:
-            step = [
-                f"--nodes={number}",
-                f"--ntasks={number}",
-                "--ntasks-per-node=1",
-                f"--nodelist={','.join(self.hosts)}",
-            ]
-            # The batch step, in which this process runs, holds the same cores; a machine that fails ends all.
-            step += ["--overlap", "--cpu-bind=none", "--kill-on-bad-exit=1", "--export=ALL"]
             meet = ["--rdzv_backend", "static", "--main_process_ip", self.hosts[0], "--main_process_port", self._port()]
             join = [*one_task_each(self), "/bin/sh", "-c", JOIN, sys.executable, *meet]
         return [str(word) for word in (*join, *all_of_them, *options)]

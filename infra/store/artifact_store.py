@@ -155,8 +155,9 @@ class ArtifactStore:
         found = []
         for builder in self._places.root.glob(f"*/*.part/{SCRATCH_NAME}/{BUILDER_NAME}"):
             part = builder.parent.parent
-            if builder.read_text(encoding="utf-8") == owner:
-                found.append(UnfinishedBuild(part.parent.name, key_of(part), part, builder.stat().st_mtime))
+            with suppress(FileNotFoundError):  # published since
+                if builder.read_text(encoding="utf-8") == owner:
+                    found.append(UnfinishedBuild(part.parent.name, key_of(part), part, builder.stat().st_mtime))
         return sorted(found, key=lambda build: build.began)
 
     def workspace(self, stage: str, key: str) -> Path | None:
