@@ -118,7 +118,7 @@ class RlConfig(TrainingConfig):
             size = self.sampler.tensor_parallel_size
             if self.launch.total > 1 and size > 1:
                 raise ValueError(
-                    f"sampler.tensor_parallel_size={size} with {self.launch.total} processes of launch: each process "
+                    f"sampler.tensor_parallel_size={size} with launch.processes={self.launch.processes}: each process "
                     "samples its own share of the prompts with an engine of its own; set tensor_parallel_size=1"
                 )
         return self

@@ -49,7 +49,7 @@ SelectTypeParameters=CR_Core
 SchedulerType=sched/backfill
 JobAcctGatherType=jobacct_gather/none
 ReturnToService=2
-SlurmdTimeout=20
+SlurmdTimeout=10
 KillWait=5
 MailProg=/bin/true
 NodeName=n1 NodeAddr={n1} CPUs=2 RealMemory=4000

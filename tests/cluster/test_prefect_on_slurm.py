@@ -23,7 +23,7 @@ from tests.integration.driver import LABELS, SMALL, run_pipeline
 from tests.integration.test_kill_and_resume import newest_checkpoint
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
-LONG = ("sft.launch.processes=1", "sft.launch.machines=2", "sft.steps=3000", "sft.checkpoint_every=20")
+LONG = ("sft.launch.processes=1", "sft.launch.machines=2", "sft.steps=1200", "sft.checkpoint_every=20")
 PLACES = {
     "n1": {"problems", "pairs", "report", "sft", "rl"},  # pools cpu, and train, whose first machine it is
     "n2": {"base", "teach", "evaluate"},
@@ -103,18 +103,18 @@ def goes_on(server: PrefectServer, stage: Path, *overrides: str) -> None:
 def test_a_killed_worker_leaves_nothing_running_and_no_run_running_for_ever(
     server: PrefectServer, cluster: Cluster
 ) -> None:
-    flow_run, stage = sft_in_the_middle(server, "sft.steps=3001")
+    flow_run, stage = sft_in_the_middle(server, "sft.steps=1201")
     workers = [p for p in psutil.process_iter(["cmdline"]) if {"worker", "train"} <= set(p.info["cmdline"] or [])]
     assert workers
     for worker in workers:
         worker.send_signal(signal.SIGKILL)
     assert server.wait(flow_run, seconds=300)["type"] in ("FAILED", "CRASHED"), server.logs()
     wait_until(lambda: not cluster.jobs(), seconds=60, what=server.logs)
-    goes_on(server, stage, "sft.steps=3001")
+    goes_on(server, stage, "sft.steps=1201")
 
 
 def test_a_killed_server_loses_no_work_and_no_run_stays_running(server: PrefectServer, cluster: Cluster) -> None:
-    flow_run, stage = sft_in_the_middle(server, "sft.steps=3002")
+    flow_run, stage = sft_in_the_middle(server, "sft.steps=1202")
     server.kill()
     time.sleep(10)
     server.start()
@@ -122,6 +122,6 @@ def test_a_killed_server_loses_no_work_and_no_run_stays_running(server: PrefectS
     wait_until(lambda: not cluster.jobs(), seconds=120, what=server.logs)
     assert os.path.isdir(stage)
     if list(stage.glob("*.part")):
-        goes_on(server, stage, "sft.steps=3002")
+        goes_on(server, stage, "sft.steps=1202")
     alive = [run["name"] for run in server.flow_runs() if run["state_type"] in ("RUNNING", "PENDING", "SCHEDULED")]
     assert alive == []
