@@ -97,7 +97,7 @@ def test_a_machine_that_is_gone_ends_the_run(cluster: Cluster, home: Path, tmp_p
 
 def test_a_slurmd_that_is_gone_leaves_nothing_running(cluster: Cluster, home: Path, tmp_path: Path) -> None:
     """Slurm takes its machine for lost, ends the job, and would submit it anew two minutes later."""
-    long = "sft.steps=2000"  # until Slurm misses the node
+    long = "sft.steps=4000"  # until Slurm misses the node, 30 to 40 s
     trained_half(cluster, home, tmp_path, long)
     os.kill(cluster.slurmd["n2"].pid, signal.SIGKILL)
     cluster.slurmd["n2"].wait()
