@@ -7,4 +7,4 @@ for program in slurmctld slurmd munged ip; do
     DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends slurm-wlm munge iproute2
     break
 done
-unshare --net --uts --mount true || { echo "this user may not make namespaces of network, host name and mounts" >&2; exit 1; }
+{ unshare --net --uts --mount true && ip netns add thinkless-try && ip netns del thinkless-try; } || { echo "this user may not make namespaces of network, host name and mounts" >&2; exit 1; }
