@@ -210,10 +210,11 @@ class ArtifactStore:
                 write_whole(workspace / MANIFEST_NAME, encode_manifest(manifest), new_folder=False)
             except FileNotFoundError as error:
                 raise lost(workspace) from error
-            return self._place(workspace, stage, key, replace=replace)
+            return self._place(workspace, manifest, replace=replace)
 
-    def _place(self, folder: Path, stage: str, key: str, *, replace: bool) -> Artifact:
-        """Put a folder with its manifest in place; returns the artifact that is there then."""
+    def _place(self, folder: Path, manifest: Manifest, *, replace: bool) -> Artifact:
+        """Put a folder in the place of its artifact; returns that one, or the one that was there already."""
+        stage, key = manifest.stage, manifest.key
         final, record = self.path(stage, key), self._places.record(stage, key)
         if not replace and final.exists():
             try:
@@ -222,8 +223,9 @@ class ArtifactStore:
                 replace = True
         shutil.rmtree(folder / SCRATCH_NAME, ignore_errors=True)
         placed = put_in_place(folder, final=final, old=self._places.old(stage, key), replace=replace)
-        if not placed and folder.exists():
-            shutil.rmtree(folder, ignore_errors=True)
+        if placed:
+            return reference(final, manifest)
+        shutil.rmtree(folder, ignore_errors=True)
         try:
             return reference(final, self.manifest(stage, key))
         except MissingArtifactError:
@@ -246,7 +248,7 @@ class ArtifactStore:
             with self._renaming(stage, key), writing(folder):
                 for file in (*(file.name for file in manifest.files), MANIFEST_NAME):
                     sync(folder / file)
-                self._place(folder, stage, key, replace=False)
+                self._place(folder, manifest, replace=False)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         for part in self._places.workspaces(stage, key):
@@ -267,10 +269,11 @@ class ArtifactStore:
                 continue
             try:
                 verified(part, stage=stage, key=key)
-            except ValueError:
+                manifest = decode_manifest((part / MANIFEST_NAME).read_bytes(), where=str(part))
+            except (ValueError, FileNotFoundError):
                 (part / MANIFEST_NAME).unlink(missing_ok=True)
             else:
-                self._place(part, stage, key, replace=True)
+                self._place(part, manifest, replace=True)
         if old.exists():
             if final.exists():
                 shutil.rmtree(old, ignore_errors=True)
