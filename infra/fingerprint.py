@@ -26,10 +26,10 @@ PACKAGES = ("schemas", "thinkless_core", "tasks", "infra")
 """Packages whose modules are followed."""
 PLUMBING = (
     "infra.catalog.catalog", "infra.catalog.catalog_file", "infra.catalog.catalog_rows", "infra.catalog.catalog_tables",
-    "infra.catalog.openlineage_events", "infra.disk", "infra.fingerprint", "infra.installed", "infra.locks",
-    "infra.python_sources",
-    "infra.processes.launcher", "infra.processes.launched_process", "infra.processes.machines", "infra.processes.pulse",
-    "infra.processes.workers", "infra.remote",
+    "infra.catalog.openlineage_events", "infra.disk", "infra.fingerprint", "infra.installed",
+    "infra.leases", "infra.locks", "infra.python_sources",
+    "infra.processes.alive", "infra.processes.launcher", "infra.processes.launched_process", "infra.processes.machines",
+    "infra.processes.pulse", "infra.processes.workers", "infra.remote",
     "infra.runs", "infra.settings", "infra.store",
     "infra.validation", "schemas.artifact", "schemas.errors", "schemas.kinds", "schemas.configs.pipeline",
     "schemas.configs.workers",

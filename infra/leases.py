@@ -24,7 +24,8 @@ from typing import Any
 import psutil
 
 from infra.disk import writing
-from schemas.errors import Transient
+from infra.locks import holder_words, still_held, waiting_for
+from infra.processes.alive import process_lives
 
 BEAT_SECONDS = 5.0
 EXPIRY_SECONDS = 60.0
@@ -86,18 +87,15 @@ def _take(
         if silent > expiry_seconds or _is_gone(content):
             if on_wait is not None:
                 why = "gave no sign" if silent > expiry_seconds else "has ended without releasing it"
-                on_wait(f"{_holder(content)} {why}; its lock {path.name} is taken over")
+                on_wait(f"{holder_words(content)} {why}; its lock {path.name} is taken over")
             _displace(path, seen=content, token=mine["token"])
             seen = None
             continue
         waited = time.monotonic() - started
         if timeout_seconds is not None and waited >= timeout_seconds:
-            raise Transient(
-                f"lock {path} is still held by {_holder(content)} after {waited:.1f} s, expected it free within "
-                f"{timeout_seconds:g} s; wait for that process or end it, or raise THINKLESS_LOCK_TIMEOUT_SECONDS"
-            )
+            raise still_held(path, holder_words(content), waited=waited, timeout_seconds=timeout_seconds)
         if on_wait is not None and not reported:
-            on_wait(f"waiting for {_holder(content)}, which holds {path.name}")
+            on_wait(waiting_for(path, holder_words(content)))
             reported = True
         slept = pause
         time.sleep(slept)
@@ -175,19 +173,5 @@ def _is_mine(path: Path, mine: dict[str, Any]) -> bool:
 def _is_gone(content: bytes) -> bool:
     """Whether the holder was a process of this machine that has ended."""
     holder = _decoded(content)
-    if holder.get("host") != socket.gethostname():
-        return False
-    try:
-        return bool(abs(psutil.Process(holder["pid"]).create_time() - holder["process_started"]) > 1.0)
-    except psutil.NoSuchProcess:
-        return True
-    except psutil.AccessDenied:
-        return False
-
-
-def _holder(content: bytes) -> str:
-    holder = _decoded(content)
-    if not holder:
-        return "another process"
-    here = "" if holder["host"] == socket.gethostname() else f" on {holder['host']}"
-    return f"{holder['owner']} (pid {holder['pid']}{here})"
+    here = holder.get("host") == socket.gethostname()
+    return here and not process_lives(holder["pid"], holder["process_started"])

@@ -22,6 +22,7 @@ from schemas.errors import Transient
 
 _FIRST_PAUSE_SECONDS = 0.02
 _LONGEST_PAUSE_SECONDS = 0.5
+UNKNOWN_HOLDER = "another process"
 
 _open: set[int] = set()
 """Descriptors of locks that this process holds or waits for."""
@@ -82,13 +83,9 @@ def _acquire(
             pass
         waited = time.monotonic() - started
         if timeout_seconds is not None and waited >= timeout_seconds:
-            raise Transient(
-                f"lock {path} is still held by {_read_holder(path)} after {waited:.1f} s, expected it free "
-                f"within {timeout_seconds:g} s; wait for that process or end it, or raise "
-                "THINKLESS_LOCK_TIMEOUT_SECONDS"
-            )
+            raise still_held(path, _read_holder(path), waited=waited, timeout_seconds=timeout_seconds)
         if on_wait is not None and not reported and waited >= _FIRST_PAUSE_SECONDS:
-            on_wait(f"waiting for {_read_holder(path)}, which holds {path.name}")
+            on_wait(waiting_for(path, _read_holder(path)))
             reported = True
         time.sleep(pause)
         pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
@@ -112,8 +109,29 @@ def _write_holder(descriptor: int, *, owner: str) -> None:
 def _read_holder(path: Path) -> str:
     """The holder of the lock, for messages. The file may be empty for an instant after a change of holder."""
     try:
-        holder = json.loads(path.read_bytes())
+        return holder_words(path.read_bytes())
+    except OSError:
+        return UNKNOWN_HOLDER
+
+
+def holder_words(content: bytes) -> str:
+    """The holder that the content of a lock file names, for messages."""
+    try:
+        holder = json.loads(content)
         here = "" if holder["host"] == socket.gethostname() else f" on {holder['host']}"
         return f"{holder['owner']} (pid {holder['pid']}{here})"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "another process"
+    except (ValueError, KeyError, TypeError):
+        return UNKNOWN_HOLDER
+
+
+def waiting_for(path: Path, holder: str) -> str:
+    """What is said once by who waits for a lock."""
+    return f"waiting for {holder}, which holds {path.name}"
+
+
+def still_held(path: Path, holder: str, *, waited: float, timeout_seconds: float) -> Transient:
+    """The error of who has waited for a lock too long."""
+    return Transient(
+        f"lock {path} is still held by {holder} after {waited:.1f} s, expected it free within {timeout_seconds:g} s; "
+        "wait for that process or end it, or raise THINKLESS_LOCK_TIMEOUT_SECONDS"
+    )

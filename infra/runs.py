@@ -22,6 +22,7 @@ import psutil
 from pydantic import JsonValue, ValidationError
 
 from infra.disk import write_whole
+from infra.processes.alive import process_lives
 from infra.store.shared_home import is_shared
 from schemas.base import Record
 from schemas.errors import MissingArtifactError, StoreError
@@ -183,7 +184,11 @@ def _with_true_status(record: RunRecord, path: Path) -> RunRecord:
     if record.status != "running":
         return record
     here = record.host == socket.gethostname()
-    if _is_alive(record) if here else not is_shared(path.parent.parent) or _seconds_silent(path) < SILENCE_SECONDS:
+    if (
+        process_lives(record.pid, record.process_started)
+        if here
+        else not is_shared(path.parent.parent) or _seconds_silent(path) < SILENCE_SECONDS
+    ):
         return record
     last_sign = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat()
     error = PROCESS_ENDED if here else f"{record.host}{NO_SIGN}"
@@ -201,15 +206,3 @@ def _seconds_silent(path: Path) -> float:
     finally:
         with suppress(OSError):
             clock.unlink(missing_ok=True)
-
-
-def _is_alive(record: RunRecord) -> bool:
-    try:
-        process = psutil.Process(record.pid)
-        # The kernel's start times may differ from the clock by less than a second.
-        same = abs(process.create_time() - record.process_started) < 1.0
-        return same and bool(process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
-    except psutil.AccessDenied:
-        return True

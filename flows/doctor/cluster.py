@@ -23,7 +23,7 @@ from infra.processes.machines import Machines, all_allocated, one_task_each
 from infra.settings import Settings
 from infra.store.shared_home import is_shared, local_files
 from schemas.errors import ConfigError
-from tasks.running.rebuild_reason import file_of_module
+from tasks.running.rebuild_reason import files_unlike
 
 CLOCK_SECONDS = 2.0
 """Clocks may differ by so much."""
@@ -119,10 +119,10 @@ def _software(facts: dict[str, dict[str, Any]]) -> Iterator[Finding]:
         if there["packages"][name] != version
     ]
     modules = {
-        file_of_module(name): host
+        file: host
         for host, there in others
-        for name in {*here["sources"], *there["sources"]}
-        if here["sources"].get(name) != there["sources"].get(name)
+        for one, other in ((here, there), (there, here))
+        for file in files_unlike(one["sources"], other["sources"])
     }
     yield Finding("versions", not differing, "; ".join(differing) or f"equal: {versions}")
     named = ", ".join(f"{file} ({host})" for file, host in sorted(modules.items()))

@@ -23,9 +23,8 @@ import psutil
 from flows.recipe import RECIPE
 from infra.disk import write_whole
 from infra.fingerprint import source_hashes
-from infra.installed import installed_version
 from schemas.errors import ThinklessError
-from tasks.running.find import RESULT_PACKAGES
+from tasks.running.find import result_versions
 
 LIFE_SECONDS = 300.0
 _held: list[int] = []
@@ -58,10 +57,7 @@ def facts() -> dict[str, Any]:
     """Versions, code, and what is known of the network."""
     name = socket.gethostname()
     return {
-        "packages": {
-            "Python": platform.python_version(),
-            **{name: installed_version(name) for name in RESULT_PACKAGES},
-        },
+        "packages": {"Python": platform.python_version(), **result_versions()},
         "sources": dict(source_hashes([type(stage).__module__ for stage in RECIPE])),
         "address": socket.gethostbyname(name),
         "interfaces": {

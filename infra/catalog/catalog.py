@@ -16,7 +16,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 
 from infra.catalog.catalog_file import (
     CATALOG_NAME,
@@ -27,7 +26,9 @@ from infra.catalog.catalog_file import (
     remove_catalog,
 )
 from infra.catalog.catalog_rows import (
+    UNREADABLE,
     is_registered,
+    leave_out,
     limit_memory,
     record_run_rows,
     register_if_readable,
@@ -39,7 +40,7 @@ from infra.locks import file_lock
 from infra.runs import RunRecord, list_runs
 from infra.store.artifact_store import ArtifactStore
 from schemas.artifact import Manifest
-from schemas.errors import CatalogLockedError, ContractError, Transient
+from schemas.errors import CatalogLockedError, Transient
 
 _log = logging.getLogger("thinkless")
 
@@ -112,8 +113,8 @@ class Catalog:
         for manifest, path in new:
             try:
                 self.register(manifest, path)
-            except (OSError, pa.ArrowException, ContractError) as error:
-                _log.warning("left out of the catalog: %s/%s: %s", manifest.stage, manifest.key, error)
+            except UNREADABLE as error:
+                leave_out(manifest, error)
 
         def write(connection: duckdb.DuckDBPyConnection) -> None:
             for run in changed:

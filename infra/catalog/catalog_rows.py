@@ -27,6 +27,8 @@ _BATCH_BYTES = 16 << 20
 MEMORY_BYTES = 200 * 10**6
 """Limit of writing, beside the rows that DuckDB holds at once; the rest waits on disk. 99,000 pairs of 18 kB took
 72 s with it and 71 s with five times as much, which filled 780 MB more."""
+UNREADABLE = (OSError, pa.ArrowException, ContractError)
+"""Errors of an artifact whose files cannot be registered."""
 _ROWS_AT_ONCE = 2048
 """Of one column; a second thread would hold as many."""
 
@@ -42,14 +44,19 @@ def limit_memory(connection: duckdb.DuckDBPyConnection, *, row_bytes: int = 0) -
     connection.execute("set threads = 1")
 
 
+def leave_out(manifest: Manifest, error: BaseException) -> None:
+    """Say that an artifact is not in the catalog, and why."""
+    _log.warning("left out of the catalog: %s/%s: %s", manifest.stage, manifest.key, error)
+
+
 def register_if_readable(connection: duckdb.DuckDBPyConnection, manifest: Manifest, directory: Path) -> None:
     """Register an artifact during a rebuild; a damaged one is left out with a warning: the next run replaces it."""
     connection.execute("begin")
     try:
         register_rows(connection, manifest, directory)
-    except (OSError, pa.ArrowException, ContractError) as error:
+    except UNREADABLE as error:
         connection.execute("rollback")
-        _log.warning("left out of the catalog: %s/%s: %s", manifest.stage, manifest.key, error)
+        leave_out(manifest, error)
     else:
         connection.execute("commit")
 

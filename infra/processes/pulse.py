@@ -1,6 +1,6 @@
 """Signs of life of the processes that train together, so that a hang ends with the name of the one that is missing.
 
-process R, every second -> pulse-R.json (beat, meetings it has come to, its machine)
+process R, every second -> pulse-R.json (beat, meetings it has come to)
 launcher, every look    -> a process without a new beat, or behind the others for too long -> a sentence that names it
 launcher, every second  -> launcher.json, without which the processes of other machines end
 
@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import socket
 import sys
 import threading
 import time
@@ -43,7 +42,6 @@ class Pulse(NamedTuple):
     """What the last one was for."""
     inside: bool
     """Whether it is in that one."""
-    host: str
 
 
 class Progressed(NamedTuple):
@@ -68,10 +66,10 @@ def start_pulse(folder: Path, rank: int, *, read: Callable[[], Progressed], long
 
 
 def _give_signs(folder: Path, rank: int, read: Callable[[], Progressed], longest_silence: float) -> None:
-    launcher, beat, host = _Silence(), 0, socket.gethostname()
+    launcher, beat = _Silence(), 0
     while True:
         beat += 1
-        _write(pulse_file(folder, rank), Pulse(beat, *read(), host))
+        _write(pulse_file(folder, rank), Pulse(beat, *read()))
         if launcher.seconds_since(_read(folder / LAUNCHER_FILE), BEAT_SECONDS) > longest_silence:
             said = f"no sign of the launcher for {longest_silence:g} s; process {rank} ends"
             print(said, file=sys.stderr, flush=True)

@@ -18,6 +18,11 @@ RESULT_PACKAGES = ("torch", "transformers", "vllm", "math-verify")
 """Packages whose versions can change a model's output or a verdict."""
 
 
+def result_versions() -> dict[str, str | None]:
+    """Their versions here; None of one that is not installed."""
+    return {name: installed_version(name) for name in RESULT_PACKAGES}
+
+
 def find_done(context: RunContext, plan: StagePlan[C]) -> Artifact | None:
     """The published, verified artifact of a plan; None if it has to be built or rebuilt."""
     if plan.stage in context.refresh:

@@ -133,6 +133,11 @@ def _source_changes(plan: StagePlan[Any], manifest: Manifest) -> Iterator[str]:
             yield f"{file_of_module(name)} {word}"
 
 
+def files_unlike(sources: Mapping[str, str], others: Mapping[str, str]) -> list[str]:
+    """Files of those modules in `sources` that are not the same, or not there, in `others`."""
+    return [file_of_module(name) for name, sha256 in sources.items() if others.get(name) != sha256]
+
+
 def file_of_module(name: str) -> str:
     """`thinkless_core.rl.policy_loss` -> `thinkless_core/rl/policy_loss.py`; a file's name is returned as it is."""
     is_module = "/" not in name and not name.endswith((".py", ".sql"))

@@ -11,13 +11,12 @@ import socket
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from infra.installed import installed_version
 from infra.processes.launcher import Launch, Message, run_launched, shards_the_model
 from infra.processes.machines import Machines
 from infra.settings import Settings
 from infra.store.workspace import SCRATCH_NAME
 from schemas.configs.training import TrainingConfig
-from tasks.running.find import RESULT_PACKAGES
+from tasks.running.find import result_versions
 from tasks.running.gpus import gpus_for
 from tasks.running.stage import StagePlan
 from thinkless_core.progress import Progress
@@ -72,7 +71,7 @@ def run_training(
         "machines": launch.machines,
         "host": socket.gethostname(),
         "sources": dict(plan.sources),
-        "packages": {name: installed_version(name) for name in RESULT_PACKAGES},
+        "packages": result_versions(),
         "longest_wait_seconds": settings.longest_wait_seconds,
         "sharded": shards_the_model(launch.accelerate_config),
     }

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from infra.fingerprint import source_hashes
-from infra.installed import installed_version
 from infra.processes.launched_process import LaunchedProcess
 from infra.processes.pulse import SILENCE_SECONDS, Progressed, start_pulse
 from schemas.errors import ConfigError
-from tasks.running.rebuild_reason import file_of_module
+from tasks.running.find import result_versions
+from tasks.running.rebuild_reason import files_unlike
 
 
 def main() -> None:
@@ -35,12 +35,11 @@ def main() -> None:
 
 def _refuse_other_code(job: Mapping[str, Any]) -> None:
     """Raise ConfigError if this machine has other code or packages than the one that made the stage's key."""
-    here = source_hashes([job["stage"][0]])
-    changed = [file_of_module(name) for name, sha256 in here.items() if job["sources"].get(name) != sha256]
+    changed = files_unlike(source_hashes([job["stage"][0]]), job["sources"])
     changed += [
-        f"{name} {installed} (there: {there})"
-        for name, there in job["packages"].items()
-        if (installed := installed_version(name)) != there
+        f"{name} {installed} (there: {job['packages'][name]})"
+        for name, installed in result_versions().items()
+        if installed != job["packages"][name]
     ]
     if changed:
         raise ConfigError(

@@ -15,8 +15,8 @@ import psutil
 
 from tests.cluster.slurm import Cluster
 from tests.integration.driver import command
+from tests.integration.processes import ROOT
 
-ROOT = Path(__file__).parents[2]
 OURS = ("tasks.running.training_process", "tests.integration.driver", "flows.doctor.cluster_node")
 """Modules of processes that may be left of no job."""
 

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster.slurm import CONTROLLER, Cluster
+from tests.integration.processes import ROOT
 
-ROOT = Path(__file__).parents[2]
 START_SECONDS = 180.0
 FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
@@ -107,6 +107,10 @@ class PrefectServer:
         """All flow runs, oldest first."""
         found: list[dict[str, Any]] = self.ask("/flow_runs/filter", {"limit": 200})
         return sorted(found, key=lambda run: str(run["created"]))
+
+    def alive(self) -> list[str]:
+        """Names of the flow runs that have not ended."""
+        return [run["name"] for run in self.flow_runs() if run["state_type"] not in FINAL]
 
     def wait(self, flow_run: str, *, seconds: float, final: tuple[str, ...] = FINAL) -> dict[str, Any]:
         """The state of a flow run as soon as it has ended; raises TimeoutError with the logs of the pilots."""

@@ -17,8 +17,9 @@ from infra.runs import list_runs
 from infra.store.artifact_store import ArtifactStore
 from infra.store.shared_home import share
 from tests.cluster.conftest import ONE_THREAD
-from tests.cluster.jobs import ROOT, PipelineJob, nothing_left
+from tests.cluster.jobs import PipelineJob, nothing_left
 from tests.cluster.slurm import Cluster
+from tests.integration.processes import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 CHANGED = "thinkless_core/training/sft_trainer.py"

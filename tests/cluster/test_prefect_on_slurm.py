@@ -82,8 +82,7 @@ def sft_in_the_middle(server: PrefectServer, *overrides: str) -> tuple[str, Path
 def goes_on(server: PrefectServer, stage: Path, *overrides: str) -> None:
     """Every flow run has ended, nothing is left, and the next run takes up the checkpoint."""
     nothing_left(seconds=60)
-    alive = [run["name"] for run in server.flow_runs() if run["state_type"] in ("RUNNING", "PENDING", "SCHEDULED")]
-    assert alive == []
+    assert server.alive() == []
     step = newest_checkpoint(stage)
     assert step >= 40
     flow_run = server.full(*SMALL, *ONE_THREAD, *LONG, *overrides, until="sft")
@@ -123,5 +122,4 @@ def test_a_killed_server_loses_no_work_and_no_run_stays_running(server: PrefectS
     assert os.path.isdir(stage)
     if list(stage.glob("*.part")):
         goes_on(server, stage, "sft.steps=1202")
-    alive = [run["name"] for run in server.flow_runs() if run["state_type"] in ("RUNNING", "PENDING", "SCHEDULED")]
-    assert alive == []
+    assert server.alive() == []

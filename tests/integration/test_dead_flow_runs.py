@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import ModuleType
-from uuid import UUID
 
 import pytest
 
@@ -29,4 +28,4 @@ def test_a_flow_run_without_a_process_is_set_to_crashed_and_one_begun_anew_is_no
     end_dead_runs(tmp_path, besides=str(retried))
     assert [runs.state_of(flow_run) for flow_run in (dead, retried, alive)] == ["Crashed", "Running", "Running"]
     end_dead_runs(tmp_path, besides="")
-    assert runs.state_of(UUID(str(retried))) == "Crashed"
+    assert runs.state_of(retried) == "Crashed"

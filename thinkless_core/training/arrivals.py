@@ -19,7 +19,6 @@ class Arrivals:
     """Meetings that it has come to."""
     last: str = "the start"
     """What the last one was for."""
-
     inside: bool = False
     """Whether it is in that one, waiting or exchanging numbers."""
 
