@@ -28,8 +28,13 @@ LOADED_BEFORE = (
     "tests.forked",
 )
 """Nothing of the product, whose modules a command must find by itself, and nothing that Prefect sets up on import."""
-_forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(list(LOADED_BEFORE))
+FORKS = multiprocessing.get_context("forkserver")
+"""For functions of a test in processes of their own.
+
+One that is forked from the test session itself inherits what tests before it left there: Prefect's services, which it
+would try to end as it ends, and fail.
+"""
+FORKS.set_forkserver_preload(list(LOADED_BEFORE))
 
 
 class ForkedPython:
@@ -39,7 +44,7 @@ class ForkedPython:
         self, words: Sequence[str], *, cwd: Path, env: Mapping[str, str], stdout: Path, stderr: Path | None = None
     ) -> None:
         places = str(cwd), dict(env), str(stdout), str(stderr or stdout)
-        self._process = _forks.Process(target=_python, args=(list(words), *places))
+        self._process = FORKS.Process(target=_python, args=(list(words), *places))
         self._process.start()
 
     @property

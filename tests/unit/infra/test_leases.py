@@ -14,6 +14,7 @@ import pytest
 
 from infra.leases import lease
 from schemas.errors import Transient
+from tests.forked import FORKS
 
 BEAT, EXPIRY = 0.05, 0.6
 
@@ -25,11 +26,10 @@ def hold(path: Path, seconds: float, taken: multiprocessing.synchronize.Event) -
 
 
 def held_elsewhere(path: Path, seconds: float) -> multiprocessing.Process:
-    context = multiprocessing.get_context("fork")
-    taken = context.Event()
-    process = context.Process(target=hold, args=(path, seconds, taken))
+    taken = FORKS.Event()
+    process = FORKS.Process(target=hold, args=(path, seconds, taken))
     process.start()
-    assert taken.wait(10)
+    assert taken.wait(60)
     return process  # type: ignore[return-value]
 
 

@@ -22,9 +22,12 @@ from infra.store.artifact_store import ArtifactStore
 from infra.store.shared_home import MARK, local_files, share
 from schemas.artifact import Artifact
 from schemas.errors import StoreError, WorkspaceLostError
+from tests.forked import FORKS
 from tests.unit.infra.report.published import PROBLEM, publish
 
 KEY = "0123456789abcdef0123"
+RACES = [f"{n:020x}" for n in range(20)]
+"""Keys that eight builders build at once."""
 
 
 @pytest.fixture
@@ -53,38 +56,47 @@ def test_a_mark_that_cannot_be_read_is_an_error_with_a_way_out(home: Path) -> No
         local_files(home)
 
 
-def build_and_publish(home: Path, name: str, results: multiprocessing.Queue[tuple[str, str]], *, replace: bool) -> None:
-    """One builder that no lock keeps out, and that takes no other one for dead."""
+def build_and_publish(
+    home: Path,
+    name: str,
+    gate: multiprocessing.synchronize.Barrier,  # type: ignore[name-defined]
+    results: multiprocessing.Queue[list[str]],
+    *,
+    replace: bool,
+) -> None:
+    """One builder that no lock keeps out, and that takes no other one for dead; it reads what it was given."""
     artifact_store.lock = lambda *_, **__: nullcontext()  # type: ignore[assignment]
     ArtifactStore.workspace = lambda *_: None  # type: ignore[assignment]
-    store = ArtifactStore(home)
-    artifact = publish(store, "rl", KEY, payload=f"of {name} " * 1000, replace=replace)
-    # What replaces and is replaced cannot be read without a lock.
-    results.put((name, "" if replace else (Path(artifact.path) / "model" / "payload.txt").read_text()))
+    store, found = ArtifactStore(home), []
+    for key in RACES:
+        gate.wait(60)
+        artifact = publish(store, "rl", key, payload=f"of {name} " * 1000, replace=replace)
+        # What replaces and is replaced cannot be read without a lock.
+        found.append("" if replace else (Path(artifact.path) / "model" / "payload.txt").read_text())
+    results.put(found)
 
 
 @pytest.mark.parametrize("replace", [False, True])
 def test_eight_builders_without_any_lock_leave_one_whole_artifact(home: Path, replace: bool) -> None:
-    context = multiprocessing.get_context("fork")
-    for _ in range(5):
-        results = context.Queue()
-        builders = [
-            context.Process(target=build_and_publish, args=(home, str(n), results), kwargs={"replace": replace})
-            for n in range(8)
-        ]
-        for builder in builders:
-            builder.start()
-        found = [results.get(timeout=60) for _ in builders]
-        for builder in builders:
-            builder.join()
-            assert builder.exitcode == 0
-        store = ArtifactStore(home)
-        assert store.find("rl", KEY) is not None
-        left = (store.path("rl", KEY) / "model" / "payload.txt").read_text()
-        if not replace:
-            assert {text for _, text in found} == {left}, "a builder did not adopt what was published"
-        assert [path.name for path in store.path("rl", KEY).parent.iterdir()] == [KEY]
-        shutil.rmtree(store.path("rl", KEY))
+    gate, results = FORKS.Barrier(8), FORKS.Queue()
+    builders = [
+        FORKS.Process(
+            target=build_and_publish, args=(home, str(n), gate, results), kwargs={"replace": replace}, daemon=True
+        )
+        for n in range(8)
+    ]
+    for builder in builders:
+        builder.start()
+    found = [results.get(timeout=90) for _ in builders]
+    for builder in builders:
+        builder.join()
+        assert builder.exitcode == 0
+    store = ArtifactStore(home)
+    for key, given in zip(RACES, zip(*found, strict=True), strict=True):
+        assert store.find("rl", key) is not None
+        left = (store.path("rl", key) / "model" / "payload.txt").read_text()
+        assert replace or set(given) == {left}, "a builder did not adopt what was published"
+    assert sorted(path.name for path in (home / "artifacts" / "rl").iterdir()) == RACES
 
 
 def test_the_next_builder_takes_the_workspace_over_and_the_first_one_learns_it(
