@@ -49,8 +49,9 @@ test-all: $(VENV)/.smollm2 ## all tests but those of a cluster, some with a real
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --ignore=tests/cluster
 
 # Network namespaces take root; an ordinary user's tests skip.
-setup-cluster: ## install Slurm for test-cluster: as root, on Debian
+setup-cluster: ## install Slurm for test-cluster and try it: as root, on Debian
 	tests/cluster/setup.sh
+	$(PYTHON) -m tests.cluster.slurm
 
 test-cluster: $(READY) setup-cluster ## tests on a real Slurm of two nodes, made on this machine
 	$(BIN)/python -m pytest tests/cluster

@@ -4,7 +4,7 @@ namespaces of network, host name and mounts -> nodes n1 and n2 on a bridge, each
                                             -> partitions cpu (n1), gpu (n2), all (both)
 
 Needs root, slurm-wlm, munge and iproute2. As root without systemd: no cgroups, no accounting. Machines share all other
-files, as a cluster with a home on a shared disk does.
+files, as a cluster with a home on a shared disk does. `python -m tests.cluster.slurm` says whether it runs here.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "srun", "sbatch", "sinfo", "ip", "nsenter", "unshare")
 BRIDGE = "thinklessbr"
@@ -209,3 +210,16 @@ def _remove_network() -> None:
 def _ip(*commands: str) -> None:
     for command in commands:
         subprocess.run(["ip", *command.split()], check=True, capture_output=True)
+
+
+def main() -> None:
+    """Start it, have both nodes say their name, and end it; an error where that does not come to pass."""
+    with TemporaryDirectory() as folder, two_nodes(Path(folder) / "slurm") as cluster:
+        words = ["srun", "--partition=all", "--nodes=2", "--ntasks=2", "hostname"]
+        said = subprocess.run(words, check=True, env=cluster.environment(), capture_output=True, text=True, timeout=60)
+    if sorted(said.stdout.split()) != sorted(NODES):
+        raise SystemExit(f"expected the names of {sorted(NODES)}, got {said.stdout!r} {said.stderr!r}")
+
+
+if __name__ == "__main__":
+    main()
