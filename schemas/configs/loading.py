@@ -15,12 +15,11 @@ import typing
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import NamedTuple
 
 from pydantic import BaseModel, JsonValue, ValidationError
-from pydantic_core import ErrorDetails
 
 from schemas.broken_escapes import unusable_character
+from schemas.configs.explanation import explained
 from schemas.configs.pipeline import PipelineConfig
 from schemas.configs.stage import Table
 from schemas.errors import ConfigError, nearest
@@ -55,7 +54,7 @@ def load_config(profile: str, *, overrides: Sequence[str] = ()) -> PipelineConfi
     try:
         config = PipelineConfig.model_validate(table)
     except ValidationError as error:
-        raise ConfigError(_explain(error, profile, table)) from error
+        raise ConfigError(explained(error, profile, table, known=dict(known_keys(table=table)))) from error
     _refuse_unused(config, assigned)
     return config
 
@@ -219,72 +218,6 @@ def _refuse_broken_escapes(node: object, key: str = "") -> None:
             f"{key}: the text holds {damage}, got {node!r:.80}; write it in single quotes ('...'), or each backslash "
             "twice"
         )
-
-
-def _explain(error: ValidationError, profile: str, table: Mapping[str, JsonValue]) -> str:
-    known = dict(known_keys(table=table))
-    lines = [_explain_one(detail, table, known) for detail in error.errors()]
-    return f"configuration of profile {profile!r} cannot be used:\n" + "\n".join(f"  - {line}" for line in lines)
-
-
-def _explain_one(detail: ErrorDetails, table: Mapping[str, JsonValue], known: Mapping[str, str | None]) -> str:
-    """One line: which key, what is wrong, what was got, the way out."""
-    location, kind = _as_written(detail, table)
-    dotted, got = ".".join(location), detail["input"]
-    if detail["type"] == "extra_forbidden" and dotted in known:
-        return (
-            f"key {dotted!r} does not belong to {kind.tag if kind.tag == 'kind' else location[-2]} {kind.name!r} "
-            f"(got value {got!r}); set the table's {kind.tag} as well"
-        )
-    if detail["type"] == "extra_forbidden":
-        return f"unknown key {dotted!r} (got value {got!r}); {nearest(dotted, _keys_near(location, known))}"
-    if detail["type"] == "missing":
-        return f"{dotted}: missing; set it in the profile or with --set {dotted}=..."
-    shown = "" if isinstance(got, Mapping) else f", got {got!r}"
-    meaning = known.get(dotted)
-    explained = f" ({' '.join(meaning.split())})" if meaning else ""
-    if detail["type"] == "union_tag_invalid":
-        chosen, choices = detail["ctx"]["tag"], detail["ctx"]["expected_tags"].replace("'", "").split(", ")
-        return f"{dotted}: unknown kind {chosen!r}; {nearest(chosen, choices)}{explained}"
-    return f"{dotted}: {detail['msg'].removeprefix('Value error, ')}{shown}{explained}"
-
-
-class _Choice(NamedTuple):
-    """What was chosen in the table that an error is in."""
-
-    tag: str
-    name: object
-
-
-def _as_written(detail: ErrorDetails, table: Mapping[str, JsonValue]) -> tuple[list[str], _Choice]:
-    """The error's key as the user wrote it, and the kind of the table that holds it.
-
-    A discriminated union adds the value of `kind` to the location.
-    """
-    written: list[str] = []
-    node: object = table
-    kind = _Choice("kind", None)
-    parts = list(detail["loc"])
-    # Only of a missing or unknown key is the last part surely a key.
-    num_keys = len(parts) - 1 if detail["type"] in ("extra_forbidden", "missing") else len(parts)
-    for depth, part in enumerate(parts):
-        here = node if isinstance(node, Mapping) else {}
-        kind = _Choice("kind", here["kind"]) if "kind" in here else _Choice("name", here.get("name", "default"))
-        if depth < num_keys and part not in here and part == kind.name:
-            continue
-        written.append(str(part))
-        node = here.get(part)
-    return written, kind
-
-
-def _keys_near(location: Sequence[str], known: Mapping[str, str | None]) -> Iterator[str]:
-    """Known keys; inside a benchmark, whose name is the user's own, those of a source under that name."""
-    if location[:2] != ["problems", "benchmarks"]:
-        yield from known
-        return
-    for key in known:
-        if key.startswith("problems.source."):
-            yield key.replace("source", f"benchmarks.{location[2]}", 1)
 
 
 def _refuse_unused(config: PipelineConfig, explicit: Sequence[Sequence[str]]) -> None:

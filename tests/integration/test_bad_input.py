@@ -31,6 +31,9 @@ WRONG_RUNS = [
     (["--set", "rl.steps=1.5"], "rl.steps: Input should be a valid integer"),
     (["--set", "base.model.kind=pretraind"], "base.model: unknown kind 'pretraind'; did you mean 'pretrained'?"),
     (["--set", "rl=3"], "rl: Input should be a valid dictionary"),
+    (["--set", "rl.lora={rank: 8}"], "texts in them in quotes, as in --set 'rl.lora={"),
+    (["--set", "evaluate.benchmarks=[test]"], "texts in them in quotes, as in --set 'evaluate.benchmarks=["),
+    (["--set", "problems.rl_source={kind=gym}"], "texts in them in quotes, as in --set 'problems.rl_source={"),
     (["--set", "rl.group_size=1"], "rl.group_size: Input should be greater than or equal to 2, got 1"),
     (
         ["--set", "rl.objective.alpha=0"],
