@@ -38,7 +38,7 @@ class PrefectServer:
 
     @property
     def variables(self) -> dict[str, str]:
-        """Environment of everybody: one home, one server, a partition for each pool."""
+        """Environment of everybody: one home, one server, a partition for each pool, pool gpu's as pilot.sh has it."""
         return {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "PREFECT_HOME": str(self.folder / "prefect"),
@@ -46,7 +46,6 @@ class PrefectServer:
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "THINKLESS_HOME": str(self.home),
             "THINKLESS_SBATCH_CPU": "--partition=cpu",
-            "THINKLESS_SBATCH_GPU": "--partition=gpu",
             "THINKLESS_SBATCH_TRAIN": "--partition=all --nodes=2",
             "OMP_NUM_THREADS": "1",
             "ACCELERATE_USE_CPU": "true",

@@ -1,7 +1,8 @@
 """A real Slurm of two machines on one: munged, slurmctld and two slurmd, each of these in namespaces of its own.
 
 namespaces of network, host name and mounts -> nodes n1 and n2 on a bridge, each with a /var/tmp of its own
-                                            -> partitions cpu (n1), gpu (n2), all (both)
+                                            -> partitions cpu (n1), gpu (n2, with what Slurm takes for a GPU),
+                                               all (both)
 
 Needs root, slurm-wlm, munge and iproute2. As root without systemd: no cgroups, no accounting. Machines share all other
 files, as a cluster with a home on a shared disk does. `python -m tests.cluster.slurm` says whether it runs here.
@@ -50,11 +51,12 @@ SelectTypeParameters=CR_Core
 SchedulerType=sched/backfill
 JobAcctGatherType=jobacct_gather/none
 ReturnToService=2
+GresTypes=gpu
 SlurmdTimeout=10
 KillWait=5
 MailProg=/bin/true
 NodeName=n1 NodeAddr={n1} CPUs=2 RealMemory=4000
-NodeName=n2 NodeAddr={n2} CPUs=2 RealMemory=4000
+NodeName=n2 NodeAddr={n2} CPUs=2 RealMemory=4000 Gres=gpu:1
 PartitionName=cpu Nodes=n1 Default=YES MaxTime=60 State=UP OverSubscribe=FORCE:8
 PartitionName=gpu Nodes=n2 MaxTime=60 State=UP OverSubscribe=FORCE:8
 PartitionName=all Nodes=n1,n2 MaxTime=60 State=UP OverSubscribe=FORCE:8
@@ -95,9 +97,9 @@ class Cluster:
         )
         return int(done.stdout)
 
-    def jobs(self) -> str:
-        """What squeue prints of all jobs."""
-        words = ["squeue", "--noheader", "--format=%i %P %T %N"]
+    def jobs(self, columns: str = "%i %P %T %N", *options: str) -> str:
+        """What squeue prints of all jobs that have not ended, or as options say."""
+        words = ["squeue", "--noheader", f"--format={columns}", *options]
         return subprocess.run(words, capture_output=True, text=True, check=True, env=self.environment()).stdout
 
     def wait(self, job: int, *, seconds: float) -> None:
@@ -150,6 +152,7 @@ def two_nodes(folder: Path) -> Iterator[Cluster]:
     for name in ("state", "log", "munge", "spool-n1", "spool-n2"):
         (folder / name).mkdir(parents=True)
     (folder / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\nCgroupAutomount=no\n")
+    (folder / "gres.conf").write_text("NodeName=n2 Name=gpu File=/dev/zero\n")
     (folder / "munge" / "key").write_bytes(secrets.token_bytes(1024))
     (folder / "munge" / "key").chmod(0o400)
     names = {"localhost": "127.0.0.1", "ctl": CONTROLLER, **NODES}
