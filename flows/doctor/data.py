@@ -51,12 +51,16 @@ def problems(
     ]
     yield from missing
     remote = {place: data for place, data in hub_data(config) if place in found}
-    if not missing and not remote and not set(unmade) & set(found) and are_small(local_paths_in(config.problems)):
+    left_out = {
+        *(finding.name for finding in missing),
+        *(place for place, data in remote.items() if data.id in unreached),
+        *(place for place in unmade if place in found),
+    }
+    if not left_out and not remote and are_small(local_paths_in(config.problems)):
         yield checked("problems", lambda: _whole(config, [] if made is None else made))
         return
     for place, source in found.items():
-        skipped = place in unmade or (place in remote and remote[place].id in unreached)
-        if not skipped and not any(finding.name == place for finding in missing):
+        if place not in left_out:
             yield checked(place, partial(first_rows, source))
 
 

@@ -3,13 +3,13 @@ context, and what the model can do."""
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from flows.doctor.finding import Finding, checked
+from flows.doctor.software import lacking
 from schemas.configs.base_model import PACKAGE, PretrainedModel
 from schemas.configs.pipeline import PipelineConfig
 from thinkless_core.estimates.memory_formulas import ModelShape
@@ -34,9 +34,9 @@ def can_be_read(config: PipelineConfig, *, unreached: Collection[str]) -> bool:
     model = config.base.model
     if not isinstance(model, PretrainedModel):
         return True
-    if model.gguf_file is not None and importlib.util.find_spec("gguf") is None:
+    if "base.model.gguf_file" in lacking(config) or model.path in unreached:
         return False
-    return model.path not in unreached and all(finding.fine for finding in package(config))
+    return all(finding.fine for finding in package(config))
 
 
 def tokenizer(config: PipelineConfig, *, prepared: list[PreTrainedTokenizerBase] | None = None) -> Finding:

@@ -37,11 +37,11 @@ def _explain_one(detail: ErrorDetails, table: Mapping[str, JsonValue], known: Ma
         return f"{dotted}: missing; set it in the profile or with --set {dotted}=..."
     shown = "" if isinstance(got, Mapping) else f", got {got!r}"
     meaning = known.get(dotted)
-    meant = f" ({' '.join(meaning.split())})" if meaning else ""
+    way_out = _taken_for_text(dotted, got) + (f" ({' '.join(meaning.split())})" if meaning else "")
     if detail["type"] == "union_tag_invalid":
         chosen, choices = detail["ctx"]["tag"], detail["ctx"]["expected_tags"].replace("'", "").split(", ")
-        return f"{dotted}: unknown kind {chosen!r}; {nearest(chosen, choices)}{_taken_for_text(dotted, chosen)}{meant}"
-    return f"{dotted}: {detail['msg'].removeprefix('Value error, ')}{shown}{_taken_for_text(dotted, got)}{meant}"
+        return f"{dotted}: unknown kind {chosen!r}; {nearest(chosen, choices)}{way_out}"
+    return f"{dotted}: {detail['msg'].removeprefix('Value error, ')}{shown}{way_out}"
 
 
 def _taken_for_text(key: str, value: object) -> str:
